@@ -1,0 +1,1 @@
+"""lorelint reviews kernel patch series from the mailing lists and proves what it says."""

@@ -1,0 +1,160 @@
+"""What every test may lean on: where the shared corpora and the kernel trees are, and a machine that is quiet.
+
+Environment, all of it optional:
+  LORELINT_SHARED    the shared corpora (default: ../shared beside the checkout)
+  LORELINT_TREES     unpacked kernel sources, linux-source-6.12 and so on (default: ~/.cache/lorelint/trees)
+  LORELINT_OVERLAYS  the labelled changes over them (default: overlays beside LORELINT_TREES)
+  LORELINT_SAMPLE    N: tests that go over many subjects take N of them, always the same
+  LORELINT_BLESS     1: expected outputs are written anew
+  CI                 true: what is missing fails the test instead of skipping it
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SEED = 20260317
+T = TypeVar("T")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Quiet and the same everywhere: no user's git configuration, no user's cache.
+    os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
+    os.environ["GIT_CONFIG_NOSYSTEM"] = "1"
+    os.environ["XDG_CACHE_HOME"] = os.environ.get("LORELINT_TEST_CACHE", str(ROOT / ".cache" / "tests"))
+    os.environ.pop("LORELINT_CONFIG", None)
+
+
+def missing(reason: str) -> NoReturn:
+    """Skips with a reason; in CI, where everything was to be installed, fails."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"missing in CI: {reason}")
+    pytest.skip(reason)
+
+
+def shared_path() -> Path | None:
+    path = Path(os.environ.get("LORELINT_SHARED") or ROOT.parent / "shared")
+    return path.resolve() if (path / "corpora").is_dir() else None
+
+
+def trees_path() -> Path:
+    named = os.environ.get("LORELINT_TREES")
+    return Path(named) if named else Path.home() / ".cache" / "lorelint" / "trees"
+
+
+def overlays_path() -> Path:
+    named = os.environ.get("LORELINT_OVERLAYS")
+    return Path(named) if named else trees_path().parent / "overlays"
+
+
+def tree_path(name: str) -> Path | None:
+    """``6.12`` or ``linux-source-6.12``."""
+    path = trees_path() / (name if name.startswith("linux-") else f"linux-source-{name}")
+    return path if (path / "Makefile").is_file() else None
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The shared corpora's parent folder: ``shared / "corpora" / ...``."""
+    path = shared_path()
+    return path if path else missing("the shared corpora are not there (LORELINT_SHARED)")
+
+
+@pytest.fixture(scope="session")
+def tree_dir() -> Callable[[str], Path]:
+    """``tree_dir("6.12")`` is the unpacked source of that kernel."""
+
+    def find(name: str) -> Path:
+        path = tree_path(name)
+        return path if path else missing(f"kernel tree {name} is not there (make trees, or LORELINT_TREES)")
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def overlays_dir() -> Path:
+    path = overlays_path()
+    return path if path.is_dir() else missing("the overlays are not there (make trees, or LORELINT_OVERLAYS)")
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """``program("spatch")`` is the path of a program that is not Python's."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        return path if path else missing(f"{name} is not installed (make tools)")
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def sampled() -> Callable[[Sequence[Any]], list[Any]]:
+    """All subjects, or with LORELINT_SAMPLE=N the same N of them every time, in their order."""
+
+    def take(subjects: Sequence[T]) -> list[T]:
+        count = int(os.environ.get("LORELINT_SAMPLE") or 0)
+        if not count or count >= len(subjects):
+            return list(subjects)
+        chosen = random.Random(SEED).sample(range(len(subjects)), count)
+        return [subjects[at] for at in sorted(chosen)]
+
+    return take
+
+
+@pytest.fixture(scope="session")
+def blessing() -> bool:
+    """Whether expected outputs are to be written anew (make bless)."""
+    return os.environ.get("LORELINT_BLESS") == "1"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("needs_shared") and shared_path() is None:
+        missing("the shared corpora are not there (LORELINT_SHARED)")
+    for marker in item.iter_markers("needs_tree"):
+        for name in marker.args or ("6.12",):
+            if tree_path(str(name)) is None:
+                missing(f"kernel tree {name} is not there (make trees, or LORELINT_TREES)")
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test speaks to anything but this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _loopback(str(address[0])):
+            raise OSError(f"a test tried to reach {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    yield
+
+
+def _loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What was skipped and why, once for each reason."""
+    reasons = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ()))
+    if reasons:
+        terminalreporter.section("not tested here")
+        for reason, count in sorted(reasons.items()):
+            terminalreporter.write_line(f"{count:4} {reason.removeprefix('Skipped: ')}")

@@ -1,0 +1,244 @@
+"""The top-level pieces of a C file, found by column-0 structure instead of a parse.
+
+Kernel style puts the brace that closes a function, a structure or a table in column 0. Between such
+braces the text is skipped with a few searches in C; only what stands at file scope is looked at token
+by token. Wherever the structure is in doubt (braces that do not balance, statements in column 0, a
+stray closing brace) the whole file is parsed instead, with the same result type.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lorelint.code.headers import Header, header
+from lorelint.code.lex import COMMENT, DIRECTIVE, STRING, mask
+from lorelint.code.parse import LIMIT, definitions
+
+
+class PieceKind(StrEnum):
+    FUNCTION = "function"
+    DATA = "data"  # an initialised object
+    TYPE = "type"  # struct, union, enum
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece with braces. `start` and `end` are bytes, `brace` the offset of its (last) opening brace."""
+
+    kind: PieceKind
+    start: int
+    brace: int
+    end: int
+    head: Header | None  # offsets relative to `start`; of functions alone
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """All pieces in order; `doubt` says why the file had to be parsed whole, "" where it had not."""
+
+    pieces: tuple[Piece, ...]
+    doubt: str = ""
+
+
+class _Doubt(Exception):
+    pass
+
+
+_TOKEN = re.compile(rb"(?m)(?P<directive>" + DIRECTIVE + rb")|" + COMMENT + rb"|" + STRING + rb"|[;{}]")
+_BRACES = re.compile(rb"(?m)(?P<directive>" + DIRECTIVE + rb")|" + COMMENT + rb"|" + STRING + rb"|[(){}]")
+# inside a piece nothing but labels, directives and comments stands in column 0
+_COLUMN_0 = re.compile(rb"\n(?:\{|[A-Za-z_]\w*+(?!\w*+[ \t]*+:))")
+_LINE_END = re.compile(rb"[ \t]*+(?:/\*[^\n]*+)?+\n")
+_BLANK_OR_COMMENT = re.compile(rb"(?:\s++|" + COMMENT + rb")*+")
+_TYPE = re.compile(rb"\b(?:struct|union|enum)\b[^()=;]*+\Z")
+_EXTERN_C = re.compile(rb"\bextern\s++\"C\"\s*+\Z")
+
+
+def segments(raw: bytes) -> Segments:
+    """The pieces of a file. Files over 1 MiB have none."""
+    if len(raw) > LIMIT:
+        return Segments((), "over 1 MiB")
+    try:
+        return Segments(tuple(_Scan(raw).run()))
+    except _Doubt as doubt:
+        return Segments(_parsed(raw), str(doubt))
+
+
+def _parsed(raw: bytes) -> tuple[Piece, ...]:
+    """The functions by a parse of the whole file, with whatever data pieces lie between left out."""
+    pieces = []
+    for start, brace, end in definitions(raw):
+        piece = _function(raw, start, brace, end)
+        if piece is not None:
+            pieces.append(piece)
+    return tuple(pieces)
+
+
+def _function(raw: bytes, start: int, brace: int, end: int) -> Piece | None:
+    code = raw[start:brace]
+    if b"/" in code or b"#" in code or b'"' in code:
+        code = mask(code)
+        if b"#" in code:
+            code = _last_arm(code)
+    head = header(code)
+    if head is None:
+        return None
+    return Piece(PieceKind.FUNCTION, start, brace, end, head)
+
+
+_DIRECTIVE_LINE = re.compile(rb"(?m)^[ \t]*+#.*+$")
+
+
+def _last_arm(code: bytes) -> bytes:
+    """A header cut by conditionals: its first arm."""
+    out, keep, stack = [], True, []
+    for line in code.split(b"\n"):
+        word = line.strip()
+        if word.startswith(b"#"):
+            if word.startswith(b"#if"):
+                stack.append(keep)
+            elif word.startswith(b"#endif"):
+                keep = stack.pop() if stack else True
+            else:
+                keep = False
+            out.append(b" " * len(line))
+        else:
+            out.append(line if keep else b" " * len(line))
+    return b"\n".join(out)
+
+
+class _Scan:
+    """One pass over a file's text at file scope."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self.pieces: list[Piece] = []
+        self.start = 0  # of the item being read
+        self.extern = 0  # open `extern "C" {`
+
+    def run(self) -> list[Piece]:
+        raw, at = self.raw, 0
+        search = _TOKEN.search
+        while True:
+            found = search(raw, at)
+            if found is None:
+                return self.pieces
+            at = found.end()
+            char = raw[found.start()]
+            if char == 0x7B:  # {
+                at = self._brace(found.start())
+            elif char == 0x3B:  # ;
+                if self._in_parens(found.start()):
+                    at = self._past_parens()
+                self.start = at
+            elif char == 0x7D:  # }
+                if not self.extern:
+                    raise _Doubt("a stray closing brace")
+                self.extern -= 1
+                self.start = at
+            elif found.lastgroup == "directive" and not raw[self.start : found.start()].strip():
+                self.start = at
+
+    def _in_parens(self, at: int) -> bool:
+        text = self.raw[self.start : at]
+        if text.count(b"(") == text.count(b")"):
+            return False
+        text = mask(text)
+        return text.count(b"(") > text.count(b")")
+
+    def _past_parens(self) -> int:
+        """Just past the parenthesis that closes the first one of the item."""
+        depth = 0
+        for found in _BRACES.finditer(self.raw, self.start):
+            char = found.group()
+            if char == b"(":
+                depth += 1
+            elif char == b")":
+                depth -= 1
+                if depth == 0:
+                    return found.end()
+        raise _Doubt("a parenthesis without end")
+
+    def _brace(self, at: int) -> int:
+        """An opening brace at file scope: add its piece, return where to go on."""
+        raw = self.raw
+        if self._in_parens(at):
+            return self._past_parens()
+        start = _BLANK_OR_COMMENT.match(raw, self.start).end()  # type: ignore[union-attr]
+        text = raw[start:at]
+        tail = text.rstrip()
+        if _EXTERN_C.search(tail):
+            self.extern += 1
+            self.start = at + 1
+            return at + 1
+        end = self._end(at)
+        if tail.endswith(b"=") or _TYPE.search(tail):
+            kind = PieceKind.DATA if tail.endswith(b"=") else PieceKind.TYPE
+            self.pieces.append(Piece(kind, start, at, end, None))
+            return end  # the item goes on until its semicolon
+        piece = _function(raw, start, at, end) if b"(" in text else None
+        if piece is None:
+            if b"#" in text:
+                raise _Doubt("a header cut by a conditional")
+            self.pieces.append(Piece(PieceKind.OTHER, start, at, end, None))
+            return end
+        self.pieces.append(_trimmed(raw, piece))
+        self.start = end
+        return end
+
+    def _end(self, at: int) -> int:
+        """Just past the brace that closes the one at `at`."""
+        raw = self.raw
+        if raw[at - 1 : at] == b"\n" or _LINE_END.match(raw, at + 1):
+            end = raw.find(b"\n}", at)
+            if end >= 0 and raw.count(b"{", at, end + 2) == raw.count(b"}", at, end + 2):
+                if not _COLUMN_0.search(raw, at + 1, end):
+                    return end + 2
+            return self._matched(at)
+        end = raw.find(b"}", at) + 1
+        text = raw[at + 1 : end]
+        if not end or b"{" in text or b"\n" in text or b'"' in text or b"'" in text or b"/" in text:
+            return self._matched(at)
+        return end
+
+    def _matched(self, at: int) -> int:
+        """The same, token by token; of a conditional's arms the first one counts."""
+        depth = 0
+        arms: list[tuple[int, int | None]] = []  # (depth at #if, depth after the first arm)
+        for found in _BRACES.finditer(self.raw, at):
+            char = found.group()
+            if char == b"{":
+                depth += 1
+            elif char == b"}":
+                depth -= 1
+                if depth == 0:
+                    if arms:
+                        raise _Doubt("a piece that ends inside a conditional")
+                    return found.end()
+            elif found.lastgroup == "directive":
+                depth = _follow(char, depth, arms)
+        raise _Doubt("a brace without end")
+
+
+def _follow(directive: bytes, depth: int, arms: list[tuple[int, int | None]]) -> int:
+    word = directive.lstrip()[1:].lstrip()
+    if word.startswith(b"if"):
+        arms.append((depth, None))
+    elif word.startswith((b"el", b"endif")) and arms:
+        before, after = arms.pop()
+        after = depth if after is None else after
+        if word.startswith(b"endif"):
+            return after
+        arms.append((before, after))
+        return before
+    return depth
+
+
+def _trimmed(raw: bytes, piece: Piece) -> Piece:
+    """Leave out what stands before the declaration: a macro call with no semicolon, the arms of a conditional."""
+    head = piece.head
+    assert head is not None
+    return piece

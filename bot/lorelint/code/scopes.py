@@ -1,0 +1,178 @@
+"""Scopes, what they release at their end, and the jumps out of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from tree_sitter import Node
+
+from lorelint.code import ir
+from lorelint.code.draft import NODE_LIMIT, End, TooLarge
+from lorelint.code.expressions import Reader
+from lorelint.code.ir import At
+from lorelint.code.parse import Syntax
+from lorelint.code.values import Values
+
+Chain = tuple[ir.Guard, "Chain | None"]  # what the open scopes will release, innermost first
+
+_LABEL_ADDRESS = re.compile(rb"&&\s*([A-Za-z_]\w*)")
+
+# include/linux/cleanup.h: a variable (unnamed for guard) whose class acquires here and releases at the end of the scope.
+_CLASSES = frozenset({"guard", "CLASS", "ACQUIRE"})
+
+# include/drm/drm_exec.h: "goes back to the start of drm_exec_until_all_locked() on contention".
+_RETRY_JUMPS = frozenset({"drm_exec_retry_on_contention"})
+
+
+class Scopes(Values):
+    """Open scopes, loops and switches around the place being lowered, and the jumps not yet landed."""
+
+    def __init__(self, syntax: Syntax) -> None:
+        super().__init__()
+        self.opaque: set[int] = set()
+        self.chain: Chain | None = None
+        self.breaks: list[tuple[list[End], Chain | None]] = []
+        self.continues: list[tuple[list[End], Chain | None]] = []
+        self.retries: list[tuple[int, Chain | None]] = []
+        self._labels: dict[str, tuple[int, Chain | None]] = {}
+        self._gotos: list[tuple[list[End], Chain | None, str, int]] = []
+        self._computed: list[tuple[int, Chain | None]] = []
+        self.use(syntax)
+
+    def use(self, syntax: Syntax) -> None:
+        """Read from this text from now on."""
+        self.syntax = syntax
+        self.reader = Reader(syntax.norm, syntax.raw, syntax.first_line)
+
+    def read(self, node: Node) -> tuple[ir.Expr, bool]:
+        """An expression, and whether there is nothing to take out of it."""
+        reader = self.reader
+        before = reader.stirs
+        expr = reader.read(node)
+        return expr, reader.stirs == before
+
+    def end_line(self, node: Node) -> int:
+        return node.end_point[0] + self.syntax.first_line
+
+    # -- what scopes release
+
+    def hold(self, kind: str, args: tuple[ir.Expr, ...], line: int) -> None:
+        """The scope releases this at its end."""
+        self.chain = (ir.Guard(line, kind, args, True), self.chain)
+
+    def acquire(self, kind: str, args: tuple[ir.Expr, ...], line: int, variable: str = "") -> None:
+        """Acquire a class of cleanup.h here; `variable` holds it where it has a name."""
+        self.emit(At.DO, line, ir.Guard(line, kind, args, False))
+        if variable:
+            made = ir.Call(line, ir.Name(line, f"class_{kind}_constructor"), args)
+            self.emit(At.DO, line, ir.Declare(line, variable, f"class_{kind}_t", made))
+        self.hold(kind, args, line)
+
+    def release(self, chain: Chain | None, stop: Callable[[Chain], bool], line: int) -> None:
+        """Release, innermost first, as far as `stop` says, where control comes by at all."""
+        if not self.ends:
+            return
+        while chain is not None and not stop(chain):
+            guard, chain = chain
+            self.emit(At.DO, line, replace(guard, line=line))
+
+    def leave_to(self, outer: Chain | None, line: int) -> None:
+        if self.chain is not outer:
+            self.release(self.chain, lambda here: here is outer, line)
+
+    def close(self, outer: Chain | None, line: int) -> None:
+        """The end of a scope."""
+        self.leave_to(outer, line)
+        self.chain = outer
+
+    def called(self, call: ir.Call) -> bool:
+        callee = call.callee
+        if isinstance(callee, ir.Call):
+            if callee.name not in _CLASSES or not callee.args:
+                return False
+            variable = ir.show(callee.args[1]) if len(callee.args) > 1 else ""
+            self.acquire(ir.show(callee.args[0]), call.args, call.line, variable)
+            return True
+        if isinstance(callee, ir.Name) and callee.name in _RETRY_JUMPS and self.retries:
+            head, chain = self.retries[-1]
+            number = self.emit(At.DO, call.line, call)
+            maybe = self.branch(At.MAYBE, call.line, None)
+            self.ends = [(maybe, None)]
+            self.leave_to(chain, call.line)
+            self.join(head)
+            self.ends = [(maybe, None)]
+            return number > 0
+        return False
+
+    # -- jumps
+
+    def leave_by(self, frames: list[tuple[list[End], Chain | None]], node: Node) -> None:
+        """A break or continue."""
+        if not frames:
+            self.opaque.add(self.reader.line(node))
+            return
+        ends, outer = frames[-1]
+        self.leave_to(outer, self.reader.line(node))
+        self.turn(ends, [])
+
+    def return_(self, node: Node) -> None:
+        children = node.named_children
+        if not children:
+            self.returned(None, self.reader.line(node))
+            return
+        line = self.reader.line(node)
+        expr, plain = self.read(children[0])
+        self.value(expr, lambda value: self.returned(value, line), plain)
+
+    def returned(self, value: ir.Expr | None, line: int) -> None:
+        self.emit(At.RETURN, line, value)
+        self.leave_to(None, line)
+        self.join(1)
+
+    def goto(self, node: Node) -> None:
+        label = node.child_by_field_name("label")
+        line = self.reader.line(node)
+        if label is None:
+            self.opaque.add(line)
+        else:
+            self.jump(self.ends, self.reader.text(label), line)
+        self.ends = []
+
+    def jump(self, ends: list[End], name: str, line: int) -> None:
+        """Lead these ends to a label, once all labels are known."""
+        self._gotos.append((ends, self.chain, name, line))
+
+    def goto_computed(self, line: int) -> None:
+        self._computed.append((self.branch(At.MAYBE, line, None), self.chain))
+
+    def label(self, name: str, line: int) -> None:
+        self._labels[name] = (self.emit(At.LABEL, line, None, name), self.chain)
+
+    def land(self) -> None:
+        """Lead the gotos to their labels, past what leaving their scopes releases."""
+        taken = {each.decode() for each in _LABEL_ADDRESS.findall(self.syntax.norm)} & self._labels.keys()
+        names = sorted(taken or self._labels.keys())
+        if len(names) * len(self._computed) > NODE_LIMIT:
+            raise TooLarge
+        for hub, chain in self._computed:
+            self._gotos.extend([([(hub, None)], chain, name, self.lines[hub]) for name in names])
+        for ends, chain, name, line in self._gotos:
+            label = self._labels.get(name)
+            if label is None:
+                self.opaque.add(line)
+                continue
+            self.ends = ends
+            if chain is not None:
+                self._release_for(chain, label[1], line)
+            self.join(label[0])
+        self._labels, self._gotos, self._computed = {}, [], []
+
+    def _release_for(self, chain: Chain, outer: Chain | None, line: int) -> None:
+        """Release what the target's scopes do not hold too."""
+        kept = set()
+        while outer is not None:
+            kept.add(id(outer))
+            outer = outer[1]
+        self.release(chain, lambda here: id(here) in kept, line)

@@ -1,0 +1,445 @@
+"""Conditions and values as control flow: every branch tests one thing, every statement does one thing.
+
+Everything here is a task on one explicit stack; nothing recurses. A task is a bound method and its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from lorelint.code import ir
+from lorelint.code.draft import Draft, End
+from lorelint.code.expressions import Statements
+from lorelint.code.ir import At
+
+# Macros that report a condition and hand it on: name -> which argument is the condition. From include/asm-generic/bug.h,
+# include/linux/{kvm_host,ratelimit,dev_printk,pci,fb}.h, include/sound/core.h, include/drm/drm_print.h, i915 and xe (6.12).
+_REPORTS = {
+    "WARN_ON": 0, "WARN_ON_ONCE": 0, "WARN": 0, "WARN_ONCE": 0, "WARN_TAINT": 0, "WARN_TAINT_ONCE": 0,
+    "WARN_RATELIMIT": 0, "WARN_ON_RATELIMIT": 0, "WARN_ON_SMP": 0, "DEBUG_LOCKS_WARN_ON": 0,
+    "KVM_BUG": 0, "KVM_BUG_ON": 0, "snd_BUG_ON": 0, "GEM_WARN_ON": 0, "XE_WARN_ON": 0, "XE_IOCTL_DBG": 1,
+    "drm_WARN": 1, "drm_WARN_ONCE": 1, "drm_WARN_ON": 1, "drm_WARN_ON_ONCE": 1, "dev_WARN_ONCE": 1, "pci_WARN_ONCE": 1,
+    "fb_WARN_ONCE": 1, "fb_WARN_ON_ONCE": 1, "gt_WARN_ONCE": 1, "gt_WARN_ON": 1, "gt_WARN_ON_ONCE": 1,
+    "guc_WARN_ONCE": 1, "guc_WARN_ON": 1, "guc_WARN_ON_ONCE": 1, "xe_gt_WARN": 1, "xe_gt_WARN_ONCE": 1,
+    "xe_gt_WARN_ON": 1, "xe_gt_WARN_ON_ONCE": 1,
+}  # fmt: skip
+
+# Functions that do not come back: tools/objtool/noreturns.h (6.12), its older names (5.10), and macros for one of them.
+_NORETURN = frozenset({
+    "BUG", "panic", "nmi_panic", "nmi_panic_self_stop", "panic_smp_self_stop", "do_exit", "do_group_exit", "do_task_dead",
+    "make_task_dead", "rewind_stack_and_make_dead", "rewind_stack_do_exit", "complete_and_exit", "kthread_exit",
+    "kthread_complete_and_exit", "module_put_and_exit", "module_put_and_kthread_exit", "__module_put_and_exit",
+    "__module_put_and_kthread_exit", "unreachable", "__builtin_unreachable", "__builtin_trap", "__stack_chk_fail",
+    "fortify_panic", "__fortify_panic", "usercopy_abort", "stop_this_cpu", "machine_real_restart", "arch_cpu_idle_dead",
+    "cpu_startup_entry", "kunit_try_catch_throw", "__kunit_abort", "snp_abort", "sev_es_terminate",
+})  # fmt: skip
+
+Sink = Callable[[ir.Expr], None]  # what becomes of a value: stored, returned, dropped
+_LOGICAL = ("&&", "||")
+
+
+class Values(Draft):
+    """What lowering needs to know about expressions. `plain` tells that there is nothing to take out of one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.todo: list[tuple[Any, ...]] = []
+        self._names = 0
+
+    def inline(self, block: Statements, sink: Sink) -> None:
+        """Run the statements of a statement expression; its value goes to `sink`. By the statement layer."""
+        raise NotImplementedError
+
+    def called(self, call: ir.Call) -> bool:
+        """A call for its effect that is more than a call; True when it was dealt with. By the statement layer."""
+        raise NotImplementedError
+
+    def fresh(self, line: int) -> ir.Name:
+        """A name for a value that has none; no identifier of C begins with ``#``."""
+        self._names += 1
+        return ir.Name(line, f"#{self._names}")
+
+    def set_ends(self, ends: list[End]) -> None:
+        self.ends = ends
+
+    def turn(self, kept: list[End], ends: list[End]) -> None:
+        """Put the loose ends by and go on from others."""
+        kept.extend(self.ends)
+        self.ends = ends
+
+    def add_ends(self, kept: list[End]) -> None:
+        if len(kept) > len(self.ends):  # the shorter is copied: deep nests stay linear
+            kept.extend(self.ends)
+            self.ends = kept
+        else:
+            self.ends.extend(kept)
+
+    # -- conditions
+
+    def condition(self, expr: ir.Expr, yes: list[End], no: list[End], plain: bool) -> None:
+        """Branch on an expression: the ends where it holds go to `yes`, the others to `no`."""
+        todo = self.todo
+        match expr:
+            case ir.Unary(op="!", operand=operand):
+                todo.append((self.condition, operand, no, yes, plain))
+            case ir.Binary(op="&&", left=left, right=right):
+                middle: list[End] = []
+                todo += (
+                    (self.condition, right, yes, no, plain),
+                    (self.set_ends, middle),
+                    (self.condition, left, middle, no, plain),
+                )
+            case ir.Binary(op="||", left=left, right=right) | ir.Ternary(cond=left, then=None, other=right):
+                middle = []
+                todo += (
+                    (self.condition, right, yes, no, plain),
+                    (self.set_ends, middle),
+                    (self.condition, left, yes, middle, plain),
+                )
+            case ir.Ternary(cond=cond, then=then, other=other):
+                first: list[End] = []
+                second: list[End] = []
+                todo += (
+                    (self.condition, other, yes, no, plain),
+                    (self.set_ends, second),
+                    (self.condition, then, yes, no, plain),
+                    (self.set_ends, first),
+                    (self.condition, cond, first, second, plain),
+                )
+            case ir.Call(args=args) if args and (held := _reported(expr)) is not None:
+                todo.append((self.condition, held, yes, no, plain))
+            case _ if plain:
+                self.test(expr, yes, no)
+            case ir.Comma(items=items):
+                todo.append((self.condition, items[-1], yes, no, False))
+                self.effects(items[:-1])
+            case Statements():
+                self.inline(expr, lambda value: todo.append((self.condition, value, yes, no, False)))
+            case _:
+                before, rest = self.take_out(expr)
+                if before:
+                    todo.append((self.condition, rest, yes, no, True))
+                    self.effects(before)
+                else:
+                    self.test(rest, yes, no)
+
+    def test(self, expr: ir.Expr, yes: list[End], no: list[End]) -> None:
+        truth = constant(expr)
+        if truth is not None:
+            (yes if truth else no).extend(self.ends)
+            self.ends = []
+            return
+        number = self.branch(At.TEST, expr.line, expr)
+        yes.append((number, True))
+        no.append((number, False))
+
+    # -- values
+
+    def value(self, expr: ir.Expr, sink: Sink, plain: bool) -> None:
+        """Hand a value to `sink`, once on every path that yields it."""
+        todo = self.todo
+        match expr:
+            case ir.Ternary(cond=cond, then=then, other=other):
+                if then is None:
+                    if not _is_pure(cond):
+                        name = self.fresh(expr.line)
+                        todo.append((self.value, replace(expr, cond=name), sink, plain))
+                        todo.append((self.effect, ir.Assign(expr.line, "=", name, cond), plain))
+                        return
+                    then = cond
+                yes: list[End] = []
+                no: list[End] = []
+                first: list[End] = []
+                todo += (
+                    (self.add_ends, first),
+                    (self.value, other, sink, plain),
+                    (self.turn, first, no),
+                    (self.value, then, sink, plain),
+                    (self.set_ends, yes),
+                    (self.condition, cond, yes, no, plain),
+                )
+            case _ if plain:
+                sink(expr)
+            case ir.Comma(items=items):
+                todo.append((self.value, items[-1], sink, False))
+                self.effects(items[:-1])
+            case Statements():
+                self.inline(expr, sink)
+            case ir.Binary(op=op, right=right) if op in _LOGICAL and stirs(right):
+                one, zero = ir.Number(expr.line, "1", 1), ir.Number(expr.line, "0", 0)
+                self.value(ir.Ternary(expr.line, expr, one, zero), sink, False)
+            case _:
+                before, rest = self.take_out(expr)
+                todo.append((sink, rest))
+                self.effects(before)
+
+    # -- effects
+
+    def effects(self, exprs: tuple[ir.Expr, ...] | list[ir.Expr]) -> None:
+        self.todo.extend([(self.effect, expr, False) for expr in reversed(exprs)])
+
+    def effect(self, expr: ir.Expr, plain: bool) -> None:
+        """Evaluate an expression for what it does."""
+        match expr:
+            case ir.Assign():
+                self._assign(expr, plain)
+            case ir.Call():
+                self._call(expr, plain)
+            case ir.Binary(op=op, left=left, right=right) if op in _LOGICAL:
+                yes: list[End] = []
+                no: list[End] = []
+                run, past = (yes, no) if op == "&&" else (no, yes)
+                self.todo += (
+                    (self.add_ends, past),
+                    (self.effect, right, plain),
+                    (self.set_ends, run),
+                    (self.condition, left, yes, no, plain),
+                )
+            case ir.Ternary():
+                self._choice(expr, plain)
+            case ir.Comma(items=items):
+                self.effects(items)
+            case Statements():
+                self.inline(expr, lambda value: self.todo.append((self.effect, value, False)))
+            case ir.Cast(type="void", value=value):
+                self.todo.append((self.effect, value, plain))
+            case ir.Name() | ir.Number():
+                pass  # `fallthrough;`, `(void)x;`
+            case _:
+                self._rest(expr, plain)
+
+    def _rest(self, expr: ir.Expr, plain: bool) -> None:
+        if plain:
+            self.emit(At.DO, expr.line, expr)
+            return
+        before, rest = self.take_out(expr)
+        self.todo.append((self.act, rest))
+        self.effects(before)
+
+    def act(self, expr: ir.Expr) -> None:
+        self.emit(At.DO, expr.line, expr)
+
+    def _choice(self, expr: ir.Ternary, plain: bool) -> None:
+        yes: list[End] = []
+        no: list[End] = []
+        first: list[End] = []
+        self.todo.append((self.add_ends, first))
+        self.todo.append((self.effect, expr.other, plain))
+        self.todo.append((self.turn, first, no))
+        if expr.then is not None:
+            self.todo.append((self.effect, expr.then, plain))
+        self.todo.append((self.set_ends, yes))
+        self.todo.append((self.condition, expr.cond, yes, no, plain))
+
+    def _assign(self, expr: ir.Assign, plain: bool) -> None:
+        target, value = expr.target, expr.value
+        if plain and not isinstance(value, ir.Ternary):
+            self.emit(At.DO, expr.line, expr)
+            return
+        if not plain and stirs(target):
+            before, target = self.take_out(target)
+            self.todo.append((self._assign, replace(expr, target=target), False))
+            self.effects(before)
+            return
+        if isinstance(value, ir.Ternary) and value.then is None and _can_wait(expr, value.other):
+            self._otherwise(target, value.other, plain)
+            self.todo.append((self.effect, replace(expr, value=value.cond), plain))
+            return
+
+        def store(result: ir.Expr) -> None:
+            if result != target or expr.op != "=":
+                self.emit(At.DO, expr.line, ir.Assign(expr.line, expr.op, target, result))
+
+        self.value(value, store, plain)
+
+    def _otherwise(self, target: ir.Expr, other: ir.Expr, plain: bool) -> None:
+        """``if (!target) target = other``, still to be done."""
+        yes: list[End] = []
+        no: list[End] = []
+        self.todo += (
+            (self.add_ends, yes),
+            (self.effect, ir.Assign(other.line, "=", target, other), plain),
+            (self.set_ends, no),
+            (self.test, target, yes, no),
+        )
+
+    def declare(self, expr: ir.Declare, plain: bool) -> None:
+        """A declaration with its first value; one on each branch of ``int a = c ? x : y``."""
+        value = expr.value
+        if value is None or (plain and not isinstance(value, ir.Ternary)):
+            self.emit(At.DO, expr.line, expr)
+            return
+        if isinstance(value, ir.Ternary) and value.then is None:
+            self._otherwise(ir.Name(expr.line, expr.name), value.other, plain)
+            self.todo.append((self.declare, replace(expr, value=value.cond), plain))
+            return
+        self.value(value, lambda result: self.act(replace(expr, value=result)), plain)
+
+    def _call(self, call: ir.Call, plain: bool) -> None:
+        if not plain:
+            before, rest = self.take_out(call)
+            self.todo.append((self._call, rest, True))
+            self.effects(before)
+            return
+        name = call.name
+        if name == "BUG_ON" and call.args:
+            yes: list[End] = []
+            no: list[End] = []
+            self.todo += (
+                (self.set_ends, no),
+                (self.act, ir.Call(call.line, ir.Name(call.line, "BUG"), ())),
+                (self.set_ends, yes),
+                (self.condition, call.args[0], yes, no, True),
+            )
+        elif not self.called(call):
+            self.emit(At.DO, call.line, call)
+            if name in _NORETURN:
+                self.ends = []
+
+    # -- taking statements out of expressions
+
+    def take_out(self, expr: ir.Expr) -> tuple[list[ir.Expr], ir.Expr]:
+        """(what is to be done before, the expression that is left).
+
+        Assignments, commas and statement expressions which are evaluated in any case go before. One
+        that hangs on a condition inside the expression takes that condition with it, under a new name.
+        """
+        order: list[tuple[ir.Expr, int]] = []
+        todo = [expr]
+        while todo:
+            here = todo.pop()
+            below = _certain(here)
+            order.append((here, len(below)))
+            todo.extend(below)
+        before: list[ir.Expr] = []
+        values: list[ir.Expr] = []
+        for here, count in reversed(order):
+            below_read = values[len(values) - count :]
+            del values[len(values) - count :]
+            values.append(self._replacement(here, below_read, before, here is expr))
+        return before, values[0]
+
+    def _replacement(self, here: ir.Expr, below: list[ir.Expr], before: list[ir.Expr], root: bool) -> ir.Expr:
+        match here:
+            case ir.Assign(line=line, op=op):
+                value, target = below
+                if _is_pure(target):
+                    before.append(ir.Assign(line, op, target, value))
+                    return target
+                name = self.fresh(line)
+                if op == "=":
+                    before.append(ir.Assign(line, "=", name, value))
+                    before.append(ir.Assign(line, "=", target, name))
+                else:
+                    before.append(ir.Assign(line, op, target, value))
+                    before.append(ir.Assign(line, "=", name, target))
+                return name
+            case ir.Comma():
+                before.extend(below[:-1])
+                return below[-1]
+            case Statements() | ir.Ternary() | ir.Binary(op="&&" | "||") if not root and _hangs(here):
+                name = self.fresh(here.line)
+                before.append(ir.Assign(here.line, "=", name, here))
+                return name
+        return _rebuilt(here, below)
+
+
+def stirs(expr: ir.Expr) -> bool:
+    """Whether there is something in it to take out."""
+    return any(isinstance(each, (ir.Assign, ir.Comma, Statements)) for each in ir.walk(expr))
+
+
+def _can_wait(expr: ir.Assign, other: ir.Expr) -> bool:
+    """Whether ``v = f() ?: g()`` may be read as ``v = f(); if (!v) v = g();``."""
+    return expr.op == "=" and isinstance(expr.target, ir.Name) and expr.target not in ir.walk(other)
+
+
+def constant(expr: ir.Expr) -> bool | None:
+    """The truth of a literal, None for all else."""
+    match expr:
+        case ir.Number(value=value):
+            return None if value is None else value != 0
+        case ir.Name(name="true"):
+            return True
+        case ir.Name(name="false" | "NULL"):
+            return False
+        case ir.Unary(op="!", operand=ir.Number(value=value)) if value is not None:
+            return value == 0
+        case ir.Unary(op="-", operand=ir.Number(value=value)) if value is not None:
+            return value != 0
+        case ir.Text():
+            return True
+    return None
+
+
+def _reported(call: ir.Call) -> ir.Expr | None:
+    """The condition that ``WARN_ON(c)`` and its like are worth."""
+    which = _REPORTS.get(call.name, -1)
+    return call.args[which] if 0 <= which < len(call.args) else None
+
+
+def _is_pure(expr: ir.Expr) -> bool:
+    """Whether it may be evaluated twice."""
+    return not any(isinstance(each, (ir.Call, ir.Update, ir.Assign, ir.Opaque)) for each in ir.walk(expr))
+
+
+def _hangs(expr: ir.Expr) -> bool:
+    """Whether something to take out of it is done only under a condition inside it."""
+    match expr:
+        case Statements():
+            return True
+        case ir.Binary(right=right):
+            return stirs(right)
+        case ir.Ternary(then=then, other=other):
+            return stirs(other) or (then is not None and stirs(then))
+    return False
+
+
+def _certain(expr: ir.Expr) -> tuple[ir.Expr, ...]:
+    """The operands that are evaluated whenever the expression is, where taking out may go on."""
+    match expr:
+        case ir.Binary(op="&&" | "||", left=left):
+            return () if _hangs(expr) else (left,)
+        case ir.Ternary(cond=cond):
+            return () if _hangs(expr) else (cond,)
+        case ir.Unary(op="sizeof" | "_Alignof" | "__alignof__"):
+            return ()
+        case Statements():
+            return ()
+    return ir.children(expr)
+
+
+def _rebuilt(expr: ir.Expr, below: list[ir.Expr]) -> ir.Expr:
+    """The same with other operands (those of `_certain`)."""
+    if not below or all(new is old for new, old in zip(below, _certain(expr), strict=True)):
+        return expr
+    match expr:
+        case ir.Call(line=line):
+            return ir.Call(line, below[0], tuple(below[1:]))
+        case ir.Member():
+            return replace(expr, base=below[0])
+        case ir.Index(line=line):
+            return ir.Index(line, below[0], below[1])
+        case ir.Unary():
+            return replace(expr, operand=below[0])
+        case ir.Update():
+            return replace(expr, target=below[0])
+        case ir.Binary(op="&&" | "||"):
+            return replace(expr, left=below[0])
+        case ir.Binary():
+            return replace(expr, left=below[0], right=below[1])
+        case ir.Assign():
+            return replace(expr, value=below[0], target=below[1])
+        case ir.Ternary():
+            return replace(expr, cond=below[0])
+        case ir.Cast() | ir.Declare():
+            return replace(expr, value=below[0])
+        case ir.Init(line=line, items=items):
+            return ir.Init(line, tuple((key, new) for (key, _), new in zip(items, below, strict=True)))
+        case ir.Guard():
+            return replace(expr, args=tuple(below))
+        case ir.Opaque():
+            return replace(expr, parts=tuple(below))
+    return expr

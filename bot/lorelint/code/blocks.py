@@ -51,7 +51,7 @@ _ONCE = re.compile(r"^_*(?:scoped_|with_|if_|when_|unless_|case_|on_)|guard|_sco
 _EACH = re.compile(r"each|for_|loop|walk|iter|_in_")
 
 # `)` and what makes it the head of a block: a brace, a deeper line, or a statement on the same line
-_HEAD = re.compile(rb"\)(?:\s*+\{|[ \t]*+\n\s*+[A-Za-z_*]|[ \t]++[A-Za-z_])")
+_HEAD = re.compile(rb"\)(?:\s*+\{|[ \t]*+\n\s*+(?:[A-Za-z_*(;]|\+\+|--)|[ \t]++[A-Za-z_])")
 _NAME_AT_END = re.compile(rb"([A-Za-z_]\w*+)[ \t]*+\Z")
 _BY_NAME = re.compile(rb"for_?each|^for_|^_*with_|^scoped_|^drm_exec_until|_until_all_")
 _NOT_BLOCKS = frozenset(b"defined __attribute__ __aligned __section __asm__ asm".split())
@@ -82,13 +82,16 @@ def sites(code: bytes) -> Iterator[Site]:
 
 
 def _starts_statement(code: bytes, at: int) -> bool:
-    before = code[max(0, at - 512) : at]
-    line = before.rfind(b"\n") + 1
-    if line == len(before):
-        return False  # column 0: a definition
+    size = 128
+    before = code[max(0, at - size) : at]
+    while size < at and not before.strip():
+        size *= 8
+        before = code[max(0, at - size) : at]
     text = before.rstrip()
+    if code[at - 1 : at] == b"\n":
+        return False  # column 0: a definition
     if not text:
-        return at <= 512
+        return True
     if text[-1:] in b";{}:)":
         return True
     if _LAST_WORD.search(text):
@@ -101,8 +104,8 @@ def _heads(code: bytes, named: re.Match[bytes], found: re.Match[bytes]) -> bool:
     if tail.endswith(b"{"):
         return code[found.end() - 2 : found.end() - 1] != b"\n"  # a brace in column 0 is a function's
     if _BY_NAME.search(named.group(1)):
-        return True
-    if b"\n" not in tail:
+        return not tail.endswith((b"(", b";")) or b"\n" in tail
+    if b"\n" not in tail or not tail[-1:].isalpha():
         return False
     return _column(code, found.end() - 1) > _column(code, _line_start(code, named.start()))
 

@@ -18,6 +18,7 @@ DIRECTIVE = (
 )
 _TOKEN = re.compile(rb"(?m)(" + DIRECTIVE + rb")|(" + COMMENT + rb")|(" + STRING + rb")")
 _CONDITIONAL = re.compile(rb"[ \t]*+\#[ \t]*+(ifdef|ifndef|if|elif|elifdef|elifndef|else|endif)\b")
+_ZERO = re.compile(rb"[ \t]++0[ \t\r]*+(?:/[/*].*+)?\Z", re.DOTALL)
 _PAREN = re.compile(rb"[()]")
 
 
@@ -33,13 +34,18 @@ def _replacement(found: re.Match[bytes]) -> bytes:
 
 
 def plain_directive(text: bytes) -> bytes:
-    """A conditional with its expression made trivial (the grammar reads few of them); any other directive blank."""
+    """A conditional with its expression made trivial (the grammar reads few of them); any other directive blank.
+
+    ``#if 0`` stays what it is.
+    """
     blank = text.translate(BLANK)
     found = _CONDITIONAL.match(text)
     if found is None:
         return blank
     word, start = found.group(1), found.start(1)
-    plain = word if word in (b"else", b"endif") else b"elif 1" if word.startswith(b"el") else b"if 1"
+    plain = word if word in (b"else", b"endif") else b"elif X" if word.startswith(b"el") else b"if X"
+    if word == b"if" and _ZERO.match(text, found.end()):
+        plain = b"if 0"
     if b"\n" in blank[start : start + len(plain)] or start + len(plain) > len(text):
         return blank
     return text[:start] + plain + blank[start + len(plain) :]

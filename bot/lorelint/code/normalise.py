@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from lorelint.code import words
 from lorelint.code.blocks import Block, failing, kind_of, sites
+from lorelint.code.conditionals import cutting, resolve, without_dead
 from lorelint.code.lex import BLANK, closing, mask
 
 _ANNOTATION = re.compile(
@@ -33,6 +34,9 @@ _STATIC_CALL = re.compile(rb"\bstatic\s++(?=(?:const\s++)?[A-Z_][A-Z0-9_]*+\s*+\
 _REGISTER = re.compile(rb"\b(?:asm|__asm__|__asm)\s*+(?=\(\s*+\"[^\"]*+\"\s*+\)\s*+[=;,])")
 _TAIL_WHILE = re.compile(rb"\}\s*+((?:\w+_)?while_\w+)\s*+(?=\()")
 _DO = re.compile(rb"\bdo\s*+\Z")
+_ASM = re.compile(rb"\b(?:asm|__asm__|__asm)\b(?:\s*+\b(?:volatile|__volatile__|__volatile|goto|inline|__inline__)\b)*+\s*+\(")
+_DECLARING = re.compile(rb"(?<=[\s;{}])((?:DECLARE|DEFINE)_[A-Z0-9_]++)(?=\()\(\s*+(\w++)\s*+,")
+_IS_SET = re.compile(rb"\s*+=[^=]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,8 @@ def small_words(code: bytes) -> bytes:
         code = _CASE_RANGE.sub(_without_range, code)
     if b"static" in code:
         code = _STATIC_CALL.sub(lambda found: found.group().translate(BLANK), code)
+    if b"DECLARE_" in code or b"DEFINE_" in code:
+        code = declaring_macros(code)
     if b"asm" in code:
         code = _registers(code)
     return code
@@ -213,6 +219,37 @@ def _tidy_arguments(out: bytearray, opens: int, closes: int) -> None:
         out[opens + start.end() - 1] = 0x20
 
 
+def plain_assembler(code: bytes) -> bytes:
+    """``asm volatile(MACRO("..") : ..)`` as ``asm volatile("")``; operands are lost."""
+    out = bytearray(code)
+    for found in _ASM.finditer(code):
+        close = closing(code, found.end() - 1)
+        if close - found.end() >= 3:
+            _wipe(out, found.end(), close - 1)
+            places = [at for at in range(found.end(), close - 1) if out[at] != 0x0A][:2]
+            if len(places) == 2 and places[1] == places[0] + 1:
+                out[places[0] : places[1] + 1] = b'""'
+    return bytes(out)
+
+
+def declaring_macros(code: bytes) -> bytes:
+    """``DECLARE_BITMAP(map, N) = { 0 };`` as ``int            map     = { 0 };``"""
+    out = bytearray(code)
+    for found in _DECLARING.finditer(code):
+        close = closing(code, found.end(1))
+        if close < 0 or not _IS_SET.match(code, close):
+            continue
+        name = found.span(2)
+        _wipe(out, found.start(1), name[0])
+        _wipe(out, name[1], close)
+        out[found.start(1) : found.start(1) + 3] = b"int"
+    return bytes(out)
+
+
 def normalise_file(raw: bytes) -> bytes:
     """A whole file, for a parse that only looks for definitions."""
-    return normalise(mask(raw), raw).code
+    code = mask(raw)
+    if b"#" in code:
+        code = without_dead(code)
+        code = resolve(code, cutting(code), 0)
+    return normalise(code, raw).code

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from tree_sitter import Language, Node, Parser
 
 from lorelint.code.blocks import Block, BlockKind
+from lorelint.code.conditionals import cutting, groups, resolve, variants, without_dead
 from lorelint.code.ir import Function
 from lorelint.code.lex import BLANK, mask
-from lorelint.code.normalise import normalise, normalise_file
+from lorelint.code.normalise import normalise, normalise_file, plain_assembler
 
 __all__ = ["Block", "BlockKind", "Syntax", "fragment", "parse_function"]
 
@@ -75,9 +76,41 @@ def parse_function(function: Function) -> tuple[Syntax, ...]:
     brace = code.find(b"{")
     if brace < 0:
         return ()
-    code = _placeholder(code, brace)
-    syntax = _syntax(code, raw, function.first_line)
-    return () if syntax is None else (syntax,)
+    code = without_dead(_placeholder(code, brace))
+    cut = cutting(code) if b"#" in code else []
+    found = []
+    for variant in range(variants(cut)):
+        text = resolve(code, cut, variant) if cut else code
+        syntax = _syntax(text, raw, function.first_line)
+        if syntax is None or syntax.degraded:
+            syntax = _harder(text, raw, function.first_line, variant, syntax)
+        if syntax is not None and all(syntax.norm != other.norm for other in found):
+            found.append(syntax)
+    return tuple(found)
+
+
+def _harder(code: bytes, raw: bytes, line: int, variant: int, first: Syntax | None) -> Syntax | None:
+    """Rewrites that lose something, tried only where the parse failed: all conditionals, assembler, macros' statements."""
+    best = first
+    for attempt in (_without_conditionals, _without_assembler):
+        text = attempt(code, variant)
+        if text == code:
+            continue
+        code = text
+        syntax = _syntax(code, raw, line)
+        if syntax is not None and (best is None or len(syntax.degraded) < len(best.degraded)):
+            best = syntax
+            if not best.degraded:
+                break
+    return best
+
+
+def _without_conditionals(code: bytes, variant: int) -> bytes:
+    return resolve(code, groups(code), variant) if b"#" in code else code
+
+
+def _without_assembler(code: bytes, variant: int) -> bytes:
+    return plain_assembler(code) if b"asm" in code else code
 
 
 def definitions(raw: bytes) -> Iterator[tuple[int, int, int]]:

@@ -241,4 +241,10 @@ def _trimmed(raw: bytes, piece: Piece) -> Piece:
     """Leave out what stands before the declaration: a macro call with no semicolon, the arms of a conditional."""
     head = piece.head
     assert head is not None
-    return piece
+    text = raw[piece.start : piece.start + head.at]
+    cut = text.rfind(b"}") + 1  # struct { .. } *name(..) {
+    cut += len(text[cut:]) - len(text[cut:].lstrip())
+    if cut == 0:
+        return piece
+    moved = Header(head.name, head.at - cut, head.opens - cut, head.closes - cut, head.pairs, head.definer)
+    return Piece(piece.kind, piece.start + cut, piece.brace, piece.end, moved)

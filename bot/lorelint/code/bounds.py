@@ -1,0 +1,179 @@
+"""What ends a loop by itself: counters, clocks, latches, deadlines handed to a callee.
+
+A *measure* is something that a pass changes and that a test, one of whose outcomes cannot come back to
+the loop's head, looks at. A path round the loop is bounded if it passes both. `Bounds` finds the
+measures of one loop and marks the nodes and edges where they are changed and tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+from lorelint.code import ir
+from lorelint.code.codes import const
+from lorelint.code.worlds import World, address_of
+from lorelint.model.knowledge import Knowledge
+
+_CLOCK_NAMES = frozenset({"jiffies", "jiffies_64"})
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Mark: the pass has changed this measure."""
+
+    measure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """Mark: the pass has come through a test of this measure that could have ended the loop."""
+
+    measure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What bounds a path: a counter (`kind` "counter", "latch") or a clock ("clock", "deadline", "tried")."""
+
+    kind: str
+    what: str
+
+
+class Bounds:
+    """The measures of one loop of one function."""
+
+    def __init__(self, cfg: ir.Cfg, loop: ir.Loop, know: Knowledge) -> None:
+        self.cfg, self.loop = cfg, loop
+        self.clocks = know.names("bound_idioms")
+        self.latches, self.counters = self._measures()
+        self.flags = _false_flags(cfg, loop)
+        self.deadlines = self._deadlines()
+
+    def marks(self, node: ir.Node, edge: ir.Edge | None) -> Iterable[Hashable]:
+        if node.id not in self.loop.body or node.expr is None:
+            return
+        if edge is None:
+            yield from self._changes(node.expr)
+            return
+        if node.at not in (ir.At.TEST, ir.At.SWITCH) or not self._can_end(node, edge):
+            return
+        for name in lvalues(node.expr):
+            if name in self.latches or name in self.counters:
+                yield Tested(name)
+        for call in ir.calls(node.expr):
+            if call.name in self.clocks:
+                yield Bound("clock", call.name)
+            for argument in call.args:
+                flag = address_of(argument)
+                if flag in self.flags:
+                    yield Bound("latch", flag)
+        if _CLOCK_NAMES & set(lvalues(node.expr)):
+            yield Bound("clock", "jiffies")
+
+    def _changes(self, expr: ir.Expr) -> Iterable[Hashable]:
+        for name in changed(expr):
+            if name in self.latches or name in self.counters:
+                yield Changed(name)
+        for each in ir.walk(expr):
+            if isinstance(each, ir.Name) and each.name == "FAULT_FLAG_TRIED":
+                yield Bound("tried", each.name)
+            if isinstance(each, ir.Call) and any(_mentions(argument, self.deadlines) for argument in each.args):
+                yield Bound("deadline", each.name)
+
+    def _can_end(self, node: ir.Node, taken: ir.Edge) -> bool:
+        """Another outcome of this test leaves the loop (every node of a natural loop can come back)."""
+        return any(other != taken and other.to not in self.loop.body for other in node.out)
+
+    def bound(self, world: World) -> Bound | None:
+        """What bounds the paths of a world that went round."""
+        found = [mark for mark in world.marks if isinstance(mark, Bound)]
+        tested = {mark.measure for mark in world.marks if isinstance(mark, Tested)}
+        for mark in world.marks:
+            if isinstance(mark, Changed) and mark.measure in tested:
+                kind = "counter" if mark.measure in self.counters else "latch"
+                found.append(Bound(kind, mark.measure))
+        return min(found, key=lambda each: (each.kind, each.what), default=None)
+
+    def _measures(self) -> tuple[frozenset[str], frozenset[str]]:
+        stepped: set[str] = set()
+        reset: set[str] = set()
+        latched: dict[str, set[str]] = {}
+        for id_ in self.loop.body:
+            expr = self.cfg.nodes[id_].expr
+            for each in ir.walk(expr) if expr is not None else ():
+                match each:
+                    case ir.Update(target=target):
+                        stepped.add(ir.show(target))
+                    case ir.Assign(op="=", target=target, value=value):
+                        name = ir.show(target)
+                        if _steps_itself(name, value):
+                            stepped.add(name)
+                        elif const(value):
+                            latched.setdefault(name, set()).add(const(value))
+                        else:
+                            reset.add(name)
+                    case ir.Assign(target=target):
+                        stepped.add(ir.show(target))
+                    case ir.Declare(name=name):
+                        reset.add(name)
+        counters = frozenset(stepped - reset - set(latched))
+        latches = frozenset(n for n, values in latched.items() if len(values) == 1 and n not in stepped | reset)
+        return latches, counters
+
+    def _deadlines(self) -> frozenset[str]:
+        """Variables that hold a point in time, set before the loop."""
+        inside: set[str] = set()
+        outside: set[str] = set()
+        for node in self.cfg.nodes:
+            for each in ir.walk(node.expr) if node.expr is not None else ():
+                match each:
+                    case ir.Assign(op="=", target=target, value=value):
+                        timed = any(isinstance(e, ir.Name) and (e.name in _CLOCK_NAMES or e.name in self.clocks) for e in ir.walk(value))
+                        if node.id in self.loop.body:
+                            inside.add(ir.show(target))
+                        elif timed:
+                            outside.add(ir.show(target))
+                    case ir.Declare(name=name, value=value) if value is not None and node.id not in self.loop.body:
+                        if any(isinstance(e, ir.Name) and (e.name in _CLOCK_NAMES or e.name in self.clocks) for e in ir.walk(value)):
+                            outside.add(name)
+        return frozenset(outside - inside)
+
+
+def lvalues(expr: ir.Expr) -> frozenset[str]:
+    """Texts of the variables and fields that an expression reads."""
+    return frozenset(ir.show(e) for e in ir.walk(expr) if isinstance(e, (ir.Name, ir.Member, ir.Unary)))
+
+
+def changed(expr: ir.Expr) -> frozenset[str]:
+    """Texts of the variables and fields that a statement changes."""
+    return frozenset(ir.show(e.target) for e in ir.walk(expr) if isinstance(e, (ir.Update, ir.Assign)))
+
+
+def _mentions(expr: ir.Expr, names: frozenset[str]) -> bool:
+    return any(ir.show(each) in names for each in ir.walk(expr) if isinstance(each, (ir.Name, ir.Member)))
+
+
+def _steps_itself(name: str, value: ir.Expr) -> bool:
+    """``n = n - k`` and ``left = wait_timeout(.., left)``: changed from its own value."""
+    match value:
+        case ir.Binary(op="+" | "-" | ">>" | "<<" | "*" | "/", left=left, right=right):
+            return name in (ir.show(left), ir.show(right))
+        case ir.Call(args=args):
+            return "timeout" in value.name and name in {ir.show(each) for each in args}
+    return False
+
+
+def _false_flags(cfg: ir.Cfg, loop: ir.Loop) -> frozenset[str]:
+    """Local bools that start false before the loop and are not assigned in it: a latch set by a callee."""
+    started = {
+        node.expr.name
+        for node in cfg.nodes
+        if isinstance(node.expr, ir.Declare)
+        and node.expr.type == "bool"
+        and node.expr.value is not None
+        and const(node.expr.value) == "0"
+        and node.id not in loop.body
+    }
+    touched = {name for id_ in loop.body for name in changed(cfg.nodes[id_].expr or ir.Text(0, ""))}
+    return frozenset(started - touched)

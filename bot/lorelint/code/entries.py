@@ -1,0 +1,104 @@
+"""From where a function is entered: user space, or only a work item, a kthread, an interrupt.
+
+Entries are found upwards: direct callers, and the places where a function's name stands as a value
+(an ops table, INIT_WORK(), request_irq()). Looked at to a bounded depth; what is not known counts as
+reachable from user space, so a signal check is never waived by ignorance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lorelint.code import ir
+from lorelint.code.program import Program
+
+DEPTH = 4
+WIDTH = 24
+
+#: Registration calls and macros whose function argument runs without a user's signals.
+_KERNEL = {
+    "INIT_WORK": "work item",
+    "INIT_WORK_ONSTACK": "work item",
+    "INIT_DELAYED_WORK": "work item",
+    "INIT_RCU_WORK": "work item",
+    "DECLARE_WORK": "work item",
+    "DECLARE_DELAYED_WORK": "work item",
+    "__WORK_INITIALIZER": "work item",
+    "kthread_init_work": "kthread work",
+    "kthread_init_delayed_work": "kthread work",
+    "kthread_run": "kthread",
+    "kthread_create": "kthread",
+    "kthread_create_on_node": "kthread",
+    "kthread_run_on_cpu": "kthread",
+    "timer_setup": "timer",
+    "tasklet_setup": "tasklet",
+    "tasklet_init": "tasklet",
+    "request_irq": "interrupt",
+    "devm_request_irq": "interrupt",
+    "request_threaded_irq": "interrupt",
+    "devm_request_threaded_irq": "interrupt",
+    "init_irq_work": "interrupt",
+    "call_rcu": "rcu callback",
+    "smp_call_function_single": "interrupt",
+    "on_each_cpu": "interrupt",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One way in: what kind, and the place that shows it."""
+
+    kind: str  # "work item", "kthread", "interrupt", ... or "user" / "unknown"
+    path: str
+    line: int
+
+
+class Entries:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._known: dict[tuple[str, str], frozenset[Entry]] = {}
+
+    def of(self, fn: ir.Function) -> frozenset[Entry]:
+        """All ways into a function that were found."""
+        key = (fn.path, fn.name)
+        if key not in self._known:
+            self._known[key] = self._search(fn)
+        return self._known[key]
+
+    def only_kernel(self, fn: ir.Function) -> bool:
+        """Every way in is known, and none of them runs on behalf of a user's task."""
+        found = self.of(fn)
+        return bool(found) and all(entry.kind not in ("user", "unknown") for entry in found)
+
+    def _search(self, fn: ir.Function) -> frozenset[Entry]:
+        entries: set[Entry] = set()
+        seen = {(fn.path, fn.name)}
+        level = [fn]
+        for _ in range(DEPTH):
+            above: list[ir.Function] = []
+            for each in level:
+                taken = self._taken(each)
+                entries |= taken
+                callers = [site.fn for site in self.program.callers(each)] if each.static else []
+                if not callers and not taken:
+                    entries.add(Entry("unknown", each.path, each.line))
+                for caller in callers:
+                    if (caller.path, caller.name) not in seen:
+                        seen.add((caller.path, caller.name))
+                        above.append(caller)
+            if not above or len(seen) > WIDTH:
+                break
+            level = above
+        else:
+            entries.add(Entry("unknown", fn.path, fn.line))
+        if len(seen) > WIDTH:
+            entries.add(Entry("unknown", fn.path, fn.line))
+        return frozenset(entries)
+
+    def _taken(self, fn: ir.Function) -> set[Entry]:
+        """Where the function's name stands as a value."""
+        found = set()
+        for use in getattr(self.program, "uses", lambda fn: ())(fn):
+            kind = _KERNEL.get(use.what, "user")
+            found.add(Entry(kind, use.path, use.line))
+        return found

@@ -1,0 +1,121 @@
+"""Which locks are held where: within one function, and what its callers hold around it.
+
+Data only: openers, closers, guards and assertions come from the kernel's lists. A lock is held at a
+node if it is held on every path that leads there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lorelint.code import ir
+from lorelint.code.codes import const
+from lorelint.code.flow import solve
+from lorelint.code.program import Program
+
+CALLERS = 2  # levels of callers looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One lock taken.
+
+    kind    class of lock (``mutex``, ``mmap_lock``, ``spinlock``, ``rcu``, ``irq``, ...)
+    text    its argument as C text, "" where it has none
+    line    where it was taken; takes no part in comparison
+    """
+
+    kind: str
+    mode: str
+    atomic: bool
+    text: str
+
+
+Held = frozenset[Lock]
+
+
+class Locks:
+    """Lock states of one tree's functions."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.sections = program.know.sections
+        self.guards = program.know.guards
+        self.closers = {closer: section for section in self.sections.values() for closer in section.closers}
+        self.asserts = program.know.names("lock_asserts")
+        self._states: dict[tuple[str, str, bytes], dict[int, Held]] = {}
+
+    def at(self, fn: ir.Function, node: int) -> Held:
+        """Locks held whenever `node` is about to run, by `fn` itself."""
+        key = (fn.path, fn.name, fn.text)
+        if key not in self._states:
+            self._states[key] = self._solve(fn)
+        return self._states[key].get(node, frozenset())
+
+    def around(self, fn: ir.Function, depth: int = CALLERS) -> Held:
+        """Locks that some caller of a static function holds over the call (any caller: it is enough)."""
+        held: set[Lock] = set()
+        if not fn.static or depth == 0:
+            return frozenset()
+        for site in self.program.callers(fn):
+            if site.fn.path != fn.path or site.fn.name == fn.name:
+                continue
+            cfg = self.program.cfg(site.fn)
+            for node in cfg.nodes:
+                if node.line <= site.line and any(call.name == fn.name for call in ir.calls(node.expr)):
+                    held |= self.at(site.fn, node.id)
+            held |= self.around(site.fn, depth - 1)
+        return frozenset(held)
+
+    def _solve(self, fn: ir.Function) -> dict[int, Held]:
+        cfg = self.program.cfg(fn)
+        start: Held = frozenset()
+        solved = solve(cfg, start, self._transfer, lambda one, other: one & other)
+        return {id: held for id, held in enumerate(solved.before) if held is not None}
+
+    def _transfer(self, node: ir.Node, edge: ir.Edge, held: Held) -> Held | None:
+        if node.expr is None:
+            return held
+        for each in ir.walk(node.expr):
+            if isinstance(each, ir.Guard):
+                held = self._guard(each, held)
+            elif isinstance(each, ir.Call) and each.name:
+                held = self._call(each, node, edge, held)
+        return held
+
+    def _guard(self, guard: ir.Guard, held: Held) -> Held:
+        known = self.guards.get(guard.kind)
+        if known is None:
+            return held
+        text = ir.show(guard.args[0]) if guard.args else ""
+        lock = Lock(known.kind, known.mode, known.atomic, text)
+        return held - {lock} if guard.leave else held | {lock}
+
+    def _call(self, call: ir.Call, node: ir.Node, edge: ir.Edge, held: Held) -> Held:
+        section = self.sections.get(call.name)
+        if section is not None:
+            if not self._opened(section.opens, node, edge, call):
+                return held
+            text = ir.show(call.args[section.argument - 1]) if 0 < section.argument <= len(call.args) else ""
+            return held | {Lock(section.kind, section.mode, section.atomic, text)}
+        if call.name in self.closers:
+            kind = self.closers[call.name].kind
+            same = {lock for lock in held if lock.kind == kind}
+            texts = {ir.show(argument) for argument in call.args}
+            named = {lock for lock in same if lock.text in texts}
+            return held - (named or same)
+        if call.name in self.asserts and call.args:
+            kind = "mmap_lock" if call.name.startswith("mmap_") else "asserted"
+            return held | {Lock(kind, "", False, ir.show(call.args[0]))}
+        return held
+
+    @staticmethod
+    def _opened(opens: str, node: ir.Node, edge: ir.Edge, call: ir.Call) -> bool:
+        """Whether the lock was got on this edge; off a test of the call itself the edge tells."""
+        if opens == "always" or node.at is not ir.At.TEST or not isinstance(edge.when, bool):
+            return opens != "on-nonzero" or node.at is ir.At.TEST
+        expr = node.expr
+        truth = edge.when
+        if isinstance(expr, ir.Binary) and expr.op in ("==", "!=") and const(expr.right) == "0":
+            truth = truth is (expr.op == "!=")
+        return truth is (opens == "on-nonzero")

@@ -1,0 +1,346 @@
+"""What a call may do: the codes a function can return with the causes of each, and what it passes on the way.
+
+A `Summary` is local: it depends on the function's own text. Causes that lie in callees are followed on
+demand by `Summaries.causes`, to a depth counted from the function asked about, so an answer never
+depends on who asked first; a chain that is cut or meets itself ends in a cause that says so.
+
+A cause holds no line numbers (those are in its steps, which take no part in comparison): the causes of
+-EAGAIN in the old and in the new callee can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from lorelint.code import ir
+from lorelint.code.codes import ANY, Codes, const
+from lorelint.code.program import Program
+from lorelint.code.worlds import Explorer, Marker, Passed, Site, World
+from lorelint.model.finding import Step
+from lorelint.model.knowledge import When
+
+DEPTH = 3  # calls followed below the function asked about
+
+YIELD = "yield"  # the CPU was given up, whatever the state of the system
+WAIT = "wait"  # slept until a condition came true
+WEAK = "weak-yield"  # yields only if contended or under some preemption models
+SIGNAL = "signal"  # a pending fatal signal would have left by another way
+SIGNALLED = "signalled"  # this is that other way
+CONTENDED = "contended"  # a trylock failed before
+
+
+class How(StrEnum):
+    """Why a function gives a certain code."""
+
+    CONDITION = "condition"  # a test on something else than a call's result
+    COLLAPSED = "collapsed"  # any failure of a callee becomes this one code
+    MAPPED = "mapped"  # one particular result of a callee becomes this code
+    HANDED_ON = "handed-on"  # the callee's own code, and the callee is opaque to us
+    RESTART = "restart"  # a callee dropped the lock, everything must be looked up again
+    SUCCEEDED = "succeeded"  # a callee put things right: again
+    TRYLOCK = "trylock"  # a lock could not be had at once
+    INTERRUPTED = "interrupted"  # a signal ended a wait
+    PREDICATE = "predicate"  # a sequence counter or the like moved: re-read
+    UNKNOWN = "unknown"  # the value could not be followed
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason for one code."""
+
+    code: str
+    how: How
+    api: str  # the callee it is about, "" for a plain condition
+    test: str  # the condition that selects it, as C text
+    chain: tuple[str, ...] = ()  # functions it passed on its way up, innermost last
+    marks: frozenset[str] = frozenset()  # passed on every path of this class
+    steps: tuple[Step, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One class of paths to a return."""
+
+    line: int
+    codes: Codes
+    origin: Site | None  # the call whose result is returned; None for a constant or an unknown value
+    constant: str  # the symbol returned, "" where it is none
+    last: Passed | None
+    trail: tuple[Passed, ...]
+    marks: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    function: ir.Function
+    outcomes: tuple[Outcome, ...]
+    cut: bool  # a budget was reached: outcomes are not all
+
+    def must(self, *marks: str, codes: Codes = ANY) -> bool:
+        """Every path that returns one of these codes has passed one of these marks."""
+        those = [each for each in self.outcomes if each.codes.meets(codes)]
+        return bool(those) and not self.cut and all(each.marks & set(marks) for each in those)
+
+    def returning(self, code: str) -> tuple[Outcome, ...]:
+        return tuple(each for each in self.outcomes if each.codes.admits(code))
+
+
+class Marks:
+    """What calls and tests mean for yields, waits and signals, by the kernel's names."""
+
+    def __init__(self, program: Program) -> None:
+        know = program.know
+        self.yields = know.names("yield_unconditional")
+        self.waits = know.names("yield_while_condition_pending")
+        self.weak = know.names("yield_only_if_contended")
+        self.slow_gup = know.names("yield_slow_path_only")
+        self.checks = know.names("signal_check")
+        self.calls = know.calls
+        self.listed = self.yields | self.waits | self.weak | self.slow_gup | self.checks | know.names("yield_not") | frozenset(know.calls)
+        self.predicates = know.names("seq_retry_predicates")
+
+    def on(self, node: ir.Node, edge: ir.Edge | None) -> Iterable[Hashable]:
+        """Marks of executing a node, or of taking an edge out of a test."""
+        if node.expr is None:
+            return ()
+        if edge is None:
+            return self._executed(node.expr)
+        call = _tested_call(node)
+        if call is None:
+            return ()
+        if call.name in self.checks:
+            return (SIGNALLED,) if edge.when is True else (SIGNAL,)
+        return (CONTENDED,) if "trylock" in call.name and edge.when is False else ()
+
+    def speaks_of(self, name: str) -> bool:
+        """Whether the knowledge lists say all there is to say about a call."""
+        return not name or name in self.listed
+
+    def _executed(self, expr: ir.Expr) -> Iterator[str]:
+        for call in ir.calls(expr):
+            if call.name in self.yields:
+                yield YIELD
+            elif call.name in self.waits:
+                yield WAIT
+            elif call.name in self.weak:
+                yield WEAK
+
+    def learned(self, cfg: ir.Cfg, site: Site, codes: Codes) -> Iterable[str]:
+        """Marks of knowing a call's result."""
+        if site.name in self.slow_gup and not site.out and not codes.zero and not codes.neg and codes.pos:
+            if not site.name.endswith("_fast"):
+                yield YIELD  # __get_user_pages() reschedules for every page it got (mm/gup.c, 6.12)
+        if self.asks(cfg, site):
+            failed = not site.out and codes.fails
+            yield SIGNALLED if failed else SIGNAL
+
+    def asks(self, cfg: ir.Cfg, site: Site) -> bool:
+        """Whether this very call looks at signals: some do only if an argument asks for it.
+
+        fixup_user_fault() sets FAULT_FLAG_KILLABLE only if `unlocked` is not NULL (mm/gup.c, 6.12).
+        """
+        expr = cfg.nodes[site.node].expr
+        return any(call.name == site.name and self.asks_here(call) for call in ir.calls(expr))
+
+    def asks_here(self, call: ir.Call) -> bool:
+        fact = self.calls.get(call.name)
+        return fact is not None and bool(fact.ends_on_signal) and holds(fact.signal_when, call)
+
+
+def holds(when: When | None, call: ir.Call) -> bool:
+    """Whether a condition of the knowledge on one argument holds for a call."""
+    if when is None:
+        return True
+    if len(call.args) < when.argument:
+        return False
+    argument = call.args[when.argument - 1]
+    if when.test == "flag":
+        return any(isinstance(each, ir.Name) and each.name in when.flags for each in ir.walk(argument))
+    return const(argument) != "0"
+
+
+def _tested_call(node: ir.Node) -> ir.Call | None:
+    if node.at is not ir.At.TEST:
+        return None
+    expr = node.expr
+    return expr if isinstance(expr, ir.Call) else None
+
+
+class Summaries:
+    """Summaries and causes of one tree's functions, computed once each."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.marks = Marks(program)
+
+    def of(self, fn: ir.Function, depth: int = 0) -> Summary:
+        """The summary of a function; marks that callees are sure to leave count down to `depth` calls below it."""
+        key = ("summary", fn.path, fn.name, fn.text, depth)
+        return self.program.memo(key, lambda: self._summarise(fn, depth))
+
+    def called(self, name: str, near: str, depth: int = 0) -> tuple[Summary, ...]:
+        """Summaries of what a direct call of `name` in the file `near` can mean."""
+        return tuple(self.of(fn, depth) for fn in self.program.define(name, near)) if name else ()
+
+    def explorer(self, fn: ir.Function, depth: int = 0, inside: frozenset[int] | None = None, more: Marker | None = None) -> Explorer:
+        """An exploration of a function whose marks are those of this module, and `more`."""
+        cfg = self.program.cfg(fn)
+
+        def marker(node: ir.Node, edge: ir.Edge | None) -> Iterator[Hashable]:
+            yield from self.marks.on(node, edge)
+            if more is not None:
+                yield from more(node, edge)
+            if depth and edge is None and node.expr is not None:
+                for call in ir.calls(node.expr):
+                    if not self.marks.speaks_of(call.name):
+                        yield from self._sure(call.name, fn.path, ANY, depth)
+
+        def learner(site: Site, codes: Codes) -> Iterator[Hashable]:
+            yield from self.marks.learned(cfg, site, codes)
+            if depth and not site.out and not self.marks.speaks_of(site.name):
+                yield from self._sure(site.name, fn.path, codes, depth)
+
+        return Explorer(cfg, marker, learner=learner, inside=inside)
+
+    def _sure(self, name: str, near: str, codes: Codes, depth: int) -> Iterator[str]:
+        """Marks that every path of a callee to one of these codes has left."""
+        callees = self.called(name, near, depth - 1)
+        for mark in (YIELD, WAIT, SIGNAL) if callees else ():
+            if mark == SIGNAL and codes == ANY:
+                continue  # a signal exit counts only where the result is looked at
+            if all(each.must(mark, codes=codes) for each in callees):
+                yield mark
+
+    def _summarise(self, fn: ir.Function, depth: int) -> Summary:
+        cfg = self.program.cfg(fn)
+        explorer = self.explorer(fn, depth)
+        explored = explorer.run(0)
+        outcomes: dict[Outcome, None] = {}
+        coarse = False
+        for node in cfg.nodes:
+            if node.at is not ir.At.RETURN and not any(edge.to == 1 for edge in node.out):
+                continue
+            for world in explored.at.get(node.id, ()):
+                coarse = coarse or world.coarse
+                # The returned call itself has effects (return f(x)): step over the node first.
+                outcomes[_outcome(explorer, node, explorer.over(node, world))] = None
+        return Summary(fn, tuple(outcomes), explored.cut or coarse)
+
+    # -- causes -----------------------------------------------------------------------------------
+
+    def causes(self, fn: ir.Function, code: str, depth: int = DEPTH, chain: tuple[str, ...] = ()) -> tuple[Cause, ...]:
+        """Why `fn` can return `code`, each reason once."""
+        if not chain:
+            return self.program.memo(("causes", fn.path, fn.name, fn.text, code, depth), lambda: self._causes(fn, code, depth, ()))
+        return self._causes(fn, code, depth, chain)
+
+    def _causes(self, fn: ir.Function, code: str, depth: int, chain: tuple[str, ...]) -> tuple[Cause, ...]:
+        found: dict[Cause, None] = {}
+        for outcome in self.of(fn).returning(code):
+            for cause in self._because(fn, outcome, code, depth, (*chain, fn.name)):
+                found.setdefault(cause)
+        return tuple(found)
+
+    def _because(
+        self, fn: ir.Function, outcome: Outcome, code: str, depth: int, chain: tuple[str, ...]
+    ) -> Iterator[Cause]:
+        if outcome.constant:
+            yield self._of_constant(fn, outcome, code)
+        elif outcome.origin is not None:
+            yield from self.handed_on(fn, outcome.origin, outcome.line, code, depth, chain, outcome.marks)
+        elif outcome.codes == ANY:
+            yield Cause(code, How.UNKNOWN, "", "", (fn.name,), outcome.marks, (Step(fn.path, outcome.line, f"{fn.name}() returns a value that could not be followed"),))
+
+    def _of_constant(self, fn: ir.Function, outcome: Outcome, code: str) -> Cause:
+        how, api, test = self.classify(outcome.last, code, outcome.trail)
+        cfg = self.program.cfg(fn)
+        steps = []
+        if outcome.last is not None:
+            steps.append(Step(fn.path, cfg.nodes[outcome.last.node].line, told(how, api, test)))
+        steps.append(Step(fn.path, outcome.line, f"{fn.name}() returns {code}"))
+        return Cause(code, how, api, test, (fn.name,), outcome.marks, tuple(steps))
+
+    def handed_on(
+        self, fn: ir.Function, site: Site, line: int, code: str, depth: int, chain: tuple[str, ...], marks: frozenset[str]
+    ) -> Iterator[Cause]:
+        """Causes of a code that is the result of a call in `fn`."""
+        cfg = self.program.cfg(fn)
+        here = Step(fn.path, cfg.nodes[site.node].line, f"{fn.name}() hands on what {site.name or 'an indirect call'}() returned")
+        opaque = Cause(code, How.HANDED_ON, site.name, "", (fn.name,), marks, (here,))
+        if site.out or not site.name or depth <= 0:
+            yield opaque
+            return
+        if site.name in self.marks.predicates:
+            yield Cause(code, How.PREDICATE, site.name, "", (fn.name,), marks, (here,))
+            return
+        callees = [each for each in self.program.define(site.name, fn.path) if each.name not in chain]
+        inner = [cause for callee in callees for cause in self.causes(callee, code, depth - 1, chain)]
+        if not inner:
+            yield opaque
+        for cause in inner:
+            yield Cause(code, cause.how, cause.api, cause.test, (fn.name, *cause.chain), marks | cause.marks, (here, *cause.steps))
+
+    def classify(self, last: Passed | None, code: str, trail: tuple[Passed, ...] = ()) -> tuple[How, str, str]:
+        """What kind of reason the last test before a constant is: (how, callee, condition)."""
+        if last is None:
+            return How.CONDITION, "", ""
+        site, codes = last.site, last.codes
+        if site is None:
+            return How.CONDITION, "", last.text
+        if site.out:
+            dropped = site.name in self.marks.calls and self.marks.calls[site.name].drops_mmap_lock
+            return (How.RESTART if dropped else How.CONDITION), site.name, last.text
+        if site.name in self.marks.predicates:
+            return How.PREDICATE, site.name, last.text
+        if site.name in self.marks.checks:
+            return How.INTERRUPTED, site.name, last.text
+        if "trylock" in site.name:
+            return How.TRYLOCK, site.name, last.text
+        if codes.fails:
+            if codes.only:
+                return How.MAPPED if codes.only != code else How.HANDED_ON, site.name, last.text
+            fact = self.marks.calls.get(site.name)
+            if fact is not None and fact.ends_on_signal and not fact.drops_mmap_lock and site.name not in self.marks.slow_gup:
+                return How.INTERRUPTED, site.name, last.text
+            return How.COLLAPSED, site.name, last.text
+        direct = "(" in last.text  # a predicate asked in place says nothing of success
+        if not direct and codes.only == "0":
+            return How.SUCCEEDED, site.name, last.text
+        if not codes.zero and not codes.neg and not direct and codes.only:
+            return How.MAPPED, site.name, last.text
+        return (How.CONDITION if direct or codes.zero else How.COLLAPSED), site.name, last.text
+
+
+def told(how: How, api: str, test: str) -> str:
+    """One sentence for a step of a proof."""
+    match how:
+        case How.COLLAPSED:
+            return f"{api}() failed, whatever the error ({test})"
+        case How.RESTART:
+            return f"{api}() dropped the lock meanwhile ({test})"
+        case How.INTERRUPTED:
+            return f"{api}() was ended by a signal ({test})"
+        case How.TRYLOCK:
+            return f"{api}() did not get the lock ({test})"
+        case How.MAPPED:
+            return f"one particular result of {api}() ({test})"
+        case How.SUCCEEDED:
+            return f"{api}() succeeded ({test})"
+        case How.PREDICATE:
+            return f"{api}() says that the sequence moved ({test})"
+    return f"under the condition {test}" if test else "unconditionally"
+
+
+def _outcome(explorer: Explorer, node: ir.Node, world: World) -> Outcome:
+    marks = frozenset(each for each in world.marks if isinstance(each, str))
+    expr = node.expr if node.at is ir.At.RETURN else None
+    if expr is None:
+        return Outcome(node.line, Codes(), None, "", world.last, world.trail, marks)
+    term = explorer.term(expr, dict(world.env), node.id)
+    if isinstance(term, str):
+        return Outcome(node.line, Codes(frozenset({term})), None, term, world.last, world.trail, marks)
+    if isinstance(term, Site):
+        return Outcome(node.line, world.codes(term) or ANY, term, "", world.last, world.trail, marks)
+    return Outcome(node.line, ANY, None, "", world.last, world.trail, marks)

@@ -1,0 +1,39 @@
+"""The answer to ``why-not``: what a rule made of functions of one name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lorelint.model.finding import Doubt, Finding, Silence
+from lorelint.model.trouble import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNotAt:
+    """One definition of the function, judged.
+
+    missing  words of the rule's prefilter of which none stands in the function; nothing was judged then.
+             Each entry is a group, its words joined by `` | ``.
+    notes    what else explains a silence, lower case, no full stop
+    """
+
+    path: str
+    function: str
+    line: int
+    missing: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """All definitions of that name in a tree; `judged` is empty where there is none, and `notes` says so."""
+
+    rule: str
+    function: str
+    tree: str
+    notes: tuple[str, ...]
+    judged: tuple[WhyNotAt, ...]

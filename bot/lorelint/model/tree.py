@@ -1,0 +1,124 @@
+"""The kernel source at one point, as an analysis sees it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+
+class Tree(Protocol):
+    """Read-only source text. Paths are relative, with forward slashes, never outside the tree.
+
+    Implementations are in `lorelint.edge` (a commit of a git repository, a plain directory) and
+    `OverlayTree` below. Everything returned is sorted, so that results never depend on the kind of tree.
+    """
+
+    @property
+    def name(self) -> str:
+        """What a person would call it: ``v6.12.117``, ``linux-source-6.12``, ``1f97d9dcf536``."""
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file; None where there is none (or where it is a link or a directory)."""
+
+    def blob(self, path: str) -> str | None:
+        """The git blob id (40 hex digits) of a file's content; None where there is none."""
+
+    def mentions(self, words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+        """For each identifier the ``.c`` and ``.h`` files in which it stands as a whole word."""
+
+    def files(self, prefix: str = "") -> tuple[str, ...]:
+        """All ``.c`` and ``.h`` files below a folder (or that very file)."""
+
+
+def blob_id(content: bytes) -> str:
+    """The id git gives to this content as a blob."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def is_source(path: str) -> bool:
+    return path.endswith((".c", ".h"))
+
+
+def inside(path: str) -> bool:
+    """Whether a path, which may come from a stranger, names a file within a tree and nothing else.
+
+    Relative, no empty, ``.`` or ``..`` part, nothing of git's own folder, no control characters.
+    """
+    if not path or len(path) > 4096 or any(ord(char) < 32 or ord(char) == 127 for char in path):
+        return False
+    return all(part not in ("", ".", "..") and part.lower() != ".git" for part in path.split("/"))
+
+
+class EmptyTree:
+    """A tree without files: what lies under fragments, and under a lone C file."""
+
+    def __init__(self, name: str = "") -> None:
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def read(self, path: str) -> bytes | None:
+        return None
+
+    def blob(self, path: str) -> str | None:
+        return None
+
+    def mentions(self, words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+        return dict.fromkeys(words, ())
+
+    def files(self, prefix: str = "") -> tuple[str, ...]:
+        return ()
+
+
+class OverlayTree:
+    """Changed files over another tree; None stands for a file that is gone."""
+
+    def __init__(self, under: Tree, files: Mapping[str, bytes | None], name: str = "") -> None:
+        # One level only: stacking overlays patch by patch must not make reads slower.
+        if isinstance(under, OverlayTree):
+            files = {**under.overlay, **files}
+            under = under.under
+        self.under: Tree = under
+        self.overlay: Mapping[str, bytes | None] = files
+        self._name = name or under.name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def read(self, path: str) -> bytes | None:
+        if path in self.overlay:
+            return self.overlay[path]
+        return self.under.read(path)
+
+    def blob(self, path: str) -> str | None:
+        if path in self.overlay:
+            content = self.overlay[path]
+            return None if content is None else blob_id(content)
+        return self.under.blob(path)
+
+    def mentions(self, words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+        wanted = tuple(dict.fromkeys(words))
+        found: dict[str, tuple[str, ...]] = {}
+        under = self.under.mentions(wanted)
+        for word in wanted:
+            pattern = re.compile(rb"\b" + re.escape(word.encode()) + rb"\b")
+            paths = {path for path in under[word] if path not in self.overlay}
+            for path, content in self.overlay.items():
+                if content is not None and is_source(path) and word.encode() in content and pattern.search(content):
+                    paths.add(path)
+            found[word] = tuple(sorted(paths))
+        return found
+
+    def files(self, prefix: str = "") -> tuple[str, ...]:
+        paths = {path for path in self.under.files(prefix) if path not in self.overlay}
+        folder = prefix.rstrip("/")
+        for path, content in self.overlay.items():
+            inside = not folder or path == folder or path.startswith(folder + "/")
+            if content is not None and is_source(path) and inside:
+                paths.add(path)
+        return tuple(sorted(paths))

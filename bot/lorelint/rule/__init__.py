@@ -1,0 +1,49 @@
+"""THE DOOR: all that a rule pack may import.
+
+    from lorelint.rule import Rule, TreeView, Finding, ..., ir, worlds, summary
+
+The modules named are those of `lorelint.code` that analyses are made of; the names below are the contract.
+"""
+
+from lorelint.code import bounds, codes, entries, flow, ir, locks, summary, worlds
+from lorelint.rule.door import (
+    Analysis,
+    Doubt,
+    Finding,
+    Kind,
+    Need,
+    Rule,
+    Severity,
+    Sibling,
+    Silence,
+    Stage,
+    Step,
+    Tokens,
+    TreeView,
+    Verdict,
+)
+
+__all__ = [
+    "Analysis",
+    "Doubt",
+    "Finding",
+    "Kind",
+    "Need",
+    "Rule",
+    "Severity",
+    "Sibling",
+    "Silence",
+    "Stage",
+    "Step",
+    "Tokens",
+    "TreeView",
+    "Verdict",
+    "bounds",
+    "codes",
+    "entries",
+    "flow",
+    "ir",
+    "locks",
+    "summary",
+    "worlds",
+]

@@ -1,0 +1,1 @@
+"""Loops that go round because a callee said "try again"."""

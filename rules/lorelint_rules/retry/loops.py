@@ -1,0 +1,275 @@
+"""Retry loops: which back edges are taken because a call failed, what ends them, what they pass on the way.
+
+The four rules of this family ask the same questions of a loop, so they are answered once, here.
+A `Pass` is one class of paths from the head of a loop back to it on which the last call that was tested
+had failed; a loop without one is no retry loop, and `Look.silences` says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lorelint.rule import Analysis, Silence, Step, Tokens, TreeView, bounds, codes, ir, summary, worlds
+
+#: Words of which a function with a retry loop has at least one of each group.
+TOKENS = Tokens((("goto", "while", "for"),))
+
+_BENIGN = {
+    summary.How.RESTART: "the callee dropped the lock and everything is looked up again: a restart, not a retry",
+    summary.How.SUCCEEDED: "it goes round because a repair succeeded; a failed one leaves the loop",
+    summary.How.PREDICATE: "a sequence check: the other side moved, and its begin is read again",
+}
+_RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
+_CALLEES = 2  # calls followed for a sure yield or signal exit
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Paths round a loop that come out the same."""
+
+    site: worlds.Site  # the call that failed
+    test: worlds.Passed  # and the test that saw it
+    code: str  # the code it is retried on, "any error" where the test does not say
+    causes: tuple[summary.Cause, ...]  # why the callee gives it, those that are no reason to go round for ever
+    marks: frozenset[str]  # summary.YIELD, summary.WAIT, summary.WEAK, summary.SIGNAL that every such path has passed
+    bound: bounds.Bound | None
+    resolved: bool  # the callee's body was seen
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLoop:
+    function: ir.Function
+    loop: ir.Loop
+    passes: tuple[Pass, ...]
+
+    @property
+    def endless(self) -> tuple[Pass, ...]:
+        """Passes that nothing bounds."""
+        return tuple(each for each in self.passes if each.bound is None)
+
+    @property
+    def name(self) -> str:
+        """The loop's name in identities: its label, or the call it retries."""
+        return self.loop.label or self.passes[0].site.name or self.loop.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found in one function."""
+
+    loops: tuple[RetryLoop, ...]
+    silences: tuple[Silence, ...]
+    doubts: tuple[tuple[int, str], ...] = ()  # (line, reason)
+
+
+class RetryLoops:
+    """The retry loops of each function of one tree."""
+
+    def __init__(self, view: TreeView) -> None:
+        self.view = view
+        self.program = view.program
+        self.know = view.know
+        self.sums = view.of(SUMMARIES)
+        errnos = self.know.names("retry_errno_user", "retry_errno_kernel") - {"EPROBE_DEFER", "ERESTART_RESTARTBLOCK"}
+        self.retry = frozenset(f"-{each}" for each in errnos) | {"VM_FAULT_RETRY", "RET_PF_RETRY"}
+        self.predicates = self.know.names("seq_retry_predicates")
+
+    def of(self, fn: ir.Function) -> Look:
+        if not may_retry(fn.text):
+            return Look((), ())
+        return self.program.memo(("retry-loops", fn.path, fn.name, fn.text), lambda: self._look(fn))
+
+    def _look(self, fn: ir.Function) -> Look:
+        loops: list[RetryLoop] = []
+        silences: list[Silence] = []
+        doubts: list[tuple[int, str]] = []
+        for loop in self.program.loops(fn):
+            match self._judge(fn, loop):
+                case RetryLoop() as found:
+                    loops.append(found)
+                case (line, reason, steps):
+                    silences.append(Silence("", fn.path, fn.name, line, reason, steps))
+                case str() as reason:
+                    doubts.append((loop.line, reason))
+        return Look(tuple(loops), tuple(silences), tuple(doubts))
+
+    def _judge(self, fn: ir.Function, loop: ir.Loop) -> RetryLoop | tuple[int, str, tuple[Step, ...]] | str | None:
+        if loop.kind is ir.LoopKind.EACH:
+            return None
+        if loop.kind is ir.LoopKind.RETRY:
+            return loop.line, "the macro goes round until it has all locks; wait/wound guarantees progress", ()
+        cfg = self.program.cfg(fn)
+        known = bounds.Bounds(cfg, loop, self.know)
+        explorer = self.sums.explorer(fn, inside=loop.body, more=known.marks)
+        explored = explorer.run(loop.head, loop.back)
+        if explored.cut:
+            return "too many paths through the loop to tell them apart"
+        passes: dict[Pass, None] = {}
+        reason: tuple[int, str, tuple[Step, ...]] | None = None
+        coarse = False
+        for back in loop.back:
+            went = explored.arrived[back]
+            coarse = coarse or any(each.coarse for each in went)
+            for world in went:
+                verdict = self._why(fn, loop, world, went, known)
+                if isinstance(verdict, Pass):
+                    passes[verdict] = None
+                elif verdict is not None:
+                    reason = verdict
+        if passes:
+            return RetryLoop(fn, loop, tuple(passes))
+        return "too many paths through the loop to tell them apart" if coarse and reason is None else reason
+
+    def _why(
+        self, fn: ir.Function, loop: ir.Loop, world: worlds.World, went: tuple[worlds.World, ...], known: bounds.Bounds
+    ) -> Pass | tuple[int, str, tuple[Step, ...]] | None:
+        """Whether this class of paths goes round because a call failed."""
+        if not world.trail:
+            return None
+        test = world.trail[-1]
+        site = test.site
+        if site is None or site.out or not test.codes.fails:
+            return self._not_failed(test, loop, known.cfg)
+        if self._goes_on_anyway(site, went):
+            return None
+        line = known.cfg.nodes[test.node].line
+        if site.name in self.predicates:
+            return line, f"{site.name}(): {_BENIGN[summary.How.PREDICATE]}", ()
+        other = _header(known.cfg, loop, test, world)
+        if other:
+            return line, f"the loop goes on by another condition, {other}", ()
+        return self._pass(fn, known, world, test, site, line)
+
+    def _not_failed(
+        self, test: worlds.Passed, loop: ir.Loop, cfg: ir.Cfg
+    ) -> tuple[int, str, tuple[Step, ...]] | None:
+        site = test.site
+        if site is None:
+            return None
+        how, api, text = self.sums.classify(test, "")
+        if how in _BENIGN and api:
+            line = cfg.nodes[test.node].line
+            return line, f"{api}() ({text}): {_BENIGN[how]}", ()
+        return None
+
+    @staticmethod
+    def _goes_on_anyway(site: worlds.Site, went: tuple[worlds.World, ...]) -> bool:
+        """The same edge is taken after the call succeeded: a loop of work, not a retry."""
+        for world in went:
+            for passed in world.trail:
+                if passed.site == site and not passed.codes.fails:
+                    return True
+        return False
+
+    def _pass(
+        self, fn: ir.Function, known: bounds.Bounds, world: worlds.World, test: worlds.Passed, site: worlds.Site, line: int
+    ) -> Pass | tuple[int, str, tuple[Step, ...]] | None:
+        asked = test.codes
+        callees = self.program.define(site.name, fn.path) if site.name else ()
+        callees = tuple(each for each in callees if each.name != fn.name)
+        wanted = self._retried(asked, callees, test)
+        if not wanted:
+            return None
+        causes = [c for callee in callees for code in wanted for c in self.sums.causes(callee, code)]
+        if not causes and not callees:
+            causes = [summary.Cause(wanted[0], summary.How.HANDED_ON, site.name, "", (fn.name,), frozenset(), ())]
+        if not causes:
+            return line, f"{site.name}() cannot return {' or '.join(wanted)}", ()
+        bad = tuple(each for each in causes if not self._benign(each))
+        if not bad:
+            first = causes[0]
+            return line, f"{site.name}() gives {first.code} only where {self._benign(first)}", first.steps
+        marks = self._marks(world, bad)
+        code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
+        return Pass(site, test, code, bad, marks, known.bound(world), bool(callees))
+
+    def _benign(self, cause: summary.Cause) -> str:
+        """Why going round on this cause is right, "" where it is not."""
+        if cause.how in _BENIGN:
+            return _BENIGN[cause.how]
+        if cause.api in self.predicates:
+            return _BENIGN[summary.How.PREDICATE]
+        if summary.WAIT in cause.marks:
+            return "it slept on what it complains about before it said so"
+        if summary.CONTENDED in cause.marks and summary.WEAK in cause.marks and cause.how is not summary.How.TRYLOCK:
+            return "it slept on the contended lock before it said so"
+        return ""
+
+    def _marks(self, world: worlds.World, causes: tuple[summary.Cause, ...]) -> frozenset[str]:
+        """What every path passes: in the loop itself, or in the callee on the way to each of these causes."""
+        marks = {each for each in world.marks if isinstance(each, str)}
+        shared = frozenset.intersection(*(each.marks for each in causes)) if causes else frozenset()
+        interrupted = any(each.how is summary.How.INTERRUPTED for each in causes)
+        for mark in (summary.YIELD, summary.WAIT, summary.SIGNAL, summary.WEAK):
+            if mark in shared and not (mark == summary.SIGNAL and interrupted):
+                marks.add(mark)
+        return frozenset(marks & {summary.YIELD, summary.WAIT, summary.SIGNAL, summary.WEAK})
+
+    def _retried(self, asked: codes.Codes, callees: tuple[ir.Function, ...], test: worlds.Passed) -> tuple[str, ...]:
+        """The codes on which the loop goes round, if they are a retry; () if this is something else."""
+        if asked.named and not asked.neg:
+            return tuple(sorted(asked.named & self.retry))
+        returned = {
+            symbol
+            for callee in callees
+            for outcome in self.sums.of(callee).outcomes
+            for symbol in outcome.codes.named
+            if codes.negative(symbol) and asked.admits(symbol)
+        }
+        if callees:
+            handed = any(o.codes.neg for callee in callees for o in self.sums.of(callee).outcomes if o.origin is not None)
+            named = sorted(each for each in returned if not each[1:].isdigit())
+            return tuple(named) if named else (("-EINVAL",) if handed else ())
+        named_result = test.text.lstrip("!").split(" ")[0]
+        below = "< 0" in test.text or "IS_ERR" in test.text
+        return ("any error",) if below or _RESULT.match(named_result) else ()
+
+
+def _header(cfg: ir.Cfg, loop: ir.Loop, test: worlds.Passed, world: worlds.World) -> str:
+    """The condition by which a while/for loop really goes on, where it is not the test itself."""
+    if loop.kind not in (ir.LoopKind.WHILE, ir.LoopKind.FOR):
+        return ""
+    for id_ in sorted(loop.body):
+        node = cfg.nodes[id_]
+        leaves = [edge for edge in node.out if edge.to not in loop.body]
+        if node.at is not ir.At.TEST or not leaves or id_ == test.node or node.line != loop.line:
+            continue
+        expr = node.expr
+        if expr is not None and any(True for _ in ir.calls(expr)):
+            return ir.show(expr)
+    return ""
+
+
+_GOTO = re.compile(rb"\bgoto\s+(\w+)\s*;")
+_WHILE = re.compile(rb"\bwhile\b|\bfor\s*\(\s*;[^;]*;\s*\)")
+
+
+def may_retry(text: bytes) -> bool:
+    """A cheap look at the text: a loop that could be a retry is possible at all."""
+    if _WHILE.search(text):
+        return True
+    for match in _GOTO.finditer(text):
+        label = re.compile(rb"^[ \t]*" + match[1] + rb"[ \t]*:", re.M)
+        found = label.search(text)
+        if found and found.start() < match.start():
+            return True
+    return False
+
+
+def _summaries(view: TreeView) -> summary.Summaries:
+    return summary.Summaries(view.program)
+
+
+SUMMARIES: Analysis[summary.Summaries] = Analysis("summaries", _summaries)
+RETRY_LOOPS: Analysis[RetryLoops] = Analysis("retry-loops", RetryLoops)
+
+
+def steps_of(fn: ir.Function, loop: RetryLoop, went: Pass, cfg: ir.Cfg) -> Iterator[Step]:
+    """The chain of a pass: head, call, why the callee gives the code, the test that goes round."""
+    head = f"label {loop.loop.label}" if loop.loop.label else f"{loop.loop.kind} loop"
+    yield Step(fn.path, cfg.nodes[loop.loop.head].line if not loop.loop.label else loop.loop.line, f"{fn.name}(): {head}, where each pass starts")
+    yield Step(fn.path, cfg.nodes[went.site.node].line, f"calls {went.site.name or 'through a pointer'}()")
+    yield from went.causes[0].steps
+    yield Step(fn.path, cfg.nodes[went.test.node].line, f"{went.test.text}: back to {head}")

@@ -1,0 +1,100 @@
+"""retry-no-resched: a retry loop has a way round that never gives up the CPU
+
+What it sees
+    A retry loop, or a loop over a user's pages, in process context, with a feasible path from its head
+    back to its head on which no call must yield. A callee counts only if every path through it to the
+    code that is retried yields.
+
+Why it hurts
+    Soft lockup and RCU stall reports, and latency for everybody else, on kernels that do not preempt.
+
+When it is silent
+    A cond_resched(), schedule(), msleep() or a wait stands on every path; atomic context, where a yield
+    would be the defect; bounded loops; sequence checks; slow GUP, which reschedules for each page it got.
+
+Do this instead
+    cond_resched() on the way back, outside of any spinlock; better, sleep on what the callee waits for.
+
+References
+    commits b1779e4f209c, 928da37a229f, 2ed6edd33a21, 1333c35c4eea; kernel/Kconfig.preempt (7.2: with
+    PREEMPT_LAZY cond_resched() does nothing); mm/gup.c __get_user_pages()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir, summary
+from lorelint_rules.retry import wording
+from lorelint_rules.retry.loops import RETRY_LOOPS, TOKENS, Pass, RetryLoop
+
+NAME = "retry-no-resched"
+LAZY = (7, 0)  # PREEMPT_LAZY is the default of the large architectures from here on
+
+
+def run(view: TreeView) -> Iterator[Verdict]:
+    for fn in view.functions:
+        look = view.of(RETRY_LOOPS).of(fn)
+        yield from wording.unfound(NAME, fn, look)
+        for loop in look.loops:
+            yield from _judge(view, fn, loop)
+
+
+def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict]:
+    cfg = view.program.cfg(fn)
+    spins: list[Pass] = []
+    for went in loop.endless:
+        line = cfg.nodes[went.test.node].line
+        if went.marks & {summary.YIELD, summary.WAIT}:
+            yield Silence(NAME, fn.path, fn.name, line, "every path round gives up the CPU")
+        else:
+            spins.append(went)
+    for went in loop.passes:
+        if went.bound is not None:
+            yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, wording.bounded(went.bound))
+    if not spins:
+        return
+    held = wording.held(view, fn, loop)
+    if held.atomic:
+        reason = f"runs with {held.words()} held, where nothing may sleep: a yield would be the defect"
+        yield Silence(NAME, fn.path, fn.name, loop.loop.line, reason)
+        return
+    yield _finding(view, fn, loop, spins, held)
+
+
+def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, spins: list[Pass], held: wording.Held) -> Finding:
+    went = min(spins, key=wording.weight)
+    cfg = view.program.cfg(fn)
+    weak = all(summary.WEAK in each.marks for each in spins)
+    lazy = view.know.version >= LAZY
+    facts = [f"what each pass is sure to run: {', '.join(_calls(cfg, loop)) or 'no call'}"]
+    if weak:
+        facts.append("a pass yields only where a lock is contended or memory is short")
+    if lazy:
+        facts.append("with PREEMPT_LAZY, the default since 7.0 on the large architectures, cond_resched() does nothing; it matters for stable kernels")
+    if held.mmap:
+        facts.append("mmap_lock stays held over the yield")
+    return Finding(
+        rule=NAME,
+        path=fn.path,
+        function=fn.name,
+        line=cfg.nodes[went.test.node].line,
+        anchor=f"{loop.name}:{went.site.name}",
+        message=f"{wording.head(loop)} in {fn.name}() has a way round on {went.code} that never gives up the CPU",
+        severity=Severity.NOTE if lazy else Severity.WARNING,
+        confidence=0.5 if weak or not went.resolved else 0.8,
+        steps=(*wording.steps(view, fn, loop, went)[:8], Step(fn.path, loop.loop.line, "no call on this way round must yield")),
+        need=Need.CALLS,
+        concern=wording.concern(fn, loop),
+        facts=tuple(facts),
+        advice="cond_resched() on the way back, or sleep on what the callee waits for",
+        evidence=tuple(sorted(_calls(cfg, loop))),
+    )
+
+
+def _calls(cfg: ir.Cfg, loop: RetryLoop) -> list[str]:
+    names = {c.name for id_ in loop.loop.body for c in ir.calls(cfg.nodes[id_].expr) if c.name}
+    return [f"{name}()" for name in sorted(names)][:6]
+
+
+RULE = Rule(NAME, run, since="0.1", stage=Stage.QUEUE, tokens=TOKENS, requires=(RETRY_LOOPS,), cause_rank=30)

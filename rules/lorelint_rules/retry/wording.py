@@ -1,0 +1,226 @@
+"""What the rules of this family say, and the facts they say it with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lorelint.rule import Analysis, Sibling, Silence, Step, TreeView, Verdict, bounds, entries, ir, locks, summary
+from lorelint_rules.retry.loops import RETRY_LOOPS, SUMMARIES, Look, Pass, RetryLoop
+
+LOCKS: Analysis[locks.Locks] = Analysis("locks", lambda view: locks.Locks(view.program))
+ENTRIES: Analysis[entries.Entries] = Analysis("entries", lambda view: entries.Entries(view.program))
+
+_WORST = (summary.How.COLLAPSED, summary.How.INTERRUPTED, summary.How.TRYLOCK, summary.How.CONDITION, summary.How.MAPPED, summary.How.HANDED_ON, summary.How.UNKNOWN)
+MAX_STEPS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Locks over a loop."""
+
+    locks: frozenset[locks.Lock]
+    callers: frozenset[locks.Lock]  # held by a caller
+
+    @property
+    def atomic(self) -> bool:
+        return any(lock.atomic for lock in self.locks | self.callers)
+
+    @property
+    def mmap(self) -> bool:
+        return any(lock.kind == "mmap_lock" for lock in self.locks | self.callers)
+
+    def words(self) -> str:
+        kinds = sorted({lock.kind for lock in self.locks | self.callers if lock.kind != "asserted"})
+        return " and ".join(kinds)
+
+
+def unfound(rule: str, fn: ir.Function, look: Look) -> Iterator[Verdict]:
+    """Silences of the shared look, under a rule's name."""
+    for each in look.silences:
+        yield Silence(rule, fn.path, fn.name, each.line, each.reason, each.steps)
+    for line, reason in look.doubts:
+        yield Silence(rule, fn.path, fn.name, line, f"undecided: {reason}")
+
+
+def weight(went: Pass) -> tuple[int, int]:
+    """Order among the passes of a loop: the one with the worst cause speaks."""
+    ranks = [_WORST.index(cause.how) for cause in went.causes if cause.how in _WORST]
+    return (min(ranks, default=len(_WORST)), went.test.node)
+
+
+def worst(went: Pass) -> summary.Cause:
+    return min(went.causes, key=lambda each: (_WORST.index(each.how) if each.how in _WORST else 9, len(each.chain)))
+
+
+def held(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Held:
+    state = view.of(LOCKS)
+    over = frozenset.intersection(*(state.at(fn, back[0]) for back in loop.loop.back)) if loop.loop.back else frozenset()
+    return Held(over & state.at(fn, loop.loop.head), state.around(fn))
+
+
+def in_user_context(view: TreeView, fn: ir.Function) -> bool:
+    """Signals exist where this runs, as far as its entries are known: not only a work item, kthread or interrupt."""
+    return not view.of(ENTRIES).only_kernel(fn)
+
+
+def concern(fn: ir.Function, loop: RetryLoop) -> str:
+    return f"{fn.path}:{fn.name}:loop:{loop.name}"
+
+
+def head(loop: RetryLoop) -> str:
+    return f"'goto {loop.loop.label}'" if loop.loop.label else f"the {loop.loop.kind} loop"
+
+
+def call(went: Pass) -> str:
+    return f"{went.site.name}()" if went.site.name else "a call through a pointer"
+
+
+def endless(fn: ir.Function, loop: RetryLoop, went: Pass) -> str:
+    code = "any error" if went.code == "any error" else went.code
+    return f"{head(loop)} in {fn.name}() retries {call(went)} on {code} with nothing that ends it: {because(worst(went))}"
+
+
+def because(cause: summary.Cause) -> str:
+    """Why the code may persist, in half a sentence."""
+    via = f"{cause.chain[-1]}() gives {cause.code} for " if cause.chain and cause.how is not summary.How.HANDED_ON else ""
+    match cause.how:
+        case summary.How.COLLAPSED:
+            return f"{via}every failure of {cause.api or 'a callee'}()".replace("()()", "()")
+        case summary.How.INTERRUPTED:
+            return f"{via}an interrupted {cause.api}(), and the signal stays pending"
+        case summary.How.TRYLOCK:
+            return f"{via}a failed {cause.api}(), and nothing waits for the holder"
+        case summary.How.MAPPED:
+            return f"{via}one result of {cause.api}() ({cause.test}), which may persist"
+        case summary.How.CONDITION:
+            return f"{via}a condition that may persist ({cause.test})" if cause.test else f"{via}reasons that may persist"
+        case summary.How.UNKNOWN:
+            return "the value returned could not be followed"
+    return f"what {cause.api}() fails for is not known here" if cause.api else "the callee is not known here"
+
+
+def bounded(bound: bounds.Bound) -> str:
+    match bound.kind:
+        case "clock":
+            return f"bounded by a clock ({bound.what})"
+        case "deadline":
+            return f"bounded by a deadline handed to {bound.what}()"
+        case "tried":
+            return "FAULT_FLAG_TRIED is set before the next pass: it goes round once"
+    return f"bounded: {bound.what} is changed and tested on each pass"
+
+
+def steps(view: TreeView, fn: ir.Function, loop: RetryLoop, went: Pass) -> tuple[Step, ...]:
+    """The chain of a pass: head, call, why the callee gives the code, the test that goes round."""
+    cfg = view.program.cfg(fn)
+    title = f"label {loop.loop.label}" if loop.loop.label else f"{loop.loop.kind} loop"
+    chain = [Step(fn.path, loop.loop.line, f"{fn.name}(): {title}, where each pass starts")]
+    chain.append(Step(fn.path, cfg.nodes[went.site.node].line, f"calls {call(went)}"))
+    cause = worst(went)
+    chain.extend(cause.steps)
+    chain.extend(_failures(view, cause))
+    chain.append(Step(fn.path, cfg.nodes[went.test.node].line, f"{went.test.text}: back to {title}"))
+    return tuple(chain[:MAX_STEPS])
+
+
+def _failures(view: TreeView, cause: summary.Cause) -> Iterator[Step]:
+    """Where the callee whose failures were collapsed can fail."""
+    if cause.how is not summary.How.COLLAPSED or not cause.steps:
+        return
+    for callee, lines in failures(view, cause.api, cause.steps[0].path):
+        if len(lines) > 1:
+            places = ", ".join(str(line) for _, line in lines[:6])
+            codes = " and ".join(sorted({code for code, _ in lines}))
+            yield Step(callee.path, lines[0][1], f"{callee.name}() fails with {codes} in {len(lines)} places (lines {places})")
+
+
+def failures(view: TreeView, name: str, near: str) -> list[tuple[ir.Function, list[tuple[str, int]]]]:
+    """For each definition of a callee: the codes it fails with and the lines of those returns."""
+    found = []
+    for callee in view.program.define(name, near) if name else ():
+        seen: dict[tuple[str, int], None] = {}
+        for outcome in view.of(SUMMARIES).of(callee).outcomes:
+            if outcome.codes.fails:
+                code = outcome.constant or (f"what {outcome.origin.name}() returned" if outcome.origin else "an error")
+                seen[(code, outcome.last.node if outcome.last else outcome.line)] = None
+        cfg = view.program.cfg(callee)
+        lines = sorted({(code, cfg.nodes[node].line if node < len(cfg.nodes) else node) for code, node in seen}, key=lambda e: e[1])
+        found.append((callee, lines))
+    return found
+
+
+def facts(view: TreeView, fn: ir.Function, bad: Sequence[Pass], *, killable: bool, held: Held) -> tuple[str, ...]:
+    found = []
+    if held.words():
+        whose = "" if held.locks else " by a caller"
+        found.append(f"{held.words()} is held{whose} over every pass")
+    if killable:
+        found.append("a fatal signal ends it")
+    elif in_user_context(view, fn):
+        found.append("no signal ends it, SIGKILL included")
+    if all(summary.YIELD in each.marks for each in bad):
+        found.append("each pass sleeps or reschedules")
+    elif all(summary.WEAK in each.marks for each in bad):
+        found.append("each pass yields only where a lock is contended or the kernel preempts")
+    else:
+        found.append("a pass need not give up the CPU")
+    return tuple(found)
+
+
+def advice(went: Pass, held: Held) -> str:
+    cause = worst(went)
+    match cause.how:
+        case summary.How.COLLAPSED:
+            first = f"retry only on the one result of {cause.api}() that means a lost race, hand the others on"
+        case summary.How.INTERRUPTED:
+            first = "leave the loop when a signal is pending"
+        case summary.How.TRYLOCK:
+            first = "wait for the lock instead of trying again"
+        case _:
+            first = "bound the loop by a count or a deadline, and return the error at the bound"
+    if cause.how in (summary.How.COLLAPSED, summary.How.INTERRUPTED, summary.How.TRYLOCK):
+        first += "; bound the loop"
+    return first + ("" if not held.atomic else "; it runs with a lock held under which nothing may sleep")
+
+
+def siblings(view: TreeView, fn: ir.Function, went: Pass) -> tuple[Sibling, ...]:
+    """Other callers of the API behind the code, and what they do when it fails."""
+    api = worst(went).api
+    if not api or worst(went).how is not summary.How.COLLAPSED:
+        return ()
+    near = worst(went).steps[0].path if worst(went).steps else fn.path
+    mine = set(worst(went).chain) | {fn.name}
+    found = []
+    for callee in view.program.define(api, near)[:1]:
+        for site in view.program.callers(callee):
+            if site.fn.name in mine or site.fn.path == callee.path:
+                continue
+            text = _deals(view, site.fn, api)
+            if text:
+                found.append(Sibling(site.fn.path, site.line, site.fn.name, text))
+    unique = {(each.path, each.function): each for each in reversed(found)}
+    return tuple(sorted(unique.values(), key=lambda each: (each.path, each.line)))[:6]
+
+
+def _deals(view: TreeView, fn: ir.Function, api: str) -> str:
+    """What a function does when `api` fails."""
+    if any(each.site.name == api for loop in view.of(RETRY_LOOPS).of(fn).loops for each in loop.passes):
+        return f"retries {api}() itself"
+    texts = set()
+    for outcome in view.of(SUMMARIES).of(fn).outcomes:
+        last = outcome.last
+        if last is None or last.site is None or last.site.name != api or not last.codes.fails:
+            continue
+        if outcome.constant and outcome.constant != "0":
+            texts.add(f"returns {outcome.constant} when {api}() fails")
+        elif outcome.origin is not None and outcome.origin.name == api:
+            texts.add(f"hands the error of {api}() on")
+    return min(texts, default="")
+
+
+def path_without(went: Pass, *marks: str) -> bool:
+    return not (set(marks) & went.marks)
+
+
+__all__ = ["SIGNAL", "WAIT", "WEAK", "YIELD", "path_without"]

@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 THREAD := corpora/threads/dmamap-retry.mbox
-TREE := corpora/trees/dmamap
+TREE := corpora/trees/small
 
 .PHONY: help venv dev tools trees review test prove bench bless lock clean
 

@@ -1,0 +1,270 @@
+"""The mail text that answers a patch: quoted lines, a question, the proof, what stands behind it.
+
+One text per patch that deserves it. Body lines are at most 76 columns wide, quoted ones are as long as they
+were. Nothing above the signature can be taken for a trailer (`b4 am` would put it into the commit), no line
+ends in a blank (so nothing flows where format=flowed is assumed), none begins with ``From `` (mboxes escape it).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lorelint.model.base import Grade
+from lorelint.model.finding import Concern, Finding, Kind, Report, Sibling
+from lorelint.model.mail import Patch
+from lorelint.model.trouble import Unseen
+from lorelint.report import prose
+from lorelint.report.place import PatchMap, Source, Spot, causing_spot, no_source
+from lorelint.report.quote import quoted
+from lorelint.report.text import argument, clause, cut, listed, many, once, sentence, shell, width, words, wrap
+
+BODY = 76
+NAMED = 4  # siblings, and things not seen, that are named before the rest is counted
+
+_TRAILER = re.compile(r"^(\s*\w\S*?):(?=\s|\Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One mail that would be sent; `body` ends with its signature."""
+
+    patch: int  # seq
+    msgid: str  # of the mail it answers
+    subject: str
+    to: tuple[str, str]
+    body: str
+
+
+def replies(report: Report, source: Source = no_source) -> tuple[Reply, ...]:
+    """One reply for each patch with a concern that deserves it, in order."""
+    made: list[Reply] = []
+    for patch in report.series.patches if report.series else ():
+        concerns = [each for each in prose.concerns(report) if each.patch == patch.seq and prose.deserves(each)]
+        if concerns:
+            body = "\n".join(_safe(_Letter(report, patch, source).lines(concerns))) + "\n"
+            made.append(Reply(patch.seq, patch.msgid, _subject(patch), patch.author, body))
+    return tuple(made)
+
+
+def _subject(patch: Patch) -> str:
+    subject = words(patch.mail.subject)
+    return subject if subject.lower().startswith("re:") else f"Re: {subject}"
+
+
+class _Letter:
+    def __init__(self, report: Report, patch: Patch, source: Source) -> None:
+        self.report = report
+        self.patch = patch
+        self.map = PatchMap(patch, source)
+
+    def lines(self, concerns: list[Concern]) -> Iterator[str]:
+        yield from wrap("This is an automated review by lorelint, a static checker.", BODY)
+        yield ""
+        yield _attribution(self.patch)
+        before: Spot | None = None
+        for concern, spots in sorted(self._placed(concerns), key=lambda each: each[1][-1].order if each[1] else (0, 0)):
+            if spots and (before is None or spots[-1].line is not before.line):
+                if before is not None:
+                    yield ""
+                yield from quoted(spots, before)
+                before = spots[-1]
+            yield ""
+            yield from self._paragraph(concern)
+        yield ""
+        yield from self._standing(concerns)
+        yield ""
+        yield from self._commands(concerns)
+        yield "-- "
+        yield from self._signature(concerns)
+
+    def _placed(self, concerns: list[Concern]) -> Iterator[tuple[Concern, list[Spot]]]:
+        for concern in concerns:
+            yield concern, self._spots(concern)
+
+    def _spots(self, concern: Concern) -> list[Spot]:
+        """The lines of the patch that a concern is about, in one hunk."""
+        findings = [judged.finding for judged in prose.cited(concern)]
+        places = [(step.path, step.line) for finding in findings for step in finding.steps]
+        places = [(finding.path, finding.line) for finding in findings] + places
+        hints = [text for j in prose.cited(concern) for text in (j.because, j.finding.anchor, j.finding.function)]
+        cause = causing_spot(self.map, places, hints)
+        if cause is None:
+            return []
+        others = [spot for spot in (self.map.spot(*each) for each in places) if spot and spot.hunk is cause.hunk]
+        added = {id(spot.line): spot for spot in [*others, cause] if spot.line.op == "+" or spot is cause}
+        return sorted(added.values(), key=lambda spot: spot.order)[-3:]
+
+    # -- one concern ------------------------------------------------------------------------------------------
+
+    def _paragraph(self, concern: Concern) -> Iterator[str]:
+        cited = [judged.finding for judged in prose.cited(concern)]
+        yield from wrap(" ".join(once(_question(finding) for finding in cited)), BODY)
+        steps = once_steps(cited)
+        if steps:
+            yield ""
+            yield from _chain(steps)
+        told = " ".join(self._told(concern, cited))
+        if told:
+            yield ""
+            yield from wrap(told, BODY)
+
+    def _told(self, concern: Concern, cited: list[Finding]) -> Iterator[str]:
+        """Facts of all findings as sentences, each said once, then siblings, then what might end it."""
+        facts = [fact for finding in cited for fact in ((finding.message,) if finding.ask else ()) + finding.facts]
+        for judged in concern.findings:
+            finding = judged.finding
+            if finding not in cited and (prose.counts(judged) or finding.kind is Kind.REMARK):
+                facts += [finding.message, *finding.facts]
+        yield from (sentence(fact) for fact in once(facts))
+        siblings = {(s.path, s.function): s for j in concern.findings for s in j.finding.siblings}
+        if siblings:
+            yield _see_also(list(siblings.values()))
+        advice = once(clause(finding.advice) for finding in cited if finding.advice)
+        if advice:
+            yield f"Would it work to {', or to '.join(advice)}?"
+
+    # -- what stands behind it --------------------------------------------------------------------------------
+
+    def _standing(self, concerns: list[Concern]) -> Iterator[str]:
+        texts = [self._base(concerns)]
+        texts += self._doubts(concerns)
+        yield from wrap(" ".join(text for text in texts if text), BODY)
+
+    def _base(self, concerns: list[Concern]) -> str:
+        base = self.report.base
+        if base is None or not base.tree:
+            return "No tree was at hand: only the lines of the patch were read."
+        tree = f"{words(base.tree)}" + (
+            f" ({base.commit[:12]})" if base.commit and base.commit[:12] not in base.tree else ""
+        )
+        grade = max((judged.grade for c in concerns for judged in c.findings), key=lambda g: g.rank, default=base.grade)
+        taken = [step for step in base.steps if step.taken]
+        how = f" ({clause(taken[-1].text)})" if taken else ""
+        return f"Line numbers are those of {tree} with {self._applied()} applied; {_GRADES[grade]}{how}."
+
+    def _applied(self) -> str:
+        return "this patch" if self.patch.seq == 1 else f"the series up to this patch ({self.patch.seq})"
+
+    def _doubts(self, concerns: list[Concern]) -> Iterator[str]:
+        series = self.report.series
+        if series is not None and not series.complete:
+            yield f"Only {len(series.patches)} of the {series.expected} patches of the series were at hand."
+        paths = {step.path for c in concerns for j in c.findings for step in j.finding.steps}
+        paths |= {judged.finding.path for c in concerns for judged in c.findings}
+        near = [unseen for unseen in self.report.unseen if unseen.path in paths]
+        if near:
+            yield f"What could not be seen on the way is {_not_seen(near)}."
+
+    def _commands(self, concerns: list[Concern]) -> Iterator[str]:
+        rule = prose.cited(concerns[0])[0].finding.rule
+        tree = self.report.base.tree if self.report.base else ""
+        yield from wrap("To see the same offline, with this thread saved as thread.mbox:", BODY)
+        yield ""
+        tail = [f"--tree {argument(tree)}"] if tree else []
+        for line in shell(["lorelint", "review", "thread.mbox", *tail], BODY - 4):
+            yield f"    {line}"
+        yield ""
+        yield from wrap(
+            f'If this is wrong, an answer that says why is welcome; a line of its own with "lorelint: false-positive '
+            f'{words(rule)}" marks it as such.',
+            BODY,
+        )
+
+    def _signature(self, concerns: list[Concern]) -> Iterator[str]:
+        cited = [judged.finding for concern in concerns for judged in prose.cited(concern)]
+        yield from wrap(self.report.version or "lorelint", BODY)
+        for finding in dict.fromkeys(cited):
+            yield from wrap(f"{finding.rule}, confidence {finding.confidence:.2f}, {finding.fingerprint}", BODY)
+
+
+_GRADES = {
+    Grade.EXACT: "the base is exact",
+    Grade.CLEAN: "the patch applies cleanly there, but the base is not the one it was made on",
+    Grade.MERGED: "the base is a three-way merge, so lines may be off",
+    Grade.APPROXIMATE: "the base is approximate, so lines may be off",
+    Grade.FRAGMENTS: "the files concerned did not apply there, so only the lines of the patch were read",
+}
+
+
+def _question(finding: Finding) -> str:
+    if finding.ask:
+        asked = sentence(finding.ask.rstrip(" ?.") + "?")
+        return asked
+    return f"{sentence(finding.message)} Is that intended?"
+
+
+def once_steps(findings: Iterable[Finding]) -> list[tuple[str, str]]:
+    """(``path:line``, text) of all steps in order; a place that comes again is not told again."""
+    seen: set[str] = set()
+    steps: list[tuple[str, str]] = []
+    for finding in findings:
+        for step in finding.steps:
+            place = f"{words(step.path)}:{step.line}"
+            if place not in seen:
+                seen.add(place)
+                steps.append((place, step.text))
+    return steps
+
+
+def _chain(steps: list[tuple[str, str]]) -> Iterator[str]:
+    """The proof: on one line each where all of them fit, else the place above the text."""
+    room = max(width(place) for place, _ in steps) + 4
+    if all(room + width(words(text)) <= BODY for _, text in steps):
+        yield from (f"  {place:<{room - 2}}{words(text)}" for place, text in steps)
+        return
+    for place, text in steps:
+        yield f"  {place}"
+        yield from wrap(text, BODY, first="      ", rest="      ")
+
+
+def _see_also(siblings: list[Sibling]) -> str:
+    named = [
+        f"{sibling.function}() in {sibling.path}:{sibling.line}"
+        + (f" ({clause(sibling.text)})" if sibling.text else "")
+        for sibling in siblings[:NAMED]
+    ]
+    if len(siblings) > NAMED:
+        named.append(many(len(siblings) - NAMED, "more place"))
+    return f"See also {listed(named)}."
+
+
+def _not_seen(unseen: list[Unseen]) -> str:
+    named = [f"{each.path}:{each.line} ({clause(each.text)})" for each in unseen[:NAMED]]
+    if len(unseen) > NAMED:
+        named.append(many(len(unseen) - NAMED, "more place"))
+    return listed(named)
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _attribution(patch: Patch) -> str:
+    """``On .. wrote:`` on one line, as mail readers and b4 know it."""
+    name = words(patch.author[0]) or words(patch.author[1]) or "the author"
+    when = ""
+    try:
+        date = datetime.fromisoformat(patch.mail.date).astimezone(UTC)
+        when = f"{_DAYS[date.weekday()]}, {date.day} {_MONTHS[date.month - 1]} {date.year} {date:%H:%M:%S} +0000, "
+    except (ValueError, OverflowError):
+        pass
+    return f"On {when or 'this patch '}{cut(name, BODY - 12 - len(when))} wrote:"
+
+
+def _safe(lines: Iterable[str]) -> Iterator[str]:
+    """The last gate: what stands above the signature is no trailer, no mbox separator, and ends in no blank."""
+    above = True
+    for line in lines:
+        if line == "-- " and above:
+            above = False
+            yield line
+            continue
+        line = line.rstrip()
+        if above and not line.startswith(">"):
+            line = _TRAILER.sub(r"\1 :", line)
+            if line.startswith("From "):
+                line = f" {line}"
+        yield "--" if line == "--" and not above else line

@@ -1,0 +1,61 @@
+"""The table of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lorelint.report.ink import Ink
+from lorelint.report.text import clean, cut, many, width, words
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """What the table says of one rule."""
+
+    name: str
+    stage: str  # trial, queue, list
+    since: str
+    need: str  # P, F, T, C
+    pack: str
+    summary: str
+
+
+def table(rows: Iterable[RuleRow], *, columns: int = 80, colour: bool = False) -> str:
+    """One line per rule, by pack when there are several."""
+    ink = Ink(colour)
+    every = sorted(rows, key=lambda row: (row.pack, row.name))
+    if not every:
+        return "no rules are installed\n"
+    packs = list(dict.fromkeys(row.pack for row in every))
+    names = max(width(clean(row.name)) for row in every)
+    lines: list[str] = []
+    for pack in packs:
+        if len(packs) > 1:
+            lines += ([""] if lines else []) + [ink(clean(pack), "title")]
+        for row in (row for row in every if row.pack == pack):
+            head = f"{clean(row.name):<{names}}"
+            rest = f"  {clean(row.stage):<6} "
+            summary = cut(words(row.summary), max(20, columns - names - width(rest)))
+            lines.append(f"{ink(head, 'bold')}{ink(rest, 'dim')}{summary}")
+    lines += ["", f"{many(len(every), 'rule')}; `lorelint explain RULE` tells more of one"]
+    return "\n".join(lines) + "\n"
+
+
+def document(rows: Iterable[RuleRow]) -> dict[str, Any]:
+    """The table as plain values."""
+    every = sorted(rows, key=lambda row: row.name)
+    return {
+        "rules": [
+            {
+                "rule": row.name,
+                "stage": row.stage,
+                "since": row.since,
+                "need": row.need,
+                "pack": row.pack,
+                "summary": words(row.summary),
+            }
+            for row in every
+        ]
+    }

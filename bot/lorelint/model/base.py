@@ -51,7 +51,7 @@ class Base:
 
     tree: str  # name of the tree, "" for fragments
     commit: str  # full id where the tree is a commit, else ""
-    grade: Grade  # the worst of its files
+    grade: Grade  # the worst of its C files (of all files where there is no C)
     steps: tuple[BaseStep, ...]
 
 

@@ -1,0 +1,1 @@
+"""One file per thing we do. Jobs take ports and return values."""

@@ -1,0 +1,1 @@
+"""Mail text to meaning and back, pure: nothing here opens a file, a socket or a program."""

@@ -7,12 +7,14 @@ read it, and the few that are macros (``SYSCALL_DEFINE3(name, ...)``) no grammar
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from lorelint.code import words
 from lorelint.code.ir import Param
 from lorelint.code.lex import closing, mask, opening
 
+_PLAIN = re.compile(rb"(\([^()]*+\))\s*+\Z")
 _WORD = re.compile(rb"[A-Za-z_]\w*+")
 _NAME_AT_END = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
 _ANNOTATION = re.compile(rb"\b(?:__\w++|no\w++|asmlinkage|VISIBLE_IF_KUNIT|STATIC_IFN_KUNIT|INLINE_IFN_KUNIT|TARGET_ATTRIBUTE)")
@@ -27,8 +29,7 @@ _BUILTIN = frozenset(
 _TAGS = frozenset((b"struct", b"union", b"enum"))
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """Where the name of a function stands in its header, and between which offsets its parameters."""
 
     name: bytes
@@ -41,6 +42,14 @@ class Header:
 
 def header(code: bytes) -> Header | None:
     """Read masked text that ends before a brace; None where it is no function's header."""
+    begin = code.find(b"(")
+    found = _PLAIN.match(code, begin) if begin > 0 else None
+    if found is not None:
+        before = code[:begin]
+        if b"__" not in before:
+            named = _NAME_AT_END.search(before, max(0, begin - 80))
+            if named is not None:
+                return _named(code, named, begin, found.end(1))
     text = _without_annotations(code) if b"__" in code else code
     end = len(text.rstrip())
     while end and text[end - 1 : end] != b")":  # a word after the parameters, known or not
@@ -83,7 +92,8 @@ def _named(text: bytes, named: re.Match[bytes], begin: int, end: int) -> Header 
     before = text[: named.start()]
     if name in words.KEYWORDS or b"=" in before:
         return None
-    if _DEFINER.match(name) or (_UPPER.match(name) and not _type_before(before)):
+    upper = name[0] == 0x5F or name[0] < 0x61  # an underscore or a capital
+    if upper and (_DEFINER.match(name) or (_UPPER.match(name) and not _type_before(before))):
         first = _WORD.search(text, begin, end)
         if first is None or text[begin + 1 : first.start()].strip():
             return None
@@ -157,6 +167,7 @@ def split(inner: bytes) -> list[bytes]:
     return parts
 
 
+@lru_cache(65536)
 def _param(part: bytes) -> Param:
     pointer = _POINTER_NAME.search(part)
     if pointer is not None:
@@ -196,8 +207,12 @@ _STORAGE = frozenset(b"static inline extern __inline __inline__ __always_inline 
 def returns(text: bytes, head: Header) -> tuple[str, bool]:
     """Return type and whether the function is ``static``."""
     if head.definer:
-        return ("long" if head.pairs else ""), text.lstrip().startswith(b"static")
-    before = text[: head.at]
+        return ("long" if head.pairs else ""), text.startswith(b"static")
+    return _returns(text[: head.at])
+
+
+@lru_cache(65536)
+def _returns(before: bytes) -> tuple[str, bool]:
     if b"/*" in before or b"//" in before or b"#" in before:
         before = _directives_out(mask(before))
     if b"__" in before or b"no" in before or b"asmlinkage" in before or b"KUNIT" in before:

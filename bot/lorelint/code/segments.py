@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from lorelint.code.headers import Header, header
-from lorelint.code.lex import COMMENT, DIRECTIVE, STRING, mask
+from lorelint.code.lex import BLANK, COMMENT, DIRECTIVE, STRING, mask
 from lorelint.code.parse import LIMIT, definitions
 
 
@@ -24,8 +25,7 @@ class PieceKind(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One piece with braces. `start` and `end` are bytes, `brace` the offset of its (last) opening brace."""
 
     kind: PieceKind
@@ -47,13 +47,16 @@ class _Doubt(Exception):
     pass
 
 
-_TOKEN = re.compile(rb"(?m)(?P<directive>" + DIRECTIVE + rb")|" + COMMENT + rb"|" + STRING + rb"|[;{}]")
-_BRACES = re.compile(rb"(?m)(?P<directive>" + DIRECTIVE + rb")|" + COMMENT + rb"|" + STRING + rb"|[(){}]")
+_TOKEN = re.compile(DIRECTIVE + rb"|" + COMMENT + rb"|" + STRING + rb"|[;{}]")
+_BRACES = re.compile(DIRECTIVE + rb"|" + COMMENT + rb"|" + STRING + rb"|[(){}]")
 # inside a piece nothing but labels, directives and comments stands in column 0
 _COLUMN_0 = re.compile(rb"\n(?:\{|[A-Za-z_]\w*+(?!\w*+[ \t]*+:))")
 _LINE_END = re.compile(rb"[ \t]*+(?:/\*[^\n]*+)?+\n")
 _BLANK_OR_COMMENT = re.compile(rb"(?:\s++|" + COMMENT + rb")*+")
 _TYPE = re.compile(rb"\b(?:struct|union|enum)\b[^()=;]*+\Z")
+_LOOSE_CALL = re.compile(rb"\s*+(?!__)[A-Za-z_]\w*+\([^()]*+\)[ \t]*+\n")  # late_initcall(f), and no semicolon
+_COLUMN_0_WORD = re.compile(rb"\s*+(?<![^\n])([A-Za-z_])")
+_SEMICOLON = re.compile(rb"\s*+;")
 _EXTERN_C = re.compile(rb"\bextern\s++\"C\"\s*+\Z")
 
 
@@ -82,31 +85,26 @@ def _function(raw: bytes, start: int, brace: int, end: int) -> Piece | None:
     if b"/" in code or b"#" in code or b'"' in code:
         code = mask(code)
         if b"#" in code:
-            code = _last_arm(code)
+            code = _arm(code)
     head = header(code)
     if head is None:
         return None
     return Piece(PieceKind.FUNCTION, start, brace, end, head)
 
 
-_DIRECTIVE_LINE = re.compile(rb"(?m)^[ \t]*+#.*+$")
-
-
-def _last_arm(code: bytes) -> bytes:
-    """A header cut by conditionals: its first arm."""
-    out, keep, stack = [], True, []
+def _arm(code: bytes) -> bytes:
+    """A header with conditionals in it: what follows the last directive, or else its first arm."""
+    last = code.rfind(b"#")
+    past = code.find(b"\n", last)
+    if past >= 0 and code[past:].strip():
+        return code[:past].translate(BLANK) + code[past:]
+    out, keep = [], True
     for line in code.split(b"\n"):
         word = line.strip()
         if word.startswith(b"#"):
-            if word.startswith(b"#if"):
-                stack.append(keep)
-            elif word.startswith(b"#endif"):
-                keep = stack.pop() if stack else True
-            else:
-                keep = False
-            out.append(b" " * len(line))
-        else:
-            out.append(line if keep else b" " * len(line))
+            keep = word.startswith((b"#if", b"#endif")) or not out or not b"".join(out).strip()
+            line = b" " * len(line)
+        out.append(line if keep else b" " * len(line))
     return b"\n".join(out)
 
 
@@ -121,15 +119,55 @@ class _Scan:
 
     def run(self) -> list[Piece]:
         raw, at = self.raw, 0
-        search = _TOKEN.search
+        while True:
+            brace = raw.find(b"{", at)
+            start = self._header_start(at, brace) if brace >= 0 else -1
+            if start >= 0:
+                self.start = start
+                at = self._piece(start, brace, raw[start:brace])
+                if self.start != at:
+                    found = _SEMICOLON.match(raw, at)
+                    at = found.end() if found is not None else self._slowly(at)
+            else:
+                self.start = at
+                at = self._slowly(at)
+                if at >= len(raw):
+                    return self.pieces
+
+    def _header_start(self, at: int, brace: int) -> int:
+        """Where the declaration before a brace begins, by the nearest delimiter; -1 where that is not plain."""
+        raw = self.raw
+        comment = raw.rfind(b"*/", at, brace)
+        if raw.rfind(b"/*", at, brace) > comment or raw.find(b"}", at, brace) >= 0:
+            return -1
+        start = max(at, raw.rfind(b";", at, brace) + 1, comment + 2 if comment >= 0 else at)
+        directive = raw.rfind(b"\n#", max(0, at - 1), brace)
+        if directive >= 0:
+            end = raw.find(b"\n", directive + 1, brace)
+            if end < 0 or raw[end - 1] == 0x5C:
+                return -1
+            start = max(start, end)
+        found = _COLUMN_0_WORD.match(raw, start, brace)
+        if found is None:
+            return -1
+        text = raw[start:brace]
+        if text.count(b"(") != text.count(b")") or b'"' in text or b"//" in text or b"#" in text:
+            return -1
+        return found.start(1)
+
+    def _slowly(self, at: int) -> int:
+        """Token by token until an item has ended; where to go on."""
+        raw, search = self.raw, _TOKEN.search
         while True:
             found = search(raw, at)
             if found is None:
-                return self.pieces
+                return len(raw)
             at = found.end()
             char = raw[found.start()]
             if char == 0x7B:  # {
                 at = self._brace(found.start())
+                if self.start == at:
+                    return at
             elif char == 0x3B:  # ;
                 if self._in_parens(found.start()):
                     at = self._past_parens()
@@ -139,7 +177,7 @@ class _Scan:
                     raise _Doubt("a stray closing brace")
                 self.extern -= 1
                 self.start = at
-            elif found.lastgroup == "directive" and not raw[self.start : found.start()].strip():
+            elif char == 0x23 and not raw[self.start : found.start()].strip():
                 self.start = at
 
     def _in_parens(self, at: int) -> bool:
@@ -174,12 +212,18 @@ class _Scan:
             self.extern += 1
             self.start = at + 1
             return at + 1
+        return self._piece(start, at, text)
+
+    def _piece(self, start: int, at: int, text: bytes) -> int:
+        """The piece whose brace is at `at`; where to go on. `start` moves there too when the item has ended."""
+        raw = self.raw
+        tail = text.rstrip()
         end = self._end(at)
-        if tail.endswith(b"=") or _TYPE.search(tail):
-            kind = PieceKind.DATA if tail.endswith(b"=") else PieceKind.TYPE
+        piece = _function(raw, start, at, end) if tail.endswith(b")") or (b"(" in tail and b"=" not in tail) else None
+        if piece is None and (b"=" in tail or _TYPE.search(tail)):
+            kind = PieceKind.DATA if b"=" in tail else PieceKind.TYPE
             self.pieces.append(Piece(kind, start, at, end, None))
             return end  # the item goes on until its semicolon
-        piece = _function(raw, start, at, end) if b"(" in text else None
         if piece is None:
             if b"#" in text:
                 raise _Doubt("a header cut by a conditional")
@@ -218,13 +262,13 @@ class _Scan:
                     if arms:
                         raise _Doubt("a piece that ends inside a conditional")
                     return found.end()
-            elif found.lastgroup == "directive":
+            elif char[:1] == b"#":
                 depth = _follow(char, depth, arms)
         raise _Doubt("a brace without end")
 
 
 def _follow(directive: bytes, depth: int, arms: list[tuple[int, int | None]]) -> int:
-    word = directive.lstrip()[1:].lstrip()
+    word = directive[1:].lstrip()
     if word.startswith(b"if"):
         arms.append((depth, None))
     elif word.startswith((b"el", b"endif")) and arms:
@@ -242,7 +286,15 @@ def _trimmed(raw: bytes, piece: Piece) -> Piece:
     head = piece.head
     assert head is not None
     text = raw[piece.start : piece.start + head.at]
+    if b"}" not in text and b"#" not in text and b")" not in text:
+        return piece
+    text = mask(text)
     cut = text.rfind(b"}") + 1  # struct { .. } *name(..) {
+    last = text.rfind(b"#")
+    if last >= 0 and text.find(b"\n", last) >= 0 and text[text.find(b"\n", last) :].strip():
+        cut = max(cut, text.find(b"\n", last))
+    while found := _LOOSE_CALL.match(text, cut):
+        cut = found.end()
     cut += len(text[cut:]) - len(text[cut:].lstrip())
     if cut == 0:
         return piece

@@ -50,6 +50,15 @@ class _Item:
     node: Node | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A series, the lane it was found in, and the mails of that lane."""
+
+    lane: int
+    series: Series
+    members: frozenset[str]
+
+
 def read_threads(mails: Sequence[Mail], source: str, named: str = "") -> tuple[Thread, ...]:
     """The strict threads among some mails, in the order of their first mails.
 
@@ -138,7 +147,7 @@ def _body(letter: Letter) -> str:
         letter.trouble("too-large", f"only the first {MAX_BODY} characters of the body were read")
         text = text[:MAX_BODY]
     text, changed = lines_of_transport(text)
-    if changed and not letter.local:
+    if changed and letter.bare_lines:
         letter.trouble("mangled", "lines ended in CR LF; the CR was dropped")
     _attached(letter, text)
     if letter.flowed and b4.DIFF_RE.search(text):
@@ -249,11 +258,11 @@ def _thread(items: Sequence[_Item], source: str, named: str) -> Thread:
     for msgid in broken:
         _node(by_id[msgid], "")
     nodes = [item.node for item in items if item.node]
-    found: list[tuple[int, Series, frozenset[str]]] = []
+    found: list[_Found] = []
     covers: list[str] = []
     for at, lane in enumerate(part_lanes(nodes, parent)):
-        series, lonely, members = _lane([by_id[node.msgid] for node in lane], troubles)
-        found += [(at, each, members) for each in series]
+        series, lonely = _lane([by_id[node.msgid] for node in lane], troubles)
+        found += [_Found(at, each, frozenset(node.msgid for node in lane)) for each in series]
         covers += lonely
     series_of_thread = _ordered(found, named, parent)
     in_series = {patch.msgid for each in series_of_thread for patch in each.patches}
@@ -271,31 +280,29 @@ def _thread(items: Sequence[_Item], source: str, named: str) -> Thread:
     return Thread(source, messages, series_of_thread, tuple(troubles))
 
 
-def _ordered(
-    found: Sequence[tuple[int, Series, frozenset[str]]], named: str, parent: Mapping[str, str]
-) -> tuple[Series, ...]:
+def _ordered(found: Sequence[_Found], named: str, parent: Mapping[str, str]) -> tuple[Series, ...]:
     """The series to be reviewed last: the newest revision of what was named, or of the thread's first posting."""
     if not found:
         return ()
-    chosen = min(found, key=lambda each: each[0])
+    chosen = _chosen(found, named, parent)
+
+    def rank(each: _Found) -> tuple[bool, int, str, int]:
+        first = each.series.cover or each.series.patches[0].mail
+        return _related(each.series, chosen), each.series.version, first.date, each.lane
+
+    return tuple(each.series for each in sorted(found, key=rank))
+
+
+def _chosen(found: Sequence[_Found], named: str, parent: Mapping[str, str]) -> Series:
+    """The series that the named mail is of, answers, or stands over; else that nearest to the root."""
     at = named
-    while at:
-        holder = [each for each in found if at in _mails(each[1])]
-        if not holder:
-            holder = [each for each in found if at in each[2]][:1] if at not in parent or not parent[at] else []
-        if holder:
-            chosen = holder[0]
-            break
+    for _ in range(len(parent) + 1):
+        for each in found:
+            if at in _mails(each.series):
+                return each.series
         at = parent.get(at, "")
-    own = [each for each in found if each[0] == chosen[0] and _related(each[1], chosen[1])]
-    own += [each for each in found if each[0] != chosen[0] and _related(each[1], chosen[1])]
-    keys = {id(each[1]) for each in own}
-
-    def rank(each: tuple[int, Series, frozenset[str]]) -> tuple[bool, int, str, int]:
-        first = each[1].cover or each[1].patches[0].mail
-        return id(each[1]) in keys, each[1].version, first.date, each[0]
-
-    return tuple(each[1] for each in sorted(found, key=rank))
+    under = [each for each in found if named in each.members] or found
+    return min(under, key=lambda each: each.lane).series
 
 
 def _mails(series: Series) -> set[str]:
@@ -312,7 +319,7 @@ def _related(one: Series, other: Series) -> bool:
     return senders[0] == senders[1]
 
 
-def _lane(items: Sequence[_Item], troubles: list[Trouble]) -> tuple[list[Series], list[str], frozenset[str]]:
+def _lane(items: Sequence[_Item], troubles: list[Trouble]) -> tuple[list[Series], list[str]]:
     """The series b4 makes of one lane, and its cover letters without a patch."""
     box = b4.LoreMailbox()
     by_id = {item.letter.msgid: item for item in items}
@@ -334,7 +341,7 @@ def _lane(items: Sequence[_Item], troubles: list[Trouble]) -> tuple[list[Series]
             series.append(made)
     alone = [cover for version, cover in sorted(box.covers.items()) if version not in box.series]
     lonely = [f"0/{cover.expected}: {cover.subject}" for cover in alone]
-    return series, lonely, frozenset(by_id)
+    return series, lonely
 
 
 def _assembled(box: b4.LoreMailbox, version: int) -> b4.LoreSeries | None:

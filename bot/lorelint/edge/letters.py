@@ -48,6 +48,7 @@ class Letter:
     cc: tuple[tuple[str, str], ...] = ()
     flowed: bool = False
     delsp: bool = False
+    bare_lines: bool = False  # a part whose line ends the transfer encoding did not make
     diff_parts: list[str] = field(default_factory=list)  # names of the parts that hold a diff
     troubles: list[Trouble] = field(default_factory=list)
 
@@ -180,6 +181,7 @@ def walk(message: EmailMessage) -> Iterator[EmailMessage]:
 def _prepare_parts(letter: Letter) -> None:
     """Make every text part decodable, call attached diffs what they are, and note what was odd."""
     plain = html = secret = attached = False
+    in_crlf = b"\r\n" in letter.raw[:2048]
     for part in walk(letter.parsed):
         kind = part.get_content_type()
         secret |= kind == "multipart/encrypted"
@@ -194,6 +196,8 @@ def _prepare_parts(letter: Letter) -> None:
                 continue
             _retype(part, "text/x-patch", "utf-8")
         plain = True
+        # In base64 a line end is CR LF (RFC 2045, 6.8), and a mailbox may have them throughout.
+        letter.bare_lines |= str(part.get("Content-Transfer-Encoding", "")).lower() != "base64" and not in_crlf
         _fix_charset(letter, part, payload)
         if _DIFF.search(payload):
             letter.diff_parts.append(name)

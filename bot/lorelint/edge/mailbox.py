@@ -87,6 +87,8 @@ def read_bytes(content: bytes, where: str) -> Mailbox:
     if content.startswith(b"\x1f\x8b"):
         content = gunzip(content, where)
     text = content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    if text.lstrip().startswith(b"From "):
+        text = text.lstrip()
     if not text.strip():
         raise LorelintError("holds nothing", where=where, remedy="name a file that holds a mail or a patch")
     if _starts_mbox(text):
@@ -189,7 +191,7 @@ def _is_mail(text: bytes) -> bool:
 
 
 def _split(text: bytes) -> Iterator[Mail]:
-    """The mails of an mbox. A separator stands first or after a blank line, and a header follows it."""
+    """The mails of an mbox. A separator has a time in it, and a header follows."""
     lines = text.split(b"\n")
     start = 0
     for at in range(1, len(lines) + 1):
@@ -206,9 +208,13 @@ def _split(text: bytes) -> Iterator[Mail]:
 
 
 def _separates(lines: Sequence[bytes], at: int) -> bool:
-    if not lines[at].startswith(b"From ") or lines[at - 1].rstrip(b"\r"):
+    if not lines[at].startswith(b"From ") or not _FROM_LINE.match(lines[at]) or at + 1 == len(lines):
         return False
-    return bool(_FROM_LINE.match(lines[at])) and at + 1 < len(lines) and _FIELD.match(lines[at + 1]) is not None
+    field = _FIELD.match(lines[at + 1])
+    if field is None:
+        return False
+    # Not every writer puts the blank line before; without it the header has to look like one.
+    return not lines[at - 1].rstrip(b"\r") or field.group(1).lower() in _KNOWN
 
 
 def _unescaped(mail: bytes) -> bytes:

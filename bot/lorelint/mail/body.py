@@ -41,7 +41,7 @@ def read_head(body: str) -> Head:
         end += 1
     message = "\n".join(line.rstrip() for line in lines[at:end]).strip("\n")
     author = parseaddr(headers.get("from", ""))
-    return Head(author if author[1] else ("", ""), _unprefixed(headers.get("subject", "")), message)
+    return Head(author if "@" in author[1] else ("", ""), _unprefixed(headers.get("subject", "")), message)
 
 
 def _in_body_headers(lines: list[str], at: int) -> tuple[dict[str, str], int]:
@@ -54,6 +54,8 @@ def _in_body_headers(lines: list[str], at: int) -> tuple[dict[str, str], int]:
         if field and field.group(1).lower() in ("from", "subject", "date"):
             name = field.group(1).lower()
             headers.setdefault(name, field.group(2).strip())
+        elif not headers and re.match(r"\[PATCH\b[^\]]*\] *\S", lines[at]):
+            headers["subject"] = lines[at]  # how mails pasted below a discussion begin
         elif name and (more := _CONTINUED.match(lines[at])):
             headers[name] = f"{headers[name]} {more.group(1).strip()}"
         else:

@@ -60,6 +60,7 @@ def parse_diff(body: str, where: str = "") -> Diffs:
     if len(lines) > MAX_LINES:
         parser.trouble("too-large", where, f"only the first {MAX_LINES} lines of the body were read")
     parser.run()
+    parser.indentation()
     return Diffs(tuple(parser.files), tuple(parser.troubles))
 
 
@@ -221,19 +222,19 @@ class _Parser:
         self.files.append(
             FileDiff(old, new, change, head.old_blob, head.new_blob, tuple(head.hunks), head.at + 1),
         )
-        self.indentation(self.files[-1], place)
 
-    def indentation(self, file: FileDiff, place: str) -> None:
-        """Kernel C is indented by tabs; where there is none at all a mailer has made them spaces."""
-        if not file.path.endswith((".c", ".h")):
-            return
+    def indentation(self) -> None:
+        """Kernel C is indented by tabs; where a patch has none at all a mailer may have made them spaces."""
         deep = 0
-        for _, line in file.lines():
-            if "\t" in line.text:
-                return
-            deep += line.text.startswith("        ")
+        for file in self.files:
+            if not file.path.endswith((".c", ".h")):
+                continue
+            for _, line in file.lines():
+                if "\t" in line.text:
+                    return
+                deep += line.text.startswith("        ")
         if deep >= 3:
-            self.trouble("mangled", place, f"tabs became spaces in {file.path}")
+            self.trouble("mangled", self.where, "C with no tab at all; a mailer may have made them spaces")
 
 
 def _lines(count: int) -> str:

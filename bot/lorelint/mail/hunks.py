@@ -28,6 +28,7 @@ class Reading:
 class _Draft:
     """A hunk while it is read: (op, text, index into the lines)."""
 
+    header: str
     section: str
     lines: list[tuple[str, str, int]] = field(default_factory=list)
     no_newline_old: bool = False
@@ -62,10 +63,10 @@ def read_hunk(lines: Sequence[str], at: int) -> tuple[Hunk, Reading, int]:
         raise ValueError("not a hunk header")
     old_start, old_count = int(header.group(1)), _count(header.group(2))
     new_start, new_count = int(header.group(3)), _count(header.group(4))
-    draft = _Draft(header.group(5).removeprefix(" "))
+    draft = _Draft(lines[at], header.group(5).removeprefix(" "))
     end = _by_count(lines, at + 1, old_count, new_count, draft)
     if end is None or _goes_on(lines, end):
-        draft = _Draft(header.group(5).removeprefix(" "))
+        draft = _Draft(lines[at], header.group(5).removeprefix(" "))
         end = _by_looks(lines, at + 1, old_count, new_count, draft)
         draft.reading.recounted = True
     numbered = _numbered(draft, old_start, new_start, old_count)
@@ -177,12 +178,13 @@ def _joined(draft: _Draft, line: str) -> bool:
     """Undo the wrapping of a long line. A tab cannot begin what a mailer moved to the next line."""
     if line[0] == "\t":
         return False
+    before = draft.lines[-1][0] + draft.lines[-1][1] if draft.lines else draft.header
+    if len(before.expandtabs()) < _WRAP:
+        return False
     if not draft.lines:
         draft.section = f"{draft.section} {line}".strip()
     else:
         op, text, at = draft.lines[-1]
-        if len(op + text.expandtabs()) < _WRAP:
-            return False
         draft.lines[-1] = (op, f"{text.rstrip()} {line}", at)
     draft.reading.wrapped += 1
     return True

@@ -31,7 +31,7 @@ def rule_page() -> str:
         [
             "# Rules",
             "",
-            "Made from the rules themselves by `make bless`. `lorelint explain RULE` prints all of one, example included;",
+            "Made from the rules themselves by `make bless`. `lorelint explain RULE` prints one with its example,",
             "`lorelint new rule family/name` writes the skeleton of another.",
             "",
             "| rule | stage | what it says |",

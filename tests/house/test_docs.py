@@ -19,9 +19,11 @@ def targets(root: Path) -> set[str]:
 
 
 def commands() -> set[str]:
-    from lorelint.cli import main
+    import click
 
-    return set(main.commands)
+    from lorelint.cli import lorelint
+
+    return set(lorelint.list_commands(click.Context(lorelint)))
 
 
 def rule_page() -> str:

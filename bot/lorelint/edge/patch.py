@@ -70,7 +70,9 @@ def _run(folder: str) -> str | None:
 def _unified(diff: FileDiff, crlf: bool) -> bytes:
     lines = [b"--- before\n+++ before\n"]
     for hunk in diff.hunks:
-        head = f"@@ -{hunk.old_start},{hunk.old_count} +{hunk.new_start},{hunk.new_count} @@\n"
+        # The counts of the lines that are there: a mangled header may say otherwise.
+        old, new = (sum(line.op in side for line in hunk.lines) for side in (" -", " +"))
+        head = f"@@ -{hunk.old_start},{old} +{hunk.new_start},{new} @@\n"
         lines.append(head.encode())
         lines += _body(hunk, b"\r\n" if crlf else b"\n")
     return b"".join(lines)

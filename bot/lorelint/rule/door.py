@@ -67,7 +67,12 @@ class TreeView:
     """
 
     def __init__(
-        self, program: Program, functions: tuple[Function, ...], *, whole: bool = True, shared: dict[str, Any] | None = None
+        self,
+        program: Program,
+        functions: tuple[Function, ...],
+        *,
+        whole: bool = True,
+        shared: dict[str, Any] | None = None,
     ) -> None:
         self.program = program
         self.functions = functions

@@ -1,0 +1,134 @@
+"""Review one series: base, both trees of every patch, rules, subtraction, concerns, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lorelint.code.program import Cache, Program
+from lorelint.jobs.base import climb
+from lorelint.kernel.load import knowledge, known_versions
+from lorelint.kernel.version import is_kernel, kernel_version
+from lorelint.model.base import Applied, Grade
+from lorelint.model.errors import LorelintError
+from lorelint.model.finding import Report
+from lorelint.model.knowledge import Knowledge
+from lorelint.model.mail import Series, Thread
+from lorelint.model.source import OpenTree, Patcher
+from lorelint.model.trouble import Trouble, Unseen
+from lorelint.rule.concern import concerns
+from lorelint.rule.delta import Delta, delta
+from lorelint.rule.door import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A report, and the trees it speaks of."""
+
+    report: Report
+    applied: Applied
+
+    def line(self, seq: int, path: str, line: int) -> str | None:
+        """The text of a line of a file after patch `seq`; None where there is none."""
+        for snapshot in self.applied.snapshots:
+            if snapshot.patch.seq == seq:
+                raw = snapshot.after.read(path)
+                lines = [] if raw is None else raw.split(b"\n")
+                return lines[line - 1].decode("utf-8", "surrogateescape") if 0 < line <= len(lines) else None
+        return None
+
+
+def newest(thread: Thread, revision: int | None = None) -> Series:
+    """The series to review. Raises LorelintError where the thread has no patch, or no such revision."""
+    if not thread.series:
+        why = next((each.text for each in thread.troubles if each.kind == "no-patch"), "no mail in it holds a patch")
+        raise LorelintError("nothing to review", where=thread.source, remedy=why)
+    if revision is None:
+        return thread.series[-1]
+    for series in reversed(thread.series):
+        if series.version == revision:
+            return series
+    there = ", ".join(f"v{series.version}" for series in thread.series)
+    raise LorelintError(f"has no v{revision}", where=thread.source, remedy=f"it holds {there}")
+
+
+def review(
+    thread: Thread,
+    source: OpenTree | None,
+    rules: Sequence[Rule],
+    *,
+    patcher: Patcher | None = None,
+    pinned: bool = False,
+    revision: int | None = None,
+    version: str = "",
+) -> Reviewed:
+    """Review the newest series of a thread, or `revision` of it.
+
+    source   the tree to look for the base in; None: the hunks alone
+    pinned   only the tree as given, no search of other commits
+    version  of lorelint and its packs, for the report
+    Raises LorelintError where there is no patch to review.
+    """
+    series = newest(thread, revision)
+    applied = climb(series, source, patcher, pinned=pinned)
+    know = knowledge_of(applied, source)
+    cache = Cache.empty()
+    result = delta(applied, rules, lambda tree: Program(tree, know, cache), missing=missing(series))
+    report = Report(
+        source=thread.source,
+        series=series,
+        base=applied.base,
+        findings=result.judged,
+        concerns=concerns(result.judged, rules, result.spans),
+        silences=result.silences,
+        troubles=_troubles(thread, series, applied),
+        failures=result.failures,
+        unseen=(*result.unseen, *undecided(result)),
+        coverage=result.coverage,
+        version=version,
+    )
+    return Reviewed(report, applied)
+
+
+def missing(series: Series) -> frozenset[int]:
+    """Numbers of the patches that did not come."""
+    return frozenset(range(1, series.expected + 1)) - {patch.seq for patch in series.patches}
+
+
+def knowledge_of(applied: Applied, source: OpenTree | None) -> Knowledge:
+    """The lists for the kernel that the series was put on; the newest we know where there is no tree."""
+    if not applied.base.tree or not applied.snapshots:
+        return knowledge(known_versions()[-1] if source is None else source.version)
+    tree = applied.snapshots[0].before
+    if is_kernel(tree):
+        return knowledge(kernel_version(tree))
+    return knowledge(known_versions()[-1] if source is None else source.version)
+
+
+def undecided(result: Delta) -> tuple[Unseen, ...]:
+    """Doubts as a report tells them: what was looked at and could not be decided."""
+    return tuple(
+        dict.fromkeys(
+            Unseen("undecided", each.path, each.line, f"{each.rule} in {each.function}(): {each.reason}")
+            for each in result.doubts
+        )
+    )
+
+
+def _troubles(thread: Thread, series: Series, applied: Applied) -> tuple[Trouble, ...]:
+    found: list[Trouble] = [*thread.troubles, *series.troubles]
+    for patch in series.patches:
+        found += patch.troubles
+    found += applied.troubles
+    for snapshot in applied.snapshots:
+        found += snapshot.troubles
+    return tuple(dict.fromkeys(found))
+
+
+def job_done(report: Report) -> bool:
+    """False where nothing at all could be looked at: C was changed, and no function of it could be judged."""
+    if report.series is None or report.base is None or report.coverage.functions:
+        return True
+    touched = [diff for patch in report.series.patches for diff in patch.diffs]
+    changed_c = any(diff.hunks and diff.path.endswith((".c", ".h")) for diff in touched)
+    return not (changed_c and report.base.grade is Grade.FRAGMENTS)

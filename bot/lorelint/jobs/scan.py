@@ -1,0 +1,157 @@
+"""Every function of some files judged as if it were new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from lorelint.code.ir import Function
+from lorelint.code.program import Program
+from lorelint.kernel.load import knowledge, known_versions
+from lorelint.kernel.version import kernel_version
+from lorelint.model.base import Grade
+from lorelint.model.errors import LorelintError
+from lorelint.model.finding import Coverage, Doubt, Judged, Kind, Report, Silence, Status
+from lorelint.model.tree import EmptyTree, OverlayTree, Tree, is_source
+from lorelint.model.trouble import Failure, Trouble, Unseen
+from lorelint.rule.concern import concerns, subject_of
+from lorelint.rule.delta import by_place
+from lorelint.rule.door import Rule
+from lorelint.rule.engine import Judge, order
+
+
+def lone(name: str, content: bytes, under: Tree | None = None) -> Tree:
+    """A C file outside any tree as a tree: alone, or laid over one it may include from."""
+    return OverlayTree(under or EmptyTree(name), {name: content}, name if under is None else "")
+
+
+def version_of(tree: Tree) -> tuple[int, int]:
+    """The version of a kernel tree; the newest known for any other tree."""
+    try:
+        return kernel_version(tree)
+    except LorelintError:
+        return known_versions()[-1]
+
+
+def scan(
+    tree: Tree,
+    paths: Sequence[str],
+    rules: Sequence[Rule],
+    *,
+    version: tuple[int, int] | None = None,
+    source: str = "",
+    of: str = "",
+) -> Report:
+    """Judge all functions below some paths of a tree.
+
+    paths    files or folders, relative to the tree; "" is all of it
+    version  of the kernel, for the lists; by default that of the tree
+    source   what the user named
+    of       lorelint and its packs with their versions
+    Raises LorelintError for a path below which there is no C file.
+    """
+    ordered = tuple(sorted(rules, key=lambda rule: rule.name))
+    program = Program(tree, knowledge(version or version_of(tree)))
+    run = _Run(program, Judge(program), ordered)
+    files = _files(tree, paths)
+    for path in files:
+        run.file(path)
+    judged = tuple(sorted(run.kept(), key=by_place))
+    spans = {(0, path, name): lines for (path, name), lines in run.spans.items()}
+    return Report(
+        source=source or tree.name,
+        series=None,
+        base=None,
+        findings=judged,
+        concerns=concerns(judged, ordered, spans),
+        silences=tuple(sorted(dict.fromkeys(run.silences), key=order)),
+        troubles=tuple(run.troubles),
+        failures=tuple(run.failures),
+        unseen=tuple(run.unseen(files)),
+        coverage=Coverage(len(files), run.functions, run.degraded(), tuple(rule.name for rule in ordered)),
+        version=of,
+    )
+
+
+def _files(tree: Tree, paths: Sequence[str]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for path in paths:
+        below = tree.files(path.rstrip("/"))
+        if not below and is_source(path) and tree.read(path) is not None:
+            below = (path,)
+        if not below:
+            what = "no such file or folder, or no C file in it"
+            raise LorelintError(what, where=f"{tree.name}: {path}", remedy="name it relative to the top of the tree")
+        found |= set(below)
+    return tuple(sorted(found))
+
+
+@dataclass(slots=True)
+class _Run:
+    """Gathers, file by file."""
+
+    program: Program
+    judge: Judge
+    rules: tuple[Rule, ...]
+    judged: list[Judged] = field(default_factory=list)
+    silences: list[Silence] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+    spans: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    functions: int = 0
+
+    def file(self, path: str) -> None:
+        """Judge the functions of one file; nothing of it is parsed where no rule's tokens stand in it."""
+        raw = self.program.raw(path)
+        if raw is None:
+            self.troubles.append(Trouble("unreadable", path, "not read: over 1 MiB, or gone"))
+            return
+        rules = tuple(rule for rule in self.rules if rule.tokens.admit(raw))
+        functions = self.program.functions(path) if rules else ()
+        self.functions += len(functions)
+        for fn in functions:
+            for rule in rules:
+                self._one(rule, fn)
+
+    def _one(self, rule: Rule, fn: Function) -> None:
+        if not rule.tokens.admit(fn.text):
+            return
+        self.spans[fn.key] = (fn.first_line, fn.end_line)
+        outcome = self.judge.judge(rule, fn)
+        self.judged += [Judged(each, Status.NEW, 0, Grade.EXACT) for each in outcome.findings]
+        self.silences += outcome.silences
+        self.doubts += outcome.doubts
+        if outcome.failure is not None:
+            self.failures.append(outcome.failure)
+
+    def kept(self) -> Iterator[Judged]:
+        """Defects, and the remarks beside them."""
+        wanted = {subject_of(each.finding) for each in self.judged if each.finding.kind is Kind.DEFECT}
+        for each in self.judged:
+            if each.finding.kind is Kind.DEFECT or subject_of(each.finding) in wanted:
+                yield each
+
+    def _holes(self) -> Iterator[tuple[Unseen, tuple[str, str]]]:
+        """What was not seen in the functions judged, with the function."""
+        spans: dict[str, list[tuple[int, int, str]]] = {}
+        for (path, name), (first, last) in self.spans.items():
+            spans.setdefault(path, []).append((first, last, name))
+        for each in self.program.unseen:
+            for first, last, name in spans.get(each.path, ()):
+                if first <= each.line <= last:
+                    yield each, (each.path, name)
+                    break
+
+    def degraded(self) -> int:
+        return len({key for each, key in self._holes() if each.kind == "degraded"})
+
+    def unseen(self, files: Sequence[str]) -> Iterator[Unseen]:
+        """What was not seen of what was asked for, and the doubts."""
+        inside = dict.fromkeys(each for each, _ in self._holes())
+        asked = frozenset(files)
+        for each in self.program.unseen:
+            if each in inside or each.kind == "cut" or (each.kind == "skipped" and each.path in asked):
+                yield each
+        for doubt in sorted(dict.fromkeys(self.doubts), key=order):
+            yield Unseen("undecided", doubt.path, doubt.line, f"{doubt.rule} in {doubt.function}(): {doubt.reason}")

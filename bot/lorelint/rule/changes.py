@@ -1,0 +1,244 @@
+"""What a patch changes, fact by fact: functions with renames followed, tables, structures, macros."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from lorelint.code import ir
+from lorelint.code.ir import Function
+from lorelint.code.program import Key, Program
+
+SIMILAR = 0.6  # of the lines: below it a function that went and one that came are two
+_PAIRS = 400  # compared for renames
+_LINES = 1500  # of a function compared for renames
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+_CALLED = re.compile(rb"([A-Za-z_]\w*)\s*\(")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One function before and after; None where it is not. Both are there and equal for one that is untouched."""
+
+    before: Function | None
+    after: Function | None
+
+    @property
+    def touched(self) -> bool:
+        return self.before is None or self.after is None or self.before.text != self.after.text
+
+    @property
+    def elsewhere(self) -> bool:
+        """It goes by another name, or lies in another file."""
+        return self.before is not None and self.after is not None and self.before.key != self.after.key
+
+    def told(self) -> str:
+        """The change in words."""
+        if self.before is None and self.after is not None:
+            return f"{self.after.name}() was added"
+        if self.after is None and self.before is not None:
+            return f"{self.before.name}() was removed"
+        assert self.before is not None and self.after is not None
+        if self.before.name != self.after.name:
+            return f"{self.before.name}() became {self.after.name}()"
+        if self.before.path != self.after.path:
+            return f"{self.after.name}() moved from {self.before.path}"
+        return f"{self.after.name}() changed"
+
+
+class Changes:
+    """The facts that differ between two trees, found in the files that do."""
+
+    def __init__(self, before: Program, after: Program, paths: Iterable[str], renamed: Mapping[str, str]) -> None:
+        """`paths` of both trees that may differ; `renamed`: path after -> path before."""
+        self.before = before
+        self.after = after
+        self.paths = tuple(sorted(path for path in set(paths) if before.raw(path) != after.raw(path)))
+        self.pairs = _paired(before, after, self.paths, renamed)
+        self.touched = tuple(pair for pair in self.pairs if pair.touched or pair.elsewhere)
+        self.facts: dict[Key, str] = {}
+        for pair in self.touched:
+            for fn in (pair.before, pair.after):
+                if fn is not None:
+                    self.facts[("function", fn.path, fn.name)] = pair.told()
+        self.data = frozenset(key for path in self.paths for key in self._data(path))
+
+    def _data(self, path: str) -> Iterable[Key]:
+        """Keys of the tables, structures and macros of a file that differ; they are told in `facts` too."""
+        for kind, read in (("table", _tables), ("struct", _structs), ("macro", _macros)):
+            old, new = read(self.before, path), read(self.after, path)
+            for name in sorted({*old, *new}):
+                if old.get(name) != new.get(name):
+                    for key in ((kind, path, name), (kind, name)):
+                        self.facts[key] = _told_data(kind, name, old.get(name), new.get(name))
+                        yield key
+
+    def why(self, reads: Iterable[Key], function: Function | None = None, said: str = "") -> str:
+        """The changed fact among those read, in words; "" where none of them changed.
+
+        function  that it changed itself is no reason
+        said      text of a proof: a fact whose name stands in it goes first
+        Facts about single functions and tables go before facts about words.
+        """
+        own = () if function is None else ("function", function.path, function.name)
+        strong = [key for key in reads if key in self.facts and key != own]
+        if strong:
+            words = frozenset(_WORD.findall(said.encode("utf-8", "surrogateescape")))
+            rank = {"table": 0, "struct": 1, "macro": 2, "function": 3}
+
+            def first(key: Key) -> tuple[bool, int, Key]:
+                return (key[-1].encode("utf-8", "surrogateescape") not in words, rank.get(key[0], 4), key)
+
+            return self.facts[min(strong, key=first)]
+        return min((text for key in reads if (text := self._weak(key))), default="")
+
+    def _weak(self, key: Key) -> str:
+        if key[0] in ("mentions", "define") and len(key) > 1:
+            word = key[1].encode("utf-8", "surrogateescape")
+            for path in self.paths:
+                if (word in self._words(self.before, path)) != (word in self._words(self.after, path)):
+                    return f"{key[1]} is mentioned in {path} or no longer"
+        return ""
+
+    def _words(self, program: Program, path: str) -> frozenset[bytes]:
+        return program.memo(("words of", path), lambda: frozenset(_WORD.findall(program.raw(path) or b"")))
+
+    def new_calls(self) -> tuple[tuple[str, Function], ...]:
+        """Names that a touched function calls or takes now and did not before, with that function; sorted."""
+        found = []
+        for pair in self.touched:
+            if pair.after is not None:
+                old = frozenset() if pair.before is None else frozenset(_CALLED.findall(pair.before.text))
+                new = sorted(set(_CALLED.findall(pair.after.text)) - old)
+                found += [(name.decode(), pair.after) for name in new if name.decode() != pair.after.name]
+        return tuple(sorted(found, key=lambda each: (each[0], each[1].key)))
+
+    def new_values(self) -> tuple[tuple[str, str, str], ...]:
+        """Functions that stand in a table now and did not before: (name, the fact in words, path of the table)."""
+        found = []
+        for path in self.paths:
+            old, new = _tables(self.before, path), _tables(self.after, path)
+            for table, fields in sorted(new.items()):
+                for field, value in sorted(fields.items()):
+                    if value.isidentifier() and old.get(table, {}).get(field) != value:
+                        found.append((value, f".{field} of {table} leads to it now", path))
+        return tuple(found)
+
+    def partner(self, fn: Function) -> Function | None:
+        """The function before that this function after was; None for a new one."""
+        for pair in self.pairs:
+            if pair.after is fn or (pair.after == fn and pair.after is not None and pair.after.line == fn.line):
+                return pair.before
+        if fn.path in self.paths:
+            return None
+        return self.before.function(fn.path, fn.name)
+
+
+# -- functions ---------------------------------------------------------------------------------
+
+
+def _paired(before: Program, after: Program, paths: tuple[str, ...], renamed: Mapping[str, str]) -> tuple[Pair, ...]:
+    """Functions of the changed files: by name in the file (or the file it was), the rest by likeness."""
+    old = {path: list(before.functions(path)) for path in paths}
+    pairs: list[Pair] = []
+    came: list[Function] = []
+    for path in paths:
+        source = old.get(renamed.get(path, path), [])
+        for fn in after.functions(path):
+            same = _same(fn, source)
+            if same is None:
+                came.append(fn)
+            else:
+                source.remove(same)
+                pairs.append(Pair(same, fn))
+    gone = [fn for path in paths for fn in old[path]]
+    for was, now in _renames(gone, came):
+        gone.remove(was)
+        came.remove(now)
+        pairs.append(Pair(was, now))
+    pairs += [Pair(None, fn) for fn in came] + [Pair(fn, None) for fn in gone]
+    return tuple(sorted(pairs, key=_place))
+
+
+def _place(pair: Pair) -> tuple[str, int, str, bool]:
+    fn = pair.after or pair.before
+    assert fn is not None
+    return (fn.path, fn.line, fn.name, pair.after is None)
+
+
+def _same(fn: Function, source: list[Function]) -> Function | None:
+    """The function of that name; of several (one per configuration) that of the same text, else the first."""
+    named = [each for each in source if each.name == fn.name]
+    return next((each for each in named if each.text == fn.text), named[0] if named else None)
+
+
+def _renames(gone: list[Function], came: list[Function]) -> list[tuple[Function, Function]]:
+    """Pairs alike enough to be one function, best first, each function once."""
+    if not gone or not came or len(gone) * len(came) > _PAIRS:
+        return []
+    scored = []
+    for was in gone:
+        for now in came:
+            likeness = _likeness(was, now)
+            if likeness >= (SIMILAR - 0.1 if was.name == now.name else SIMILAR):
+                scored.append((-likeness, was.key, now.key, was, now))
+    scored.sort(key=lambda each: each[:3])
+    found: list[tuple[Function, Function]] = []
+    for _, _, _, was, now in scored:
+        if all(was is not one and now is not other for one, other in found):
+            found.append((was, now))
+    return found
+
+
+def _likeness(was: Function, now: Function) -> float:
+    one, other = _lines(was), _lines(now)
+    if len(one) > _LINES or len(other) > _LINES:
+        return 1.0 if one == other else 0.0
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    return matcher.ratio() if matcher.quick_ratio() >= SIMILAR - 0.1 else 0.0
+
+
+def _lines(fn: Function) -> list[bytes]:
+    """Its lines without white space and its own name."""
+    name = re.compile(rb"\b" + re.escape(fn.name.encode("utf-8", "surrogateescape")) + rb"\b")
+    return [line for each in fn.text.splitlines() if len(line := b"".join(name.sub(b"@", each).split())) > 1]
+
+
+def alike(pair: Pair) -> bool:
+    """A pure move: nothing but the name and the place differs."""
+    return pair.before is not None and pair.after is not None and _lines(pair.before) == _lines(pair.after)
+
+
+# -- tables, structures, macros ----------------------------------------------------------------
+
+
+def _tables(program: Program, path: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for table in program.tables(path):
+        found.setdefault(table.name, {}).update({field: ir.show(value) for field, value, _ in table.fields})
+    return found
+
+
+def _structs(program: Program, path: str) -> dict[str, dict[str, str]]:
+    return {}
+
+
+def _macros(program: Program, path: str) -> dict[str, dict[str, str]]:
+    return {}
+
+
+def _told_data(kind: str, name: str, old: Mapping[str, str] | None, new: Mapping[str, str] | None) -> str:
+    """One sentence about a table, structure or macro that differs."""
+    shown = {"table": name, "struct": f"struct {name}", "macro": f"{name}()"}[kind]
+    if old is None or new is None:
+        return f"{shown} was {'added' if old is None else 'removed'}"
+    came, went = sorted(set(new) - set(old)), sorted(set(old) - set(new))
+    mark = "." if kind == "table" else ""
+    if came:
+        return f"{mark}{came[0]} was added to {shown}"
+    if went:
+        return f"{mark}{went[0]} was removed from {shown}"
+    turned = sorted(each for each in new if new[each] != old[each])
+    return f"{mark}{turned[0]} of {shown} changed" if kind != "macro" and turned else f"{shown} changed"

@@ -1,0 +1,200 @@
+"""Rule packs: packages that hold modules with a RULE, found by the entry-point group ``lorelint.rules``.
+
+Ours comes in by the same door as a stranger's. A rule that is not complete is refused with its file
+and the reason: a silent half rule is worse than none.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lorelint.model.errors import LorelintError
+from lorelint.rule.door import Analysis, Rule
+from lorelint.rule.explain import HEADINGS, sections
+
+GROUP = "lorelint.rules"
+_NAME = re.compile(r"[a-z]+(-[a-z]+)*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A package of rules as it was declared: its entry-point name, the package, the version of its distribution."""
+
+    name: str
+    package: str
+    version: str
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    name: str
+    package: str
+    version: str
+
+
+def packs() -> tuple[Pack, ...]:
+    """All packs with their rules, sorted by name.
+
+    Raises LorelintError for a pack that cannot be imported, for a rule that is not complete, and for
+    two rules of one name.
+    """
+    found = tuple(
+        Pack(each.name, each.package, each.version, package_rules(each.package, each.name)) for each in _declared()
+    )
+    owners: dict[str, Rule] = {}
+    for rule in (rule for pack in found for rule in pack.rules):
+        if rule.name in owners:
+            what = f"the name {rule.name} is taken by {owners[rule.name].module}"
+            raise LorelintError(what, where=rule.module, remedy="rename one of them")
+        owners[rule.name] = rule
+    return found
+
+
+def load(only: Sequence[str] = ()) -> tuple[Rule, ...]:
+    """The rules of all packs sorted by name, or those named.
+
+    Raises LorelintError as `packs` does, and for a name in `only` that no rule has.
+    """
+    rules = {rule.name: rule for pack in packs() for rule in pack.rules}
+    for name in only:
+        if name not in rules:
+            near = difflib.get_close_matches(name, sorted(rules), n=1)
+            remedy = f"did you mean {near[0]}?" if near else "`lorelint rules` lists them"
+            raise LorelintError("no rule of that name", where=name, remedy=remedy)
+    return tuple(rules[name] for name in sorted(set(only) or rules))
+
+
+def version() -> str:
+    """Lorelint and its packs with their versions, as a report names them."""
+    parts = [f"lorelint {_version('lorelint')}"]
+    parts += [f"{pack.package} {pack.version}" for pack in _declared()]
+    return "; ".join(parts)
+
+
+# -- where packs are declared ------------------------------------------------------------------
+
+
+def _declared() -> tuple[_Declared, ...]:
+    found = {
+        (entry.name, entry.value): _Declared(entry.name, entry.value, entry.dist.version if entry.dist else "")
+        for entry in metadata.entry_points(group=GROUP)
+    }
+    if not _installed():
+        for each in _checkout():
+            found.setdefault((each.name, each.package), each)
+    return tuple(found[key] for key in sorted(found))
+
+
+def _installed() -> bool:
+    try:
+        metadata.distribution("lorelint")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _project() -> dict[str, Any]:
+    """The `project` table of the checkout this file lies in, {} where it lies in none."""
+    file = Path(__file__).resolve().parents[3] / "pyproject.toml"
+    if not file.is_file():
+        return {}
+    project = tomllib.loads(file.read_text("utf-8")).get("project", {})
+    return dict(project) if project.get("name") == "lorelint" else {}
+
+
+def _checkout() -> Iterable[_Declared]:
+    """A checkout that is not installed declares its entry points where an installer would read them."""
+    project = _project()
+    for name, package in sorted(project.get("entry-points", {}).get(GROUP, {}).items()):
+        yield _Declared(name, package, project.get("version", ""))
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return str(_project().get("version", ""))
+
+
+# -- one package -------------------------------------------------------------------------------
+
+
+def package_rules(package: str, origin: str = "") -> tuple[Rule, ...]:
+    """The rules of one package, sorted by name. Raises LorelintError as `packs` does."""
+    rules: list[Rule] = []
+    for module in _modules(package):
+        rule = getattr(module, "RULE", None)
+        if rule is not None:
+            rules.append(_complete(module, rule, origin or package))
+    return tuple(sorted(rules, key=lambda rule: rule.name))
+
+
+def _modules(package: str) -> Iterable[ModuleType]:
+    top = _import(package)
+    yield top
+    paths = list(getattr(top, "__path__", ()))
+    for info in sorted(pkgutil.walk_packages(paths, f"{package}."), key=lambda info: info.name):
+        yield _import(info.name)
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # whatever a pack's code raises ends the job with its name, not with a traceback
+        what = f"cannot be imported: {type(error).__name__}: {error}"
+        raise LorelintError(what, where=f"rule pack {name}", remedy="mend or uninstall it") from error
+
+
+def _complete(module: ModuleType, rule: object, origin: str) -> Rule:
+    """The rule with what stands beside it filled in. Raises LorelintError where something is missing."""
+    file = Path(module.__file__ or module.__name__)
+    where = f"{module.__name__} ({file.name})"
+
+    def refuse(what: str, remedy: str) -> LorelintError:
+        return LorelintError(what, where=where, remedy=remedy)
+
+    if not isinstance(rule, Rule):
+        raise refuse(f"RULE is a {type(rule).__name__}", "make it a lorelint.rule.Rule")
+    if not _NAME.match(rule.name):
+        raise refuse(f"the name {rule.name!r} is not lower-case words joined by hyphens", "rename it")
+    if file.stem != rule.name.replace("-", "_"):
+        raise refuse(f"holds the rule {rule.name}", f"call the file {rule.name.replace('-', '_')}.py")
+    doc = module.__doc__ or ""
+    told = sections(doc)
+    missing = [heading for heading in HEADINGS if not told.get(heading)]
+    if missing:
+        raise refuse(f"the docstring lacks {', '.join(repr(each) for each in missing)}", "write what belongs there")
+    beside = file.with_suffix(".diff")
+    if not beside.is_file():
+        raise refuse(f"has no example {beside.name} beside it", "a rule is shown by a patch, near misses included")
+    circle = _circle(rule.requires)
+    if circle:
+        raise refuse(f"its analyses require each other: {circle}", "break the circle")
+    example = beside.read_text("utf-8")
+    return replace(rule, doc=doc, module=module.__name__, example=example, origin=origin)
+
+
+def _circle(requires: tuple[Analysis[Any], ...]) -> str:
+    """Names along a circle of analyses, "" where there is none; two different ones of one name count too."""
+    by_name: dict[str, Analysis[Any]] = {}
+    done: set[int] = set()
+    stack: list[tuple[Analysis[Any], tuple[str, ...]]] = [(each, ()) for each in requires]
+    while stack:
+        here, path = stack.pop()
+        if here.name in path or by_name.setdefault(here.name, here) is not here:
+            return " > ".join((*path, here.name))
+        if id(here) not in done:
+            done.add(id(here))
+            stack += [(each, (*path, here.name)) for each in here.requires]
+    return ""

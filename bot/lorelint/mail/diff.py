@@ -102,7 +102,7 @@ class _Parser:
 
     def git_file(self) -> None:
         head = _Header(self.at)
-        head.old, head.new = git_names(self.line()[len("diff --git ") :].strip())
+        head.old, head.new = git_names(self.line()[len("diff --git ") :])
         self.at += 1
         if not head.old and self.line() and not self.extended(_Header(0), self.line()):
             self.at += 1  # the tail of a header line that a mailer has wrapped
@@ -127,10 +127,10 @@ class _Parser:
         elif line.startswith("deleted file mode "):
             head.change = Change.DELETE
         elif line.startswith(("rename from ", "copy from ")):
-            head.old_bare = unquote(line.split(" ", 2)[2].rstrip())
+            head.old_bare = unquote(line.split(" ", 2)[2])
             head.change = Change.RENAME if line[0] == "r" else Change.COPY
         elif line.startswith(("rename to ", "copy to ")):
-            head.new_bare = unquote(line.split(" ", 2)[2].rstrip())
+            head.new_bare = unquote(line.split(" ", 2)[2])
         elif index := _INDEX.fullmatch(line):
             head.old_blob, head.new_blob = ("" if _NO_BLOB.fullmatch(blob) else blob for blob in index.groups())
         else:

@@ -12,7 +12,7 @@ _ESCAPES = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, '"': 34,
 _ESCAPE = re.compile(r'\\([abtnvfr"\\]|[0-7]{3})')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 # GNU diff, CVS, Subversion and quilt put a date or a revision after the name.
-_STAMP = re.compile(r"(?:\t.*|\s+(?:\d{4}-\d\d-\d\d|\d{1,2} \w{3} \d{4}|\w{3} \w{3} [ \d]\d|\(revision|\(working).*)$")
+_STAMP = re.compile(r"(?:\s+(?:\d{4}-\d\d-\d\d|\d{1,2} \w{3} \d{4}|\w{3} \w{3} [ \d]\d|\(revision|\(working).*)$")
 # `diff.mnemonicPrefix` of git: index, worktree, commit, object; 1 and 2 for --no-index.
 _PREFIX = re.compile(r"[abciow12]/")
 
@@ -57,7 +57,8 @@ def unstamped(name: str) -> str:
         quoted = _QUOTED.match(name)
         if quoted:
             return unquote(quoted.group(0))
-    return _STAMP.sub("", name).rstrip()
+    bare, tab, _ = name.partition("\t")
+    return bare if tab else _STAMP.sub("", name).rstrip()
 
 
 def git_names(text: str) -> tuple[str, str]:

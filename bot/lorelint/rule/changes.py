@@ -9,7 +9,10 @@ from difflib import SequenceMatcher
 
 from lorelint.code import ir
 from lorelint.code.ir import Function
+from lorelint.code.macros import macros
 from lorelint.code.program import Key, Program
+from lorelint.code.structs import structs
+from lorelint.code.tables import data
 
 SIMILAR = 0.6  # of the lines: below it a function that went and one that came are two
 _PAIRS = 400  # compared for renames
@@ -214,19 +217,31 @@ def alike(pair: Pair) -> bool:
 # -- tables, structures, macros ----------------------------------------------------------------
 
 
-def _tables(program: Program, path: str) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for table in program.tables(path):
-        found.setdefault(table.name, {}).update({field: ir.show(value) for field, value, _ in table.fields})
+Parts = dict[str, dict[str, str]]
+
+
+def _tables(program: Program, path: str) -> Parts:
+    """File-scope tables by name: field -> value. A table inside a function is part of that function's text."""
+    found: Parts = {}
+    for table in data(path, program.raw(path) or b""):
+        if not table.function:
+            found.setdefault(table.name, {}).update({field: ir.show(value) for field, value, _ in table.fields})
     return found
 
 
-def _structs(program: Program, path: str) -> dict[str, dict[str, str]]:
-    return {}
+def _structs(program: Program, path: str) -> Parts:
+    found: Parts = {}
+    for struct in structs(path, program.raw(path) or b""):
+        found.setdefault(struct.name, {}).update(struct.fields)
+    return found
 
 
-def _macros(program: Program, path: str) -> dict[str, dict[str, str]]:
-    return {}
+def _macros(program: Program, path: str) -> Parts:
+    found: Parts = {}
+    for macro in macros(path, program.raw(path) or b""):
+        known = found.setdefault(macro.name, {})
+        known[f"body {len(known)}"] = " ".join((*macro.params, ")", *macro.body.split()))
+    return found
 
 
 def _told_data(kind: str, name: str, old: Mapping[str, str] | None, new: Mapping[str, str] | None) -> str:
@@ -236,9 +251,11 @@ def _told_data(kind: str, name: str, old: Mapping[str, str] | None, new: Mapping
         return f"{shown} was {'added' if old is None else 'removed'}"
     came, went = sorted(set(new) - set(old)), sorted(set(old) - set(new))
     mark = "." if kind == "table" else ""
+    if kind == "macro":
+        return f"{shown} changed"
     if came:
         return f"{mark}{came[0]} was added to {shown}"
     if went:
         return f"{mark}{went[0]} was removed from {shown}"
     turned = sorted(each for each in new if new[each] != old[each])
-    return f"{mark}{turned[0]} of {shown} changed" if kind != "macro" and turned else f"{shown} changed"
+    return f"{mark}{turned[0]} of {shown} changed"

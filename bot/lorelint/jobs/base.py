@@ -67,10 +67,16 @@ class _Ladder:
 
     def best(self) -> _Place:
         """Climb."""
+        exact: list[_Place] = []
         for rung in (self._base_commit, self._blobs_here, self._blobs_anywhere):
             place = rung()
             if place is not None and place.grade is Grade.EXACT:
-                return self._take(place)
+                exact.append(place)
+                # A tree that holds the series already will do, but a commit before it is better.
+                if not place.laid.undone:
+                    break
+        if exact:
+            return self._take(min(exact, key=lambda place: place.laid.undone))
         if self._named_is_clean() or self._a_ref_is_clean():
             clean = [place for place in self.places if place.grade.rank <= Grade.CLEAN.rank]
             return self._take(min(clean, key=lambda place: place.laid.score))

@@ -23,6 +23,7 @@ class Laid:
     """A series on one tree."""
 
     snapshots: tuple[Snapshot, ...]
+    undone: bool = False  # the tree held some of the series already, which was taken back
 
     def files(self) -> Iterable[FileBase]:
         for snapshot in self.snapshots:
@@ -105,7 +106,8 @@ class Layer:
     def lay(self, series: Series) -> Laid:
         for path, chain in _chains(series).items():
             self._prepare(path, chain)
-        return Laid(tuple(self._patch(patch) for patch in series.patches))
+        undone = bool(self._notes)
+        return Laid(tuple(self._patch(patch) for patch in series.patches), undone)
 
     def _read(self, path: str) -> bytes | None:
         return self._slate[path] if path in self._slate else self.tree.read(path)
@@ -168,7 +170,7 @@ class Layer:
     def _note(self, diff: FileDiff, fit: _Fit) -> _Fit:
         """Weigh a fit against what happened to the file before, and remember it."""
         known = self._files.get(diff.old_path or diff.path, _File())
-        grade, text, fuzzed = fit.grade, fit.text, fit.fuzzed
+        grade, text = fit.grade, fit.text
         if not fit.kept:
             self._files[diff.path] = _File(known.grade, known.floor, known.fuzzed, broken=True)
             return fit
@@ -177,12 +179,11 @@ class Layer:
                 grade = max(grade, Grade.APPROXIMATE, key=_rank)
                 text += "; an earlier patch of the series could not be placed in this file"
             grade = max(grade, known.grade, key=_rank)
-            fuzzed = tuple(sorted({*fuzzed, *known.fuzzed}))
         floor = Grade.MERGED if fit.foreign else known.floor
         grade = max(grade, floor, key=_rank)
         note = self._notes.pop(diff.path, "")
-        self._files[diff.path] = _File(grade, floor, fuzzed, known.broken and not fit.confirmed)
-        return _Fit(grade, f"{text}; {note}" if note else text, fit.before, fit.after, fuzzed, trouble=fit.trouble)
+        self._files[diff.path] = _File(grade, floor, fit.fuzzed, known.broken and not fit.confirmed)
+        return _Fit(grade, f"{text}; {note}" if note else text, fit.before, fit.after, fit.fuzzed, trouble=fit.trouble)
 
     def _fit(self, diff: FileDiff) -> _Fit:
         content = self._read(diff.path if diff.change is Change.CREATE else diff.old_path or diff.path)
@@ -192,14 +193,18 @@ class Layer:
             return self._textless(diff, content)
         placed = apply_diff(diff, content)
         if isinstance(placed, Placed):
-            known = self._files.get(diff.old_path or diff.path, _File())
-            return _placed(diff, content, placed, self.whole, known.fuzzed)
+            return _placed(diff, content, placed, self.whole, self._fuzzed(diff))
         return self._merged(diff, content) or self._fuzzy(diff, content) or _fragments(diff, placed)
 
+    def _fuzzed(self, diff: FileDiff) -> Ranges:
+        """The doubtful lines of the file before."""
+        known = self._files.get(diff.old_path or diff.path)
+        return known.fuzzed if known else ()
+
     def _binary(self, diff: FileDiff, content: bytes | None) -> _Fit:
-        known = is_blob(content, diff.old_blob) or diff.change is Change.CREATE
+        named = is_blob(content, diff.old_blob) or diff.change is Change.CREATE
         trouble = Trouble("binary", diff.path, "a binary change, which was not applied")
-        return _Fit(Grade.EXACT if known else Grade.CLEAN, "binary, not applied", content, content, trouble=trouble)
+        return _Fit(Grade.EXACT if named else Grade.CLEAN, "binary, not applied", content, content, trouble=trouble)
 
     def _textless(self, diff: FileDiff, content: bytes | None) -> _Fit:
         """A rename, copy, mode change or deletion without hunks."""
@@ -207,7 +212,7 @@ class Layer:
             return _fragments(diff, Misfit(0, "no such file"))
         after = None if diff.change is Change.DELETE else content
         grade = Grade.EXACT if self.whole else Grade.CLEAN
-        return _Fit(grade, f"{diff.change} without a change of text", content, after)
+        return _Fit(grade, f"{diff.change} without a change of text", content, after, self._fuzzed(diff))
 
     def _merged(self, diff: FileDiff, content: bytes | None) -> _Fit | None:
         """Three-way: the blob the patch names is at hand, though the tree has another."""
@@ -221,7 +226,7 @@ class Layer:
             merged = self.repository.merge(base, content, theirs.content)
             if merged is not None:
                 text = f"merged three-way from blob {diff.old_blob}, which the patch names"
-                return _Fit(Grade.MERGED, text, content, merged)
+                return _Fit(Grade.MERGED, text, content, merged, self._fuzzed(diff))
         why = "the merge has conflicts" if content is not None else "the tree has no such file"
         text = f"{why}: blob {diff.old_blob}, which the patch names, was laid over the tree"
         return _Fit(Grade.MERGED, text, base, theirs.content, confirmed=True, foreign=True)
@@ -236,8 +241,7 @@ class Layer:
             return None
         loose = [hunk for hunk in found.hunks if hunk.fuzz] or list(found.hunks)
         ranges = tuple((hunk.start, hunk.end) for hunk in loose)
-        known = self._files.get(diff.old_path or diff.path, _File())
-        carried = _carry(known.fuzzed, _as_placements(diff, found))
+        carried = _carry(self._fuzzed(diff), _as_placements(diff, found))
         fuzzed = tuple(sorted({*ranges, *carried}))
         return _Fit(Grade.APPROXIMATE, _fuzzy_text(found), content, found.content, fuzzed)
 

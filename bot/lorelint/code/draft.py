@@ -66,8 +66,10 @@ class Draft:
                 if not seen[to]:
                     seen[to] = 1
                     todo.append(to)
-        kept = [old for old in range(len(self.at)) if seen[old]]
-        new = dict(zip(kept, range(len(kept)), strict=True))
+        kept = [old for old in range(len(seen)) if seen[old]]
+        new = list(range(len(seen)))
+        for number, old in enumerate(kept):
+            new[old] = number
         preds: list[list[int]] = [[] for _ in kept]
         nodes: list[ir.Node] = []
         for number, old in enumerate(kept):
@@ -78,10 +80,9 @@ class Draft:
                 elif pairs[0][1] is False:  # gotos land last; True comes first
                     pairs.reverse()
             edges = tuple([ir.Edge(new[to], when) for to, when in pairs])
-            for edge in edges:
-                if not preds[edge.to] or preds[edge.to][-1] != number:
-                    preds[edge.to].append(number)
             nodes.append(ir.Node(number, self.at[old], self.lines[old], self.exprs[old], edges, self.names[old]))
+            for to in {new[to] for to, _ in pairs}:
+                preds[to].append(number)
         kinds = tuple([(new[head], kind) for head, kind in self.kinds if seen[head]])
         return ir.Cfg(tuple(nodes), kinds, opaque, tuple([tuple(each) for each in preds]))
 

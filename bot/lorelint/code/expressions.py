@@ -34,6 +34,8 @@ class Statements(ir.Opaque):
 
 Build = Callable[[str, int, list[ir.Expr]], ir.Expr]
 Plan = tuple[Build, str, Sequence[Node]]  # how to build, a piece of text, the operands
+_Step = tuple[Build, str, int, int]  # how to build, a piece of text, the line, how many operands
+_NOTHING: list[ir.Expr] = []
 
 
 class Reader:
@@ -59,49 +61,36 @@ class Reader:
         return node.start_point[0] + self._base
 
     def read(self, node: Node) -> ir.Expr:
-        order: list[tuple[Build, str, int, int]] = []
-        values: list[ir.Expr] = []
-        todo = [node]
         base = self._base
-        plans = _PLANS
+        line = node.start_point[0] + base
+        one_line = node.end_point[0] + base == line
+        norm = self._norm
+        order: list[_Step | ir.Expr] = []
+        todo = [node]
         while todo:
             here = todo.pop()
-            plan = plans.get(here.type, Reader._other)(self, here)
+            if not one_line:
+                line = here.start_point[0] + base
+            kind = here.type
+            if kind in _NAMES:  # half of all nodes
+                name = norm[here.start_byte : here.end_byte].decode("utf-8", "surrogateescape")
+                if name.startswith(_REWRITTEN):
+                    name = " ".join(self._literal(here).split())
+                order.append(ir.Name(line, name))
+                continue
+            plan = _PLANS.get(kind, Reader._other)(self, here)
             if isinstance(plan, Node):
                 todo.append(plan)
                 continue
             build, text, operands = plan
-            order.append((build, text, here.start_point[0] + base, len(operands)))
             if operands:
+                order.append((build, text, line, len(operands)))
                 todo.extend(operands)
-        if len(order) > DEEPEST:
-            return self._read_deep(order)
-        for build, text, line, count in reversed(order):
-            if count:
-                operands_read = values[-count:]
-                del values[-count:]
-                values.append(build(text, line, operands_read))
             else:
-                values.append(build(text, line, []))
-        return values[0]
-
-    def _read_deep(self, order: list[tuple[Build, str, int, int]]) -> ir.Expr:
-        """As `read`, watching the depth, which only a long expression can exceed."""
-        values: list[tuple[ir.Expr, int]] = []
-        for build, text, line, count in reversed(order):
-            operands = values[len(values) - count :]
-            del values[len(values) - count :]
-            depth = 1 + max((below for _, below in operands), default=0)
-            if depth > DEEPEST:
-                values.append((ir.Opaque(line, ".."), 1))
-            else:
-                values.append((build(text, line, [value for value, _ in operands]), depth))
-        return values[0][0]
+                order.append(build(text, line, _NOTHING))
+        return _built(order) if len(order) <= DEEPEST else _built_bounded(order)
 
     # -- plans, one for each kind of node; a bare Node means "read that instead"
-
-    def _name(self, node: Node) -> Plan:
-        return _build_name, self._norm[node.start_byte : node.end_byte].decode("utf-8", "surrogateescape"), ()
 
     def _number(self, node: Node) -> Plan:
         return _build_number, self.text(node), ()
@@ -233,11 +222,12 @@ class Reader:
             for operand in group.named_children
             if (value := operand.child_by_field_name("value")) is not None
         ]
-        return _build_opaque, self.brief(node), operands
+        return _build_opaque, " ".join(self._literal(node)[:TEXT_LIMIT].split()), operands
 
     def _other(self, node: Node) -> Plan:
         """What has no plan keeps its text and those of its pieces that can be read."""
-        return _build_opaque, self.brief(node), [part for part in node.named_children if part.type in _PLANS]
+        parts = [part for part in node.named_children if part.type in _PLANS or part.type in _NAMES]
+        return _build_opaque, self.brief(node), parts
 
     def plain_text(self, node: Node) -> str:
         """The text with single spaces, cut if it is long (a struct defined on the spot)."""
@@ -245,6 +235,37 @@ class Reader:
         return " ".join(self._norm[node.start_byte : end].decode("utf-8", "surrogateescape").split())
 
     brief = plain_text
+
+
+def _built(order: list[_Step | ir.Expr]) -> ir.Expr:
+    values: list[ir.Expr] = []
+    for step in reversed(order):
+        if isinstance(step, tuple):
+            build, text, line, count = step
+            operands = values[-count:]
+            del values[-count:]
+            values.append(build(text, line, operands))
+        else:
+            values.append(step)
+    return values[0]
+
+
+def _built_bounded(order: list[_Step | ir.Expr]) -> ir.Expr:
+    """As `_built`, watching the depth, which only an expression of many pieces can exceed."""
+    values: list[tuple[ir.Expr, int]] = []
+    for step in reversed(order):
+        if not isinstance(step, tuple):
+            values.append((step, 1))
+            continue
+        build, text, line, count = step
+        operands = values[-count:]
+        del values[-count:]
+        depth = 1 + max(below for _, below in operands)
+        if depth > DEEPEST:
+            values.append((ir.Opaque(line, ".."), 1))
+        else:
+            values.append((build(text, line, [value for value, _ in operands]), depth))
+    return values[0][0]
 
 
 def _build_name(text: str, line: int, _: list[ir.Expr]) -> ir.Expr:
@@ -341,15 +362,13 @@ def _character_value(text: str) -> int | None:
     return ord(value) if isinstance(value, str) and len(value) == 1 else None
 
 
+_NAMES = frozenset({
+    "identifier", "field_identifier", "type_identifier", "primitive_type", "statement_identifier",
+    "null", "true", "false",
+})  # fmt: skip
+# What the normalising passes join with underscores or shorten: ``min_t(unsigned long, ..)``, ``offsetof(..)``.
+_REWRITTEN = ("unsigned_", "signed_", "long_", "short_", "struct_", "union_", "enum_", "const_", "offset_f")
 _PLANS: dict[str, Callable[[Reader, Node], Plan | Node]] = {
-    "identifier": Reader._name,
-    "field_identifier": Reader._name,
-    "type_identifier": Reader._name,
-    "primitive_type": Reader._name,
-    "statement_identifier": Reader._name,
-    "null": Reader._name,
-    "true": Reader._name,
-    "false": Reader._name,
     "number_literal": Reader._number,
     "char_literal": Reader._character,
     "string_literal": Reader._string,

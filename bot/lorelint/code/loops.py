@@ -95,14 +95,19 @@ def loops(cfg: Cfg) -> tuple[Loop, ...]:
         if members > MEMBER_LIMIT:
             break
         found.append(_loop(cfg, head, body, kinds, len(true) < len(backs)))
-    found.sort(key=lambda loop: (cfg.nodes[loop.head].line, -len(loop.body), loop.head))
-    return _outermost_first(found)
+    depth_of = _nesting(cfg, found)
+    return tuple(sorted(found, key=lambda loop: (depth_of[loop.head], loop.line, loop.head)))
 
 
-def _outermost_first(found: list[Loop]) -> tuple[Loop, ...]:
-    nested = [sum(other.head != loop.head and loop.head in other.body and len(other.body) >= len(loop.body)
-                  for other in found) for loop in found]
-    return tuple(loop for _, loop in sorted(zip(nested, found, strict=True), key=lambda pair: pair[0]))
+def _nesting(cfg: Cfg, found: list[Loop]) -> dict[int, int]:
+    """How many loops each loop, told by its head, is inside of."""
+    if any(loop.tangled for loop in found):
+        return {loop.head: sum(loop.body < other.body for other in found) for loop in found}
+    around = [0] * len(cfg.nodes)
+    for loop in found:
+        for id in loop.body:
+            around[id] += 1
+    return {loop.head: around[loop.head] for loop in found}
 
 
 def _loop(cfg: Cfg, head: int, body: frozenset[int], kinds: dict[int, LoopKind], tangled: bool) -> Loop:

@@ -84,8 +84,8 @@ class Lowering(Scopes):
     def _run(self) -> None:
         todo = self.todo
         while todo:
-            task, *arguments = todo.pop()
-            task(*arguments)
+            task = todo.pop()
+            task[0](*task[1:])
 
     # -- sequences
 
@@ -138,7 +138,7 @@ class Lowering(Scopes):
             self._sequence(children)
 
     def _expression(self, node: Node) -> None:
-        expr, plain = self.read(node)
+        expr, plain = self.read_effect(node)
         if node.type == "gnu_asm_expression" and (labels := node.child_by_field_name("goto_labels")) is not None:
             self.todo.append((self._asm_goto, labels))
         self.todo.append((self.effect, expr, plain))
@@ -168,7 +168,10 @@ class Lowering(Scopes):
         if not declarators:
             return
         end = min(declarators[0].start_byte, node.start_byte + _TYPE_LIMIT)
-        base = " ".join(self.syntax.norm[node.start_byte : end].decode("utf-8", "surrogateescape").split())
+        text = self.syntax.norm
+        if self.syntax.raw.startswith((b"typeof", b"__typeof", b"__auto_type"), node.start_byte):
+            text = self.syntax.raw  # read as `int` otherwise
+        base = " ".join(text[node.start_byte : end].decode("utf-8", "surrogateescape").split())
         if not base.startswith(("extern ", "typedef ", "__label__")):
             self.todo.extend([(self._declarator, each, base) for each in reversed(declarators)])
 
@@ -222,8 +225,13 @@ class Lowering(Scopes):
             return
         yes: list[End] = []
         no: list[End] = []
-        then = node.child_by_field_name("consequence")
-        other = node.child_by_field_name("alternative")
+        if node.has_error:
+            condition = node.child_by_field_name("condition")
+            then = node.child_by_field_name("consequence")
+            other = node.child_by_field_name("alternative")
+        else:  # the same, three times as fast
+            _, condition, then, *last = node.children
+            other = last[0] if last else None
         todo = self.todo
         if other is None:
             todo.append((self.add_ends, no))
@@ -235,7 +243,7 @@ class Lowering(Scopes):
         if then is not None:
             todo.append((self._statement, then))
         todo.append((self.set_ends, yes))
-        self._condition(node.child_by_field_name("condition"), yes, no)
+        self._condition(condition, yes, no)
 
     def _switch(self, node: Node) -> None:
         condition = node.child_by_field_name("condition")

@@ -19,7 +19,10 @@ Chain = tuple[ir.Guard, "Chain | None"]  # what the open scopes will release, in
 
 _LABEL_ADDRESS = re.compile(rb"&&\s*([A-Za-z_]\w*)")
 
-# include/linux/cleanup.h: a variable (unnamed for guard) whose class acquires here and releases at the end of the scope.
+# include/linux/uaccess.h: these jump to their last argument when user memory faults.
+_JUMPING = re.compile(r"^_*(unsafe_(get|put|copy)_|(get|put)_kernel_nofault|copy_(from|to)_kernel_nofault)")
+
+# include/linux/cleanup.h: a variable (unnamed for guard) of a class that acquires here, releases at the scope's end.
 _CLASSES = frozenset({"guard", "CLASS", "ACQUIRE"})
 
 # include/drm/drm_exec.h: "goes back to the start of drm_exec_until_all_locked() on contention".
@@ -39,6 +42,7 @@ class Scopes(Values):
         self._labels: dict[str, tuple[int, Chain | None]] = {}
         self._gotos: list[tuple[list[End], Chain | None, str, int]] = []
         self._computed: list[tuple[int, Chain | None]] = []
+        self._first = 2  # node of the text being read
         self.use(syntax)
 
     def use(self, syntax: Syntax) -> None:
@@ -52,6 +56,13 @@ class Scopes(Values):
         before = reader.stirs
         expr = reader.read(node)
         return expr, reader.stirs == before
+
+    def read_effect(self, node: Node) -> tuple[ir.Expr, bool]:
+        """As `read`, for what is evaluated for its effect: there an assignment is in its place."""
+        reader = self.reader
+        before = reader.stirs
+        expr = reader.read(node)
+        return expr, reader.stirs - before <= (type(expr) is ir.Assign)
 
     def end_line(self, node: Node) -> int:
         return node.end_point[0] + self.syntax.first_line
@@ -156,7 +167,11 @@ class Scopes(Values):
         names = sorted(taken or self._labels.keys())
         if len(names) * len(self._computed) > NODE_LIMIT:
             raise TooLarge
+        if self._labels:
+            self._land_macros()
         for hub, chain in self._computed:
+            if not names:
+                self.opaque.add(self.lines[hub])
             self._gotos.extend([([(hub, None)], chain, name, self.lines[hub]) for name in names])
         for ends, chain, name, line in self._gotos:
             label = self._labels.get(name)
@@ -168,6 +183,27 @@ class Scopes(Values):
                 self._release_for(chain, label[1], line)
             self.join(label[0])
         self._labels, self._gotos, self._computed = {}, [], []
+        self._first = len(self.at)
+
+    def _land_macros(self) -> None:
+        """Jumps inside macros that are given the label as their last argument: ``unsafe_get_user(x, p, Efault)``.
+
+        Told by their name, or by a label which nothing else jumps to: a compiler would complain of it.
+        """
+        wanted = self._labels.keys() - {name for _, _, name, _ in self._gotos}
+        for number in range(self._first, len(self.at)):
+            call = self.exprs[number]
+            if not isinstance(call, ir.Call) or not call.args or self.at[number] is not At.DO:
+                continue
+            last = call.args[-1]
+            if not isinstance(last, ir.Name) or last.name not in self._labels:
+                continue
+            if last.name in wanted or _JUMPING.search(call.name):
+                after = self.out[number]
+                self.ends = []
+                maybe = self.branch(At.MAYBE, call.line, None)
+                self.out[number] = [(maybe, None)]
+                self.out[maybe] = [*after, (self._labels[last.name][0], None)]
 
     def _release_for(self, chain: Chain, outer: Chain | None, line: int) -> None:
         """Release what the target's scopes do not hold too."""

@@ -14,8 +14,8 @@ from lorelint.code.draft import Draft, End
 from lorelint.code.expressions import Statements
 from lorelint.code.ir import At
 
-# Macros that report a condition and hand it on: name -> which argument is the condition. From include/asm-generic/bug.h,
-# include/linux/{kvm_host,ratelimit,dev_printk,pci,fb}.h, include/sound/core.h, include/drm/drm_print.h, i915 and xe (6.12).
+# Macros that report a condition and hand it on: name -> which argument is the condition. From asm-generic/bug.h,
+# linux/{kvm_host,ratelimit,dev_printk,pci,fb}.h, sound/core.h, drm/drm_print.h under include/, i915 and xe (6.12).
 _REPORTS = {
     "WARN_ON": 0, "WARN_ON_ONCE": 0, "WARN": 0, "WARN_ONCE": 0, "WARN_TAINT": 0, "WARN_TAINT_ONCE": 0,
     "WARN_RATELIMIT": 0, "WARN_ON_RATELIMIT": 0, "WARN_ON_SMP": 0, "DEBUG_LOCKS_WARN_ON": 0,
@@ -28,12 +28,13 @@ _REPORTS = {
 
 # Functions that do not come back: tools/objtool/noreturns.h (6.12), its older names (5.10), and macros for one of them.
 _NORETURN = frozenset({
-    "BUG", "panic", "nmi_panic", "nmi_panic_self_stop", "panic_smp_self_stop", "do_exit", "do_group_exit", "do_task_dead",
-    "make_task_dead", "rewind_stack_and_make_dead", "rewind_stack_do_exit", "complete_and_exit", "kthread_exit",
-    "kthread_complete_and_exit", "module_put_and_exit", "module_put_and_kthread_exit", "__module_put_and_exit",
-    "__module_put_and_kthread_exit", "unreachable", "__builtin_unreachable", "__builtin_trap", "__stack_chk_fail",
-    "fortify_panic", "__fortify_panic", "usercopy_abort", "stop_this_cpu", "machine_real_restart", "arch_cpu_idle_dead",
-    "cpu_startup_entry", "kunit_try_catch_throw", "__kunit_abort", "snp_abort", "sev_es_terminate",
+    "BUG", "panic", "nmi_panic", "nmi_panic_self_stop", "panic_smp_self_stop", "do_exit", "do_group_exit",
+    "do_task_dead", "make_task_dead", "rewind_stack_and_make_dead", "rewind_stack_do_exit", "complete_and_exit",
+    "kthread_exit", "kthread_complete_and_exit", "module_put_and_exit", "module_put_and_kthread_exit",
+    "__module_put_and_exit", "__module_put_and_kthread_exit", "unreachable", "__builtin_unreachable", "__builtin_trap",
+    "__stack_chk_fail", "fortify_panic", "__fortify_panic", "usercopy_abort", "stop_this_cpu", "machine_real_restart",
+    "arch_cpu_idle_dead", "cpu_startup_entry", "kunit_try_catch_throw", "__kunit_abort", "snp_abort",
+    "sev_es_terminate",
 })  # fmt: skip
 
 Sink = Callable[[ir.Expr], None]  # what becomes of a value: stored, returned, dropped
@@ -85,29 +86,16 @@ class Values(Draft):
             case ir.Unary(op="!", operand=operand):
                 todo.append((self.condition, operand, no, yes, plain))
             case ir.Binary(op="&&", left=left, right=right):
-                middle: list[End] = []
-                todo += (
-                    (self.condition, right, yes, no, plain),
-                    (self.set_ends, middle),
-                    (self.condition, left, middle, no, plain),
-                )
+                self._both(left, right, yes, no, plain)
             case ir.Binary(op="||", left=left, right=right) | ir.Ternary(cond=left, then=None, other=right):
-                middle = []
-                todo += (
-                    (self.condition, right, yes, no, plain),
-                    (self.set_ends, middle),
-                    (self.condition, left, yes, middle, plain),
-                )
-            case ir.Ternary(cond=cond, then=then, other=other):
-                first: list[End] = []
-                second: list[End] = []
-                todo += (
-                    (self.condition, other, yes, no, plain),
-                    (self.set_ends, second),
-                    (self.condition, then, yes, no, plain),
-                    (self.set_ends, first),
-                    (self.condition, cond, first, second, plain),
-                )
+                truth = constant(left)
+                middle: list[End] = []
+                if truth is not True:
+                    todo.append((self.condition, right, yes, no, plain))
+                    todo.append((self.set_ends, middle))
+                todo.append((self.condition, left, yes, middle, plain))
+            case ir.Ternary(cond=cond, then=ir.Expr() as then, other=other):
+                self._either(cond, then, other, yes, no, plain)
             case ir.Call(args=args) if args and (held := _reported(expr)) is not None:
                 todo.append((self.condition, held, yes, no, plain))
             case _ if plain:
@@ -124,6 +112,27 @@ class Values(Draft):
                     self.effects(before)
                 else:
                     self.test(rest, yes, no)
+
+    def _both(self, left: ir.Expr, right: ir.Expr, yes: list[End], no: list[End], plain: bool) -> None:
+        middle: list[End] = []
+        if constant(left) is not False:
+            self.todo.append((self.condition, right, yes, no, plain))
+            self.todo.append((self.set_ends, middle))
+        self.todo.append((self.condition, left, middle, no, plain))
+
+    def _either(
+        self, cond: ir.Expr, then: ir.Expr, other: ir.Expr, yes: list[End], no: list[End], plain: bool
+    ) -> None:
+        truth = constant(cond)
+        first: list[End] = []
+        second: list[End] = []
+        if truth is not True:
+            self.todo.append((self.condition, other, yes, no, plain))
+            self.todo.append((self.set_ends, second))
+        if truth is not False:
+            self.todo.append((self.condition, then, yes, no, plain))
+            self.todo.append((self.set_ends, first))
+        self.todo.append((self.condition, cond, first, second, plain))
 
     def test(self, expr: ir.Expr, yes: list[End], no: list[End]) -> None:
         truth = constant(expr)
@@ -357,18 +366,36 @@ def _can_wait(expr: ir.Assign, other: ir.Expr) -> bool:
 
 
 def constant(expr: ir.Expr) -> bool | None:
-    """The truth of a literal, None for all else."""
+    """The truth of a literal, and of what a literal decides (``1 || a``); None for all else."""
+    around: list[str] = []
+    while True:
+        if isinstance(expr, ir.Unary) and expr.op == "!":
+            around.append(expr.op)
+            expr = expr.operand
+        elif isinstance(expr, ir.Binary) and expr.op in _LOGICAL:
+            around.append(expr.op)
+            expr = expr.left
+        else:
+            break
+    truth = _literal(expr)
+    for op in reversed(around):
+        if truth is None:
+            return None
+        if op == "!":
+            truth = not truth
+        elif truth is not (op == "||"):
+            return None  # the right side decides
+    return truth
+
+
+def _literal(expr: ir.Expr) -> bool | None:
     match expr:
-        case ir.Number(value=value):
+        case ir.Number(value=value) | ir.Unary(op="-", operand=ir.Number(value=value)):
             return None if value is None else value != 0
         case ir.Name(name="true"):
             return True
         case ir.Name(name="false" | "NULL"):
             return False
-        case ir.Unary(op="!", operand=ir.Number(value=value)) if value is not None:
-            return value == 0
-        case ir.Unary(op="-", operand=ir.Number(value=value)) if value is not None:
-            return value != 0
         case ir.Text():
             return True
     return None

@@ -238,6 +238,43 @@ def test_a_folder_within_a_repository_is_not_the_repository(upstream: Path) -> N
         GitRepository(upstream / "mm")
 
 
+def test_a_repository_with_sha_256_objects_names_blobs_as_mail_does(
+    upstream: Path, opened: list[GitRepository]
+) -> None:
+    where = upstream.parent / "sha256"
+    git(upstream.parent, "init", "-q", "--object-format=sha256", str(where))
+    write(where, "mm/pool.h", POOL)
+    git(where, "add", "-A")
+    git(where, "commit", "-q", "-m", "first")
+    opened.append(repository := GitRepository(where))
+    commit = repository.resolve("HEAD") or ""
+    assert len(commit) == 64
+    tree = repository.tree(commit)
+    assert tree.read("mm/pool.h") == POOL.encode()
+    assert tree.blob("mm/pool.h") == git(upstream, "rev-parse", "v6.12.3:mm/pool.h")
+    assert tree.mentions(["pool_take"]) == {"pool_take": ("mm/pool.h",)}
+    assert tree.files() == ("mm/pool.h",)
+
+
+def test_a_search_of_the_history_fetches_no_blob(upstream: Path, opened: list[GitRepository]) -> None:
+    wanted = {"mm/pool.c": git(upstream, "rev-parse", "v6.12.3:mm/pool.c")[:12]}
+    git(upstream, "tag", "-d", "v6.12.3")
+    for kind in ("partial", "treeless"):
+        where = make(kind, upstream)
+        opened.append(repository := GitRepository(where))
+        lacking = repository.missing(repository.resolve("HEAD~1") or "")
+        held = repository.holding(wanted, "2026-02-01T00:00:00Z")
+        if kind == "partial":
+            assert held is not None and held.commit == repository.resolve("HEAD~1")
+            again = GitRepository(where)
+            opened.append(again)
+            assert again.missing(again.resolve("HEAD~1") or "") == lacking
+            assert lacking
+        else:
+            assert held is None
+            assert [each.kind for each in repository.troubles()] == ["search-cut"]
+
+
 def test_merge(upstream: Path, opened: list[GitRepository]) -> None:
     opened.append(repository := GitRepository(upstream))
     base = b"".join(b"line %d\n" % n for n in range(20))

@@ -163,7 +163,7 @@ def test_prerequisites_are_found_by_patch_id_and_laid_over_the_base(repo: Repo) 
     repo.git("branch", "-q", "-D", "topic")
     applied = on(repo, series, "master")
     assert (applied.base.grade, applied.base.commit) == (Grade.EXACT, base)
-    assert applied.base.tree == "v6.12 with 1 prerequisites"
+    assert applied.base.tree == "v6.12 with 1 of 1 prerequisites"
     assert step(applied, "base-commit").text == "in the repository, 1 of 1 prerequisites found, 1 file: 1 exact"
     before = applied.snapshots[0].before
     assert before.read("mm/pool.c") == changed(POOL, 18, "\tneeded();\n").encode()

@@ -112,7 +112,7 @@ class Git:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return Output(-1, b"", f"git {arguments[0]} took more than {timeout} s", late=True)
+            return Output(-1, b"", f"git took more than {timeout} s", late=True)
         return Output(done.returncode, done.stdout, text(done.stderr).strip())
 
 

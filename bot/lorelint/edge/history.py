@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from lorelint.edge.repository import GitRepository
 
 MAX_REFS = 200  # looked at when a base is searched
+MAX_REFS_PARTIAL = 20  # in a partial clone, where each file that is looked at may have to be fetched
 MAX_COMMITS = 2000  # commits that touch the files of the patch
 MAX_TRIED = 400  # of those, whose whole set of blobs is compared
 MAX_PREREQUISITES = 1000  # commits beyond the base whose patch id is computed
+MAX_PREREQUISITES_PARTIAL = 50
 YEARS = 2  # before the date of the mail: no base is older, but tags are looked at all the same
 SECONDS = 90
 
 
-def refs(git: Git) -> tuple[Ref, ...]:
+def refs(git: Git, limit: int = MAX_REFS) -> tuple[Ref, ...]:
     """Tags and branches by date, newest first; a tag before a branch on the same commit."""
     fields = "%(creatordate:unix) %(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)"
     done = git.run("for-each-ref", f"--format={fields}", "refs/tags", "refs/heads", "refs/remotes")
@@ -40,7 +42,7 @@ def refs(git: Git) -> tuple[Ref, ...]:
     seen: dict[str, Ref] = {}
     for _, _, short, commit in sorted(found):
         seen.setdefault(commit, Ref(short, commit))
-        if len(seen) == MAX_REFS:
+        if len(seen) == limit:
             break
     return tuple(seen.values())
 
@@ -66,6 +68,11 @@ def holding(repository: GitRepository, wanted: Mapping[str, str], date: str) -> 
     for ref in repository.refs():
         if better(ref.commit, ref.name):
             return best, None
+    if repository.treeless:
+        # Every folder of every commit would be fetched on its own.
+        return best, Trouble(
+            "search-cut", "git log", "a clone without trees: its history was not searched for the base"
+        )
     lines, late = _log(repository.git, sorted(wanted), date)
     if late:
         trouble = Trouble("search-cut", "git log", f"the search for the base stopped after {SECONDS} s")
@@ -88,7 +95,8 @@ def _log(git: Git, paths: Sequence[str], date: str) -> tuple[list[str], bool]:
     since = _since(date)
     if since:
         options.append(f"--since={since}")
-    done = git.run("log", *options, "--branches", "--tags", "--remotes", "HEAD", "--", *paths, timeout=SECONDS)
+    revisions = ["--branches", "--tags", "--remotes", "HEAD"]
+    done = git.run("-c", "log.follow=false", "log", *options, *revisions, "--", *paths, timeout=SECONDS)
     return text(done.out).splitlines(), done.late
 
 
@@ -125,7 +133,8 @@ def prerequisites(repository: GitRepository, base: str, patch_ids: Sequence[str]
         return ()
     found: dict[str, str] = {}
     order: list[str] = []
-    for patch_id, commit in _patch_ids(repository.git, base):
+    limit = MAX_PREREQUISITES_PARTIAL if repository.partial else MAX_PREREQUISITES
+    for patch_id, commit in _patch_ids(repository.git, base, limit):
         if patch_id in wanted and patch_id not in found:
             found[patch_id] = commit
             order.append(patch_id)
@@ -133,10 +142,11 @@ def prerequisites(repository: GitRepository, base: str, patch_ids: Sequence[str]
     return tuple(Prerequisite(each, found[each], _changes(repository, found[each])) for each in order)
 
 
-def _patch_ids(git: Git, base: str) -> Iterator[tuple[str, str]]:
+def _patch_ids(git: Git, base: str, limit: int) -> Iterator[tuple[str, str]]:
     """(patch id, commit), newest first; git's own reckoning, so that format-patch's ids are met."""
-    options = ["-p", "--topo-order", "--no-merges", f"--max-count={MAX_PREREQUISITES}", "--no-ext-diff"]
-    options += ["--no-textconv", "--no-color", "--no-show-signature", "--full-index"]
+    options = ["-p", "--topo-order", "--no-merges", f"--max-count={limit}", "--no-ext-diff", "--no-textconv"]
+    options += ["--no-color", "--no-show-signature", "--full-index", "-U3", "--inter-hunk-context=0"]
+    options += ["--diff-algorithm=myers", "--src-prefix=a/", "--dst-prefix=b/"]
     command = git.command("log", *options, "--branches", "--tags", "--remotes", "HEAD", "--not", base, "--")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as log:
         done = subprocess.run(

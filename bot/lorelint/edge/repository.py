@@ -157,7 +157,9 @@ class GitRepository:
         self._refs: tuple[Ref, ...] | None = None
         self._trees: dict[str, GitTree] = {}
         self._missing: dict[str, frozenset[str]] = {}
-        self._partial: bool | None = None
+        filters = text(self.git.run("config", "--get-regexp", r"^remote\..*\.(promisor|partialclonefilter)$").out)
+        self.partial = bool(filters)  # objects may be missing, and git would fetch them one by one
+        self.treeless = any(" tree:" in line or "combine:" in line for line in filters.splitlines())
         self._notes: set[Trouble] = set()
 
     def close(self) -> None:
@@ -210,7 +212,7 @@ class GitRepository:
 
     def refs(self) -> Sequence[Ref]:
         if self._refs is None:
-            self._refs = history.refs(self.git)
+            self._refs = history.refs(self.git, history.MAX_REFS_PARTIAL if self.partial else history.MAX_REFS)
         return self._refs
 
     def holding(self, wanted: Mapping[str, str], date: str) -> Held | None:
@@ -238,9 +240,7 @@ class GitRepository:
 
     def missing(self, commit: str) -> frozenset[str]:
         """Ids of the objects of a commit's tree that a partial clone lacks; nothing is fetched to know."""
-        if self._partial is None:
-            self._partial = self.git.run("config", "--get-regexp", r"^remote\..*\.promisor$").code == 0
-        if not self._partial:
+        if not self.partial:
             return frozenset()
         if commit not in self._missing:
             listed = self.git.run("rev-list", "--objects", "--missing=print", "--no-object-names", commit + "^{tree}")

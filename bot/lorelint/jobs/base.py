@@ -125,7 +125,7 @@ class _Ladder:
         ids = self.series.hint.prerequisites
         lost = 0
         if ids:
-            tree, done = _with_prerequisites(repository, tree, repository.prerequisites(commit, ids))
+            tree, done = _with_prerequisites(repository, tree, repository.prerequisites(commit, ids), len(set(ids)))
             lost = len(set(ids)) - done
             text += f", {done} of {len(set(ids))} prerequisites found"
             if lost:
@@ -228,7 +228,9 @@ def _is_id(text: str) -> bool:
     return 7 <= len(text) <= 64 and all(char in "0123456789abcdef" for char in text.lower())
 
 
-def _with_prerequisites(repository: Repository, tree: Tree, found: Sequence[Prerequisite]) -> tuple[Tree, int]:
+def _with_prerequisites(
+    repository: Repository, tree: Tree, found: Sequence[Prerequisite], total: int
+) -> tuple[Tree, int]:
     """The tree with the prerequisites laid over it, and how many of them could be."""
     over: dict[str, bytes | None] = {}
     done = 0
@@ -248,7 +250,7 @@ def _with_prerequisites(repository: Repository, tree: Tree, found: Sequence[Prer
         else:
             over.update(changed)
             done += 1
-    return (OverlayTree(tree, over, f"{tree.name} with {done} prerequisites") if done else tree), done
+    return (OverlayTree(tree, over, f"{tree.name} with {done} of {total} prerequisites") if done else tree), done
 
 
 def _distinct(places: list[_Place]) -> Iterator[_Place]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lorelint.model.answer import WhyNot, WhyNotAt
 from lorelint.model.base import Base, BaseStep, Grade
 from lorelint.model.finding import (
     Concern,
     Coverage,
+    Doubt,
     Finding,
     Judged,
     Kind,
@@ -19,6 +21,7 @@ from lorelint.model.finding import (
     Report,
     Severity,
     Sibling,
+    Silence,
     Status,
     Step,
 )
@@ -77,7 +80,7 @@ out:
 \tmmap_read_unlock(area->mm);
 \treturn err;
 }
-""".split("\n")
+"""
 
 DIFF = """\
 diff --git a/PATH b/PATH
@@ -87,14 +90,14 @@ index 4f0c1d2aa9b1..8e21d07c55f0 100644
 @@ -212,9 +212,10 @@ static int ringmap_frame(struct ringmap_area *area, unsigned long addr, unsigned
  \t\tif (err)
  \t\t\treturn err;
- 
+\x20
 +\t\t/* The frame may have been taken away again in between. */
  \t\terr = ringmap_walk_start(&walk);
  \t\tif (err)
 -\t\t\treturn err;
 +\t\t\treturn -EAGAIN;
  \t}
- 
+\x20
  \t*frame = walk.frame;
 """.replace("PATH", PATH)
 
@@ -117,7 +120,7 @@ def numbered(text: str, path: str = PATH, first: int = START) -> dict[tuple[str,
 
 
 LINES: dict[tuple[str, int], str] = {
-    **numbered("\n".join(AFTER[:-1])),
+    **numbered(AFTER.rstrip("\n")),
     ("drivers/misc/ringmap/ringmap_walk.c", 88): "\t\treturn -EINVAL;",
     ("drivers/misc/ringmap/ringmap_walk.c", 97): "\t\treturn -EINVAL;",
     ("mm/gup.c", 1533): "\t\tif (fatal_signal_pending(current))",
@@ -237,7 +240,9 @@ LOOP = Finding(
     advice="bound the retries and return the error when the bound is reached",
     siblings=(
         Sibling("virt/example/pin_main.c", 3021, "example_pin_remapped", "tries again only when the lock was dropped"),
-        Sibling("arch/s390/example/ringmap_io.c", 187, "example_mmio_write", "calls the same walk and hands the error on"),
+        Sibling(
+            "arch/s390/example/ringmap_io.c", 187, "example_mmio_write", "calls the same walk and hands the error on"
+        ),
     ),
     ask="can the loop in ringmap_pin_area() end if the walk keeps failing?",
 )
@@ -340,7 +345,9 @@ def approximate() -> Report:
         series=replace(series(expected=3), subject="misc: ringmap: Three small repairs"),
         findings=loose,
         concerns=(Concern(1, loose[:4]),),
-        troubles=(Trouble("incomplete-series", "20261102-ringmap-again-v2-0-5c1d@example.org", "2 of 3 patches are missing"),),
+        troubles=(
+            Trouble("incomplete-series", "20261102-ringmap-again-v2-0-5c1d@example.org", "2 of 3 patches are missing"),
+        ),
         failures=(Failure("single-vma-check", PATH, "ringmap_check_range", "a range that ends before it begins"),),
     )
 
@@ -356,4 +363,116 @@ def scan() -> Report:
         concerns=(Concern(0, (only,)),),
         coverage=Coverage(files=2, functions=17, rules=("unbounded-retry",)),
         version="lorelint 0.1.0",
+    )
+
+
+TABLE = "drivers/misc/ringmap/ringmap_main.c"
+TABLE_DIFF = """\
+diff --git a/TABLE b/TABLE
+index 77aa01bc3f21..0b5ce812ee07 100644
+--- a/TABLE
++++ b/TABLE
+@@ -301,6 +301,7 @@ static int ringmap_mmap(struct file *file, struct vm_area_struct *vma)
+ static const struct file_operations ringmap_fops = {
+ \t.owner\t\t= THIS_MODULE,
+ \t.open\t\t= ringmap_open,
++\t.mmap\t\t= ringmap_mmap,
+ \t.release\t= ringmap_release,
+ };
+\x20
+""".replace("TABLE", TABLE)
+
+REVOKE = Finding(
+    rule="revoke-without-unmap",
+    path="drivers/misc/ringmap/ringmap_revoke.c",
+    function="ringmap_revoke",
+    line=77,
+    anchor="ringmap_area",
+    message="ringmap_revoke() marks the area as gone and leaves what user space has mapped of it",
+    severity=Severity.ERROR,
+    confidence=0.85,
+    steps=(
+        Step(TABLE, 304, "`.mmap` lets user space map the area since this patch"),
+        Step("drivers/misc/ringmap/ringmap_revoke.c", 77, "the area is marked as gone"),
+        Step(
+            "drivers/misc/ringmap/ringmap_revoke.c", 81, "the function ends, with no unmap_mapping_range() on the way"
+        ),
+    ),
+    need=Need.CALLS,
+    concern="ringmap_revoke:ringmap_area",
+    facts=("a page that was touched before stays in the page tables, and reaches memory that has another owner",),
+    advice="call unmap_mapping_range() on the device's mapping before the flag is set",
+    ask="what takes the pages out of the page tables when ringmap_revoke() runs?",
+)
+
+
+def untouched_cause() -> Report:
+    """A table gets `.mmap`, and a function in another file becomes wrong: the hunk to quote is the table's."""
+    table = patch(TABLE_DIFF, subject="misc: ringmap: Let user space map the ring")
+    one = judged(REVOKE, because="`.mmap` of struct file_operations ringmap_fops was set")
+    return replace(
+        retry(),
+        series=series(table),
+        findings=(one,),
+        concerns=(Concern(1, (one,)),),
+        unseen=(),
+    )
+
+
+def series_of_two() -> Report:
+    """Two patches, a reply each; what the second one brings is gone again in no later patch."""
+    second = patch(TABLE_DIFF, seq=2, subject="misc: ringmap: Let user space map the ring")
+    first = retry().concerns[0].findings
+    one = replace(judged(REVOKE, because="`.mmap` of struct file_operations ringmap_fops was set"), patch=2)
+    passing = replace(judged(OLD), gone_in=2)
+    return replace(
+        retry(),
+        series=replace(series(patch(), second), subject="misc: ringmap: Map the ring"),
+        findings=(*first, passing, one),
+        concerns=(Concern(1, first), Concern(1, (passing,)), Concern(2, (one,))),
+    )
+
+
+def fragments() -> Report:
+    """No tree at all: what needs more than the patch is told, and mailed to nobody."""
+    base = Base("", "", Grade.FRAGMENTS, (BaseStep("fragments", "", True, "no tree was given"),))
+    loose = tuple(replace(judged(each, Status.UNCERTAIN), grade=Grade.FRAGMENTS) for each in (CAUSE, LOOP))
+    return replace(retry(), base=base, findings=loose, concerns=(Concern(1, loose),), unseen=())
+
+
+def answer() -> WhyNot:
+    """One definition where the rule is silent, one where it cannot tell, one that lacks the words."""
+    return WhyNot(
+        rule="unbounded-retry",
+        function="ringmap_pin_area",
+        tree="linux-source-7.2",
+        notes=("3 definitions",),
+        judged=(
+            WhyNotAt(
+                PATH,
+                "ringmap_pin_area",
+                226,
+                silences=(
+                    Silence(
+                        "unbounded-retry",
+                        PATH,
+                        "ringmap_pin_area",
+                        241,
+                        "-EAGAIN of ringmap_frame() means that the lock was dropped, so each pass makes progress",
+                        (Step(PATH, 211, "-EAGAIN is returned under `unlocked` alone"),),
+                    ),
+                ),
+            ),
+            WhyNotAt(
+                "arch/s390/example/ringmap_io.c",
+                "ringmap_pin_area",
+                40,
+                doubts=(
+                    Doubt(
+                        "unbounded-retry", PATH, "ringmap_pin_area", 44, "x", "the loop holds text that was not parsed"
+                    ),
+                ),
+            ),
+            WhyNotAt("lib/test_ringmap.c", "ringmap_pin_area", 9, missing=("EAGAIN | EBUSY | EINTR",)),
+        ),
     )

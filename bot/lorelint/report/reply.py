@@ -61,7 +61,7 @@ class _Letter:
         self.map = PatchMap(patch, source)
 
     def lines(self, concerns: list[Concern]) -> Iterator[str]:
-        yield from wrap("This is an automated review by lorelint, a static checker.", BODY)
+        yield from _prose("This is an automated review by lorelint, a static checker.")
         yield ""
         yield _attribution(self.patch)
         before: Spot | None = None
@@ -101,7 +101,7 @@ class _Letter:
 
     def _paragraph(self, concern: Concern) -> Iterator[str]:
         cited = [judged.finding for judged in prose.cited(concern)]
-        yield from wrap(" ".join(once(_question(finding) for finding in cited)), BODY)
+        yield from _prose(" ".join(once(_question(finding) for finding in cited)))
         steps = once_steps(cited)
         if steps:
             yield ""
@@ -109,7 +109,7 @@ class _Letter:
         told = " ".join(self._told(concern, cited))
         if told:
             yield ""
-            yield from wrap(told, BODY)
+            yield from _prose(told)
 
     def _told(self, concern: Concern, cited: list[Finding]) -> Iterator[str]:
         """Facts of all findings as sentences, each said once, then siblings, then what might end it."""
@@ -131,7 +131,7 @@ class _Letter:
     def _standing(self, concerns: list[Concern]) -> Iterator[str]:
         texts = [self._base(concerns)]
         texts += self._doubts(concerns)
-        yield from wrap(" ".join(text for text in texts if text), BODY)
+        yield from _prose(" ".join(text for text in texts if text))
 
     def _base(self, concerns: list[Concern]) -> str:
         base = self.report.base
@@ -146,7 +146,9 @@ class _Letter:
         return f"Line numbers are those of {tree} with {self._applied()} applied; {_GRADES[grade]}{how}."
 
     def _applied(self) -> str:
-        return "this patch" if self.patch.seq == 1 else f"the series up to this patch ({self.patch.seq})"
+        if self.patch.seq == 1:
+            return "this patch"
+        return f"patches 1 to {self.patch.seq} of the series"
 
     def _doubts(self, concerns: list[Concern]) -> Iterator[str]:
         series = self.report.series
@@ -161,23 +163,22 @@ class _Letter:
     def _commands(self, concerns: list[Concern]) -> Iterator[str]:
         rule = prose.cited(concerns[0])[0].finding.rule
         tree = self.report.base.tree if self.report.base else ""
-        yield from wrap("To see the same offline, with this thread saved as thread.mbox:", BODY)
+        yield from _prose("To see the same offline, with this thread saved as thread.mbox:")
         yield ""
         tail = [f"--tree {argument(tree)}"] if tree else []
         for line in shell(["lorelint", "review", "thread.mbox", *tail], BODY - 4):
             yield f"    {line}"
         yield ""
-        yield from wrap(
+        yield from _prose(
             f'If this is wrong, an answer that says why is welcome; a line of its own with "lorelint: false-positive '
             f'{words(rule)}" marks it as such.',
-            BODY,
         )
 
     def _signature(self, concerns: list[Concern]) -> Iterator[str]:
         cited = [judged.finding for concern in concerns for judged in prose.cited(concern)]
-        yield from wrap(self.report.version or "lorelint", BODY)
+        yield from _prose(self.report.version or "lorelint")
         for finding in dict.fromkeys(cited):
-            yield from wrap(f"{finding.rule}, confidence {finding.confidence:.2f}, {finding.fingerprint}", BODY)
+            yield from _prose(f"{finding.rule}, confidence {finding.confidence:.2f}, {finding.fingerprint}")
 
 
 _GRADES = {
@@ -187,6 +188,11 @@ _GRADES = {
     Grade.APPROXIMATE: "the base is approximate, so lines may be off",
     Grade.FRAGMENTS: "the files concerned did not apply there, so only the lines of the patch were read",
 }
+
+
+def _prose(text: str, first: str = "", rest: str | None = None) -> list[str]:
+    """Lines of the body; a word wider than a line is broken, a path or an argument of a command never is."""
+    return wrap(text, BODY, first=first, rest=rest, split=True)
 
 
 def _question(finding: Finding) -> str:
@@ -216,8 +222,8 @@ def _chain(steps: list[tuple[str, str]]) -> Iterator[str]:
         yield from (f"  {place:<{room - 2}}{words(text)}" for place, text in steps)
         return
     for place, text in steps:
-        yield f"  {place}"
-        yield from wrap(text, BODY, first="      ", rest="      ")
+        yield from [f"  {place}"] if " " not in place else _prose(place, first="  ", rest="      ")
+        yield from _prose(text, first="      ", rest="      ")
 
 
 def _see_also(siblings: list[Sibling]) -> str:
@@ -251,7 +257,8 @@ def _attribution(patch: Patch) -> str:
         when = f"{_DAYS[date.weekday()]}, {date.day} {_MONTHS[date.month - 1]} {date.year} {date:%H:%M:%S} +0000, "
     except (ValueError, OverflowError):
         pass
-    return f"On {when or 'this patch '}{cut(name, BODY - 12 - len(when))} wrote:"
+    head = f"On {when or 'this patch, '}"
+    return f"{head}{cut(name, BODY - len(head) - len(' wrote:'))} wrote:"
 
 
 def _safe(lines: Iterable[str]) -> Iterator[str]:

@@ -98,7 +98,7 @@ class _Page:
 
     def _base(self, base: Base) -> Iterator[str]:
         tree = clean(base.tree) or "no tree"
-        commit = f" at {base.commit[:12]}" if base.commit and base.commit[:12] not in tree else ""
+        commit = f" at {clean(base.commit[:12])}" if base.commit and base.commit[:12] not in tree else ""
         style = "good" if base.grade is Grade.EXACT else "warning"
         yield f"  {self.ink('base    ', 'dim')}{tree}{commit}, {self.ink(_GRADES[base.grade], style)}"
         for step in base.steps:

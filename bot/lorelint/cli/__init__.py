@@ -1,0 +1,114 @@
+"""The command line: the only reader of the environment, the only caller of exit.
+
+Exit codes: 0 nothing found, 1 findings, 2 the job could not be done, 130 interrupted. `lorelint --help` imports
+click and nothing else; each command brings what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from lorelint import __version__
+
+CLEAN, FINDINGS, UNDONE, INTERRUPTED = 0, 1, 2, 130
+
+# name -> (module of lorelint.cli, one line for the overview). The modules are imported when a command is run.
+_COMMANDS = {
+    "review": ("review", "Review a thread: what its newest series introduces, with proof."),
+    "scan": ("scan", "Judge every function of files or folders as if it were new."),
+    "why-not": ("why_not", "Tell what made a rule silent on a function."),
+    "rules": ("rules", "List the rules."),
+    "explain": ("explain", "Tell all about one rule."),
+    "new": ("new", "Write the skeleton of a new rule."),
+    "measure": ("measure", "Precision and recall of the rules over labelled functions."),
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"lorelint.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in _COMMANDS.items()])
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 nothing found, 1 findings, 2 the job could not be done.",
+)
+@click.version_option(__version__, prog_name="lorelint", message="%(prog)s %(version)s")
+def lorelint() -> None:
+    """Review kernel patch series from the mailing lists, and prove what is said.
+
+    \b
+    lorelint review MESSAGE-ID --tree ~/linux     a thread, from the archive
+    lorelint review thread.mbox --tree ~/linux    a mailbox, patch files, - for stdin
+    lorelint scan drivers/vfio --tree ~/linux     code as it is
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The program. Ends the process."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """The program, returning its exit code: every failure is one clear line on stderr."""
+    _plain_streams()
+    try:
+        code = lorelint.main(args=arguments, prog_name="lorelint", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else CLEAN
+    except click.ClickException as error:
+        error.show()
+        return UNDONE
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has seen enough. Python would complain once more when it closes stdout.
+        _forget_stdout()
+        return CLEAN
+    except Exception as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    from lorelint.model.errors import LorelintError
+    from lorelint.report.text import words
+
+    if not isinstance(error, LorelintError):
+        raise error
+    click.echo(f"lorelint: {words(str(error))}", err=True)
+    return UNDONE
+
+
+def _plain_streams() -> None:
+    """A character the terminal has no code for is spelt out; it never ends the run."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Any = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _forget_stdout() -> None:
+    import os
+
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass

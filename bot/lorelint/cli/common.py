@@ -1,0 +1,135 @@
+"""What commands share: options, the settings, the page, the wait."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
+
+import click
+
+from lorelint.wire import House
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+TREE = click.option(
+    "--tree",
+    metavar="TREE",
+    default="",
+    help="Kernel source: directory, git repository (@REV for a revision), or a bare name that is looked for.",
+)
+RULE = click.option("--rule", "only", metavar="RULE", multiple=True, help="Only this rule; may be given again.")
+OVERLAY = click.option(
+    "--overlay",
+    "overlays",
+    metavar="DIR",
+    multiple=True,
+    help="Files that stand in for the tree's; may be given again.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is known of where text goes."""
+
+    columns: int
+    colour: bool
+
+
+def common(command: F) -> F:
+    """--config, --color and --width, on every command that prints for people."""
+    command = click.option(
+        "--config", metavar="FILE", default="", help="Settings [default: ~/.config/lorelint/config.toml]."
+    )(command)
+    command = click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="Colour; auto asks the terminal and NO_COLOR.",
+    )(command)
+    return click.option(
+        "--width", type=click.IntRange(40, 400), default=None, help="Columns [default: the terminal's, else 80]."
+    )(command)
+
+
+def page(color: str, width: int | None) -> Page:
+    """Columns and colour of standard output."""
+    terminal = sys.stdout.isatty()
+    if width is None:
+        width = shutil.get_terminal_size((80, 24)).columns if terminal else 80
+    wanted = color == "always" or (
+        color == "auto" and terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
+    return Page(width, wanted)
+
+
+def house(config: str) -> House:
+    """Everything real, by the settings of the user. Raises LorelintError for settings that are wrong."""
+    settings, home = _settings(config), Path.home()
+    cache = Path(settings.cache).expanduser() if settings.cache else _folder("XDG_CACHE_HOME", home / ".cache")
+    return House(settings, cwd=Path.cwd(), cache=cache)
+
+
+def _settings(named: str) -> Any:
+    from lorelint import wire
+    from lorelint.config import Config, parse
+
+    named = named or os.environ.get("LORELINT_CONFIG", "")
+    path = Path(named).expanduser() if named else _folder("XDG_CONFIG_HOME", Path.home() / ".config") / "config.toml"
+    if not named and not path.is_file():
+        return Config()
+    return parse(wire.read(str(path)).decode("utf-8", "replace"), str(path))
+
+
+def _folder(variable: str, default: Path) -> Path:
+    """Ours below one of the folders of the XDG base directory specification, which only knows absolute ones."""
+    named = os.environ.get(variable, "")
+    return (Path(named) if named.startswith("/") else default) / "lorelint"
+
+
+def put(text: str) -> None:
+    """Text as it is: colours were decided when it was made."""
+    sys.stdout.write(text)
+
+
+def note(text: str) -> None:
+    """One line for the user that is no part of the answer."""
+    click.echo(f"lorelint: {text}", err=True)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Says what is being done on stderr, if that is a terminal and it takes more than a second."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(what, done), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _watch(what: str, done: threading.Event) -> None:
+    from lorelint.report.text import clean, cut
+
+    start, shown = monotonic(), False
+    while not done.wait(1.0):
+        shown = True
+        columns = shutil.get_terminal_size((80, 24)).columns
+        sys.stderr.write("\r" + cut(clean(f"{what} ... {monotonic() - start:.0f} s"), columns - 1) + "\x1b[K")
+        sys.stderr.flush()
+    if shown:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()

@@ -1,0 +1,107 @@
+"""``lorelint review``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from lorelint.cli import CLEAN, FINDINGS, UNDONE
+from lorelint.cli.common import JSON, OVERLAY, RULE, TREE, Page, common, house, note, page, put, waiting
+
+if TYPE_CHECKING:
+    from lorelint.wire import Told
+
+
+@click.command("review")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@TREE
+@click.option("--base", metavar="REV", default="", help="Revision of the tree's repository that the series is for.")
+@OVERLAY
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "reply", "json"]),
+    default="terminal",
+    help="terminal, the mails that would be sent, or JSON.",
+)
+@RULE
+@click.option("--revision", type=click.IntRange(1), default=None, help="Version of the series [default: the newest].")
+@JSON
+@common
+def command(
+    sources: tuple[str, ...],
+    tree: str,
+    base: str,
+    overlays: tuple[str, ...],
+    form: str,
+    only: tuple[str, ...],
+    revision: int | None,
+    as_json: bool,
+    config: str,
+    color: str,
+    width: int | None,
+) -> int:
+    """Review a thread: what its newest series introduces, with proof.
+
+    SOURCE is a message-id, the address of a message in an archive, a mailbox (mbox, Maildir), a mail or patch file,
+    or - for standard input. One mail piped from a mail reader brings its thread. Several patch files make one series.
+    """
+    every = house(config)
+    with waiting(f"reading {sources[0]}"):
+        threads = every.threads(sources, sys.stdin.buffer if "-" in sources else None)
+    opened = every.tree(tree, base, overlays)
+    if opened is None:
+        note("no tree: only the lines of the patches are read (--tree DIR, or run it inside a kernel tree)")
+    with waiting(f"reviewing {sources[0]}"):
+        done = list(every.review(threads, opened, only, revision))
+    _print(done, form, as_json, page(color, width))
+    return _code(done)
+
+
+def _print(done: list[Told], form: str, as_json: bool, out: Page) -> None:
+    if form == "reply":
+        _print_replies(done, as_json)
+    elif form == "json" or as_json:
+        from lorelint.report import json
+
+        documents = [json.document(each.report) for each in done]
+        put(json.dump(documents[0] if len(documents) == 1 else {"schema": json.SCHEMA, "reports": documents}))
+    else:
+        from lorelint.report.terminal import terminal
+
+        texts = [terminal(each.report, each.line, width=out.columns, colour=out.colour) for each in done]
+        put(("\n" + "=" * out.columns + "\n\n").join(texts))
+
+
+def _print_replies(done: list[Told], as_json: bool) -> None:
+    from lorelint.report import json
+    from lorelint.report.reply import replies
+
+    made = [(each.report, replies(each.report, each.line)) for each in done]
+    if as_json:
+        documents = [json.replies(report, letters) for report, letters in made]
+        put(json.dump(documents[0] if len(documents) == 1 else {"schema": json.SCHEMA, "reports": documents}))
+        return
+    letters = [letter for _, each in made for letter in each]
+    for number, letter in enumerate(letters):
+        if len(letters) > 1:
+            put(("\n" if number else "") + f"---8<--- {number + 1}/{len(letters)}, answers <{letter.msgid}>\n")
+        put(letter.body)
+    if not letters:
+        note("no patch deserves a reply")
+
+
+def _code(done: list[Told]) -> int:
+    from lorelint.jobs.review import job_done
+    from lorelint.report.prose import found
+
+    if any(found(each.report) for each in done):
+        return FINDINGS
+    undone = [each.report for each in done if not job_done(each.report)]
+    for report in undone:
+        reasons = [trouble.text for trouble in report.troubles if trouble.kind == "does-not-apply"]
+        what = reasons[0] if reasons else "nothing in it could be looked at"
+        note(f"{report.source}: {what} (name the tree and revision it was made on: --tree DIR --base REV)")
+    return UNDONE if undone else CLEAN

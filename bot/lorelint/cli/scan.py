@@ -1,0 +1,46 @@
+"""``lorelint scan``."""
+
+from __future__ import annotations
+
+import click
+
+from lorelint.cli import CLEAN, FINDINGS
+from lorelint.cli.common import JSON, OVERLAY, RULE, TREE, common, house, page, put, waiting
+
+
+@click.command("scan")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@TREE
+@OVERLAY
+@RULE
+@JSON
+@common
+def command(
+    paths: tuple[str, ...],
+    tree: str,
+    overlays: tuple[str, ...],
+    only: tuple[str, ...],
+    as_json: bool,
+    config: str,
+    color: str,
+    width: int | None,
+) -> int:
+    """Judge every function of files or folders as if it were new.
+
+    PATH is a C file or a folder: of the tree, or a real one that lies in it. A lone C file works too; calls that lead
+    out of it are looked up in the tree if there is one.
+    """
+    from lorelint.report.prose import found
+
+    with waiting(f"scanning {' '.join(paths)}"):
+        done = house(config).scan(paths, tree, overlays, only)
+    if as_json:
+        from lorelint.report import json
+
+        put(json.dump(json.document(done.report)))
+    else:
+        from lorelint.report.terminal import terminal
+
+        out = page(color, width)
+        put(terminal(done.report, done.line, width=out.columns, colour=out.colour))
+    return FINDINGS if found(done.report) else CLEAN

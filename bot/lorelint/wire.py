@@ -1,0 +1,272 @@
+"""The only place that builds the real thing from settings: archive, trees, patcher, rules, and hands them to jobs.
+
+Nothing heavy is imported before it is needed, so that the commands that need little start at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from lorelint.config import Config
+from lorelint.model.errors import LorelintError
+
+if TYPE_CHECKING:
+    from lorelint.jobs.measure import Measurement
+    from lorelint.model.answer import WhyNot
+    from lorelint.model.finding import Report
+    from lorelint.model.mail import Thread
+    from lorelint.model.source import OpenTree
+    from lorelint.model.tree import Tree
+    from lorelint.rule.door import Rule
+
+SYSTEM = Path("/usr/src")  # where distributions put kernel sources
+
+
+Lines = Callable[[int, str, int], str | None]
+"""(seq of a patch, 0 outside a series; path; 1-based line) -> that line of the tree it speaks of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A report, and the lines of the trees it speaks of."""
+
+    report: Report
+    line: Lines
+
+
+class House:
+    """Everything real, built from the settings and from where the user stands.
+
+    cwd     the folder the user is in
+    cache   the folder of the user's cache that is ours
+    """
+
+    def __init__(self, config: Config, *, cwd: Path, cache: Path) -> None:
+        self.config = config
+        self.cwd = cwd
+        self.cache = cache
+
+    # -- rules ------------------------------------------------------------------------------------------------
+
+    def rules(self, only: Sequence[str] = ()) -> tuple[Rule, ...]:
+        """The rules of the packs the settings name, or those of them in `only`. Raises LorelintError."""
+        from lorelint.rule import packs
+
+        rules = packs.load(only)
+        wanted = self.config.packs
+        if not wanted:
+            return rules
+        known = {pack.name for pack in packs.packs()}
+        for name in wanted:
+            if name not in known:
+                have = ", ".join(sorted(known)) or "none"
+                raise LorelintError(f"no rule pack {name!a} is installed", where="packs", remedy=f"installed: {have}")
+        return tuple(rule for rule in rules if rule.origin in wanted)
+
+    def version(self) -> str:
+        from lorelint.rule import packs
+
+        return packs.version()
+
+    # -- trees ------------------------------------------------------------------------------------------------
+
+    def tree(self, spec: str = "", base: str = "", overlays: Sequence[str] = ()) -> OpenTree | None:
+        """The tree a user means: by path, by bare name, by the settings, or the folder he is in; None for none.
+
+        Raises LorelintError for a tree that was named and is not there, or is not a kernel.
+        """
+        from lorelint.edge.trees import open_tree
+
+        named = spec or self.config.tree
+        if named:
+            return open_tree(self.find(named) + (f"@{base}" if base else ""), overlays)
+        root = self.around(self.cwd)
+        if root is not None:
+            return open_tree(str(root) + (f"@{base}" if base else ""), overlays)
+        if base or overlays:
+            raise LorelintError(
+                "there is no tree that --base or --overlay could be about", where=str(self.cwd), remedy="add --tree DIR"
+            )
+        return None
+
+    def find(self, spec: str) -> str:
+        """Where a tree is that was named: as a path, else below the cache's trees, else in /usr/src."""
+        name, mark, revision = spec.partition("@")
+        if (self.cwd / spec).expanduser().exists() or "/" in name or not name or name.startswith("~"):
+            return spec
+        for folder in (self.cwd, self.cache / "trees", SYSTEM):
+            if (folder / name).is_dir():
+                return f"{folder / name}{mark}{revision}"
+        raise LorelintError(
+            "no such tree",
+            where=name,
+            remedy=f"looked in {self.cwd}, {self.cache / 'trees'} and {SYSTEM}; name a directory or a git repository",
+        )
+
+    def around(self, path: Path) -> Path | None:
+        """The kernel tree that a path lies in, None where it lies in none."""
+        from lorelint.edge.directory import DirectoryTree
+        from lorelint.kernel.version import is_kernel
+
+        for folder in (path, *path.parents):
+            if (folder / "Makefile").is_file() and (folder / "include").is_dir() and is_kernel(DirectoryTree(folder)):
+                return folder
+        return None
+
+    # -- jobs -------------------------------------------------------------------------------------------------
+
+    def threads(self, sources: Sequence[str], stdin: BinaryIO | None) -> tuple[Thread, ...]:
+        """The threads with a patch that a user names. Raises LorelintError when there is none, or no way to it."""
+        from lorelint.edge.lore import LoreArchive
+        from lorelint.edge.thread import open_files, open_thread
+        from lorelint.mail.choose import reviewable
+
+        if len(sources) > 1:
+            for source in sources:
+                if not Path(source).exists():
+                    raise LorelintError("no such file", where=source, remedy="several sources must all be files")
+            threads = open_files([Path(source) for source in sources])
+        else:
+            threads = open_thread(sources[0], stdin, LoreArchive(self.config.lore.url))
+        return tuple(thread for thread, _ in reviewable(threads))
+
+    def review(
+        self, threads: Sequence[Thread], source: OpenTree | None, only: Sequence[str] = (), revision: int | None = None
+    ) -> Iterator[Told]:
+        """One review per thread, in order."""
+        from lorelint.edge.patch import GnuPatch
+        from lorelint.jobs.review import review
+
+        rules, version = self.rules(only), self.version()
+        for thread in threads:
+            done = review(thread, source, rules, patcher=GnuPatch(), revision=revision, version=version)
+            yield Told(done.report, lines_of({each.patch.seq: each.after for each in done.applied.snapshots}))
+
+    def scan(
+        self, paths: Sequence[str], spec: str = "", overlays: Sequence[str] = (), only: Sequence[str] = ()
+    ) -> Told:
+        """Files and folders judged as if new: of a tree, or lone files that belong to none."""
+        from lorelint.jobs.scan import scan
+
+        tree, inside, version = self._place(paths, spec, overlays)
+        said = " ".join(paths)
+        report = scan(tree, inside, self.rules(only), version=version, source=said, of=self.version())
+        return Told(report, lines_of({0: tree}))
+
+    def _place(
+        self, paths: Sequence[str], spec: str, overlays: Sequence[str]
+    ) -> tuple[Tree, list[str], tuple[int, int] | None]:
+        """The tree, the paths in it, and its version where it is a kernel."""
+        from lorelint.edge.directory import DirectoryTree
+
+        opened = self.tree(spec, overlays=overlays) if spec or self.config.tree or overlays else None
+        if opened is None:
+            roots = {self.around((self.cwd / path).resolve()) for path in paths}
+            if len(roots) == 1 and None not in roots:
+                opened = self.tree(str(roots.pop()))
+        if opened is None:
+            only = (self.cwd / paths[0]).resolve()
+            if len(paths) == 1 and only.is_dir():
+                return DirectoryTree(only), [""], None
+            return (*self._lone(paths, None), None)
+        inside = [self._inside(path, opened, spec or self.config.tree) for path in paths]
+        if all(each is not None for each in inside):
+            return opened.tree, [each for each in inside if each is not None], opened.version
+        tree, names = self._lone([path for path, each in zip(paths, inside, strict=True) if each is None], opened.tree)
+        return tree, [each for each in inside if each is not None] + names, opened.version
+
+    def _inside(self, path: str, opened: OpenTree, spec: str) -> str | None:
+        """A path as the tree knows it: relative to the tree, or a real path that lies in it."""
+        plain = path.rstrip("/")
+        if plain in ("", ".") or opened.tree.read(plain) is not None or opened.tree.files(plain):
+            return "" if plain == "." else plain
+        root = Path(self.find(spec).partition("@")[0]).expanduser() if spec else self.around(self.cwd / path)
+        real = (self.cwd / path).resolve()
+        if root is not None and real.exists() and real.is_relative_to(root.resolve()):
+            return real.relative_to(root.resolve()).as_posix()
+        if real.is_file():
+            return None
+        raise LorelintError(
+            "no such file or folder", where=path, remedy=f"paths are looked for in {opened.name} and here"
+        )
+
+    def _lone(self, paths: Sequence[str], under: Tree | None) -> tuple[Tree, list[str]]:
+        from lorelint.jobs.scan import lone
+
+        tree = under
+        names: list[str] = []
+        for path in paths:
+            name = Path(path).name
+            tree = lone(name, read(path), tree)
+            names.append(name)
+        assert tree is not None
+        return tree, names
+
+    def why_not(self, rule: str, function: str, source: OpenTree, path: str = "") -> WhyNot:
+        from lorelint.jobs.why_not import why_not
+
+        return why_not(self.rules([rule])[0], function, source.tree, path=path, version=source.version)
+
+    def why_not_after(
+        self, rule: str, function: str, thread: Thread, source: OpenTree | None, patch: int = 0
+    ) -> WhyNot:
+        from lorelint.edge.patch import GnuPatch
+        from lorelint.jobs.why_not import why_not_after
+
+        return why_not_after(self.rules([rule])[0], function, thread, source, patcher=GnuPatch(), patch=patch)
+
+    def measure(
+        self, labels: str, trees: dict[str, str], overlays: str = "", only: Sequence[str] = (), processes: int = 1
+    ) -> Measurement:
+        """The rules over labelled functions. `labels` is a file, `trees` maps names to what `find` takes."""
+        from lorelint.jobs.measure import measure
+
+        folder = Path(overlays) if overlays else None
+        if folder is not None and not folder.is_dir():
+            raise LorelintError("no such folder", where=overlays, remedy="name the folder that holds the overlays")
+
+        def overlay(case: str) -> str:
+            if folder is None or not (folder / case).is_dir():
+                return ""
+            return str(folder / case)
+
+        text = read(labels).decode("utf-8", "replace")
+        specs = {name: self.find(spec) for name, spec in sorted(trees.items())}
+        return measure(text, specs, measured_tree, self.rules(only), overlays=overlay, processes=processes)
+
+
+def measured_tree(spec: str, overlays: Sequence[str]) -> Tree:
+    """The tree of one labelled case; a function of the module, so that other processes can call it."""
+    from lorelint.edge.trees import open_tree
+
+    return open_tree(spec, overlays).tree
+
+
+def lines_of(trees: Mapping[int, Tree]) -> Lines:
+    """What a report shows lines by: the trees after each patch. A file is split once."""
+    texts: dict[tuple[int, str], list[str]] = {}
+
+    def line(patch: int, path: str, number: int) -> str | None:
+        if (patch, path) not in texts:
+            raw = trees[patch].read(path) if patch in trees else None
+            texts[patch, path] = [] if raw is None else raw.decode("utf-8", "surrogateescape").split("\n")
+        found = texts[patch, path]
+        return found[number - 1] if 0 < number <= len(found) else None
+
+    return line
+
+
+def read(path: str) -> bytes:
+    """The bytes of a file a user named. Raises LorelintError."""
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise LorelintError("no such file", where=path, remedy="check the name") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise LorelintError(
+            f"cannot be read: {reason.lower()}", where=ascii(path)[1:-1], remedy="check the file"
+        ) from error

@@ -90,6 +90,7 @@ class Codes:
 
 
 ANY = Codes(frozenset({"0"}), True, True)
+TRUTH = Codes(frozenset({"0"}), False, True)
 
 
 def negative(symbol: str) -> bool:

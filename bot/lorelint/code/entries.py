@@ -15,35 +15,6 @@ from lorelint.code.program import Program
 DEPTH = 4
 WIDTH = 24
 
-#: Registration calls and macros whose function argument runs without a user's signals.
-_KERNEL = {
-    "INIT_WORK": "work item",
-    "INIT_WORK_ONSTACK": "work item",
-    "INIT_DELAYED_WORK": "work item",
-    "INIT_RCU_WORK": "work item",
-    "DECLARE_WORK": "work item",
-    "DECLARE_DELAYED_WORK": "work item",
-    "__WORK_INITIALIZER": "work item",
-    "kthread_init_work": "kthread work",
-    "kthread_init_delayed_work": "kthread work",
-    "kthread_run": "kthread",
-    "kthread_create": "kthread",
-    "kthread_create_on_node": "kthread",
-    "kthread_run_on_cpu": "kthread",
-    "timer_setup": "timer",
-    "tasklet_setup": "tasklet",
-    "tasklet_init": "tasklet",
-    "request_irq": "interrupt",
-    "devm_request_irq": "interrupt",
-    "request_threaded_irq": "interrupt",
-    "devm_request_threaded_irq": "interrupt",
-    "init_irq_work": "interrupt",
-    "call_rcu": "rcu callback",
-    "smp_call_function_single": "interrupt",
-    "on_each_cpu": "interrupt",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One way in: what kind, and the place that shows it."""
@@ -56,14 +27,14 @@ class Entry:
 class Entries:
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._known: dict[tuple[str, str], frozenset[Entry]] = {}
+        know = program.know
+        self._kinds = {name: "work item" for name in know.names("runs_as_work")}
+        self._kinds.update((name, "kthread") for name in know.names("runs_as_kthread"))
+        self._kinds.update((name, "interrupt") for name in know.names("runs_as_interrupt"))
 
     def of(self, fn: ir.Function) -> frozenset[Entry]:
         """All ways into a function that were found."""
-        key = (fn.path, fn.name)
-        if key not in self._known:
-            self._known[key] = self._search(fn)
-        return self._known[key]
+        return self.program.memo(("entries", fn.path, fn.name), lambda: self._search(fn))
 
     def only_kernel(self, fn: ir.Function) -> bool:
         """Every way in is known, and none of them runs on behalf of a user's task."""
@@ -98,7 +69,7 @@ class Entries:
     def _taken(self, fn: ir.Function) -> set[Entry]:
         """Where the function's name stands as a value."""
         found = set()
-        for use in getattr(self.program, "uses", lambda fn: ())(fn):
-            kind = _KERNEL.get(use.what, "user")
+        for use in self.program.uses(fn):
+            kind = self._kinds.get(use.type, "user") if use.kind == "argument" else "user"
             found.add(Entry(kind, use.path, use.line))
         return found

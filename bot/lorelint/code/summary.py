@@ -80,8 +80,11 @@ class Summary:
 
     def must(self, *marks: str, codes: Codes = ANY) -> bool:
         """Every path that returns one of these codes has passed one of these marks."""
-        those = [each for each in self.outcomes if each.codes.meets(codes)]
+        those = self.meeting(codes)
         return bool(those) and not self.cut and all(each.marks & set(marks) for each in those)
+
+    def meeting(self, codes: Codes) -> tuple[Outcome, ...]:
+        return tuple(each for each in self.outcomes if each.codes.meets(codes))
 
     def returning(self, code: str) -> tuple[Outcome, ...]:
         return tuple(each for each in self.outcomes if each.codes.admits(code))
@@ -180,10 +183,6 @@ class Summaries:
         key = ("summary", fn.path, fn.name, fn.text, depth)
         return self.program.memo(key, lambda: self._summarise(fn, depth))
 
-    def called(self, name: str, near: str, depth: int = 0) -> tuple[Summary, ...]:
-        """Summaries of what a direct call of `name` in the file `near` can mean."""
-        return tuple(self.of(fn, depth) for fn in self.program.define(name, near)) if name else ()
-
     def explorer(self, fn: ir.Function, depth: int = 0, inside: frozenset[int] | None = None, more: Marker | None = None) -> Explorer:
         """An exploration of a function whose marks are those of this module, and `more`."""
         cfg = self.program.cfg(fn)
@@ -202,15 +201,18 @@ class Summaries:
             if depth and not site.out and not self.marks.speaks_of(site.name):
                 yield from self._sure(site.name, fn.path, codes, depth)
 
-        return Explorer(cfg, marker, learner=learner, inside=inside)
+        return Explorer(cfg, marker, learner=learner, inside=inside, plain=plain(fn, cfg))
 
     def _sure(self, name: str, near: str, codes: Codes, depth: int) -> Iterator[str]:
-        """Marks that every path of a callee to one of these codes has left."""
-        callees = self.called(name, near, depth - 1)
-        for mark in (YIELD, WAIT, SIGNAL) if callees else ():
-            if mark == SIGNAL and codes == ANY:
-                continue  # a signal exit counts only where the result is looked at
-            if all(each.must(mark, codes=codes) for each in callees):
+        """Marks that every path of a callee in the same file to one of these codes has left."""
+        callee = self.program.function(near, name)
+        if callee is None:
+            return
+        summary = self.of(callee, depth - 1)
+        for mark in (YIELD, WAIT, SIGNAL):
+            # A signal exit counts only where the result is looked at, and where "killed" is not among these codes.
+            heard = codes != ANY and not any(SIGNALLED in each.marks for each in summary.meeting(codes))
+            if (mark != SIGNAL or heard) and summary.must(mark, codes=codes):
                 yield mark
 
     def _summarise(self, fn: ir.Function, depth: int) -> Summary:
@@ -275,9 +277,13 @@ class Summaries:
         if site.name in self.marks.predicates:
             yield Cause(code, How.PREDICATE, site.name, "", (fn.name,), marks, (here,))
             return
-        callees = [each for each in self.program.define(site.name, fn.path) if each.name not in chain]
-        inner = [cause for callee in callees for cause in self.causes(callee, code, depth - 1, chain)]
-        if not inner:
+        fact = self.marks.calls.get(site.name)
+        if fact is not None and code.removeprefix("-") in fact.signal_codes:
+            yield Cause(code, How.INTERRUPTED, site.name, "", (fn.name,), marks, (here,))
+            return
+        callees = self.program.define(site.name, fn.path)
+        inner = [c for each in callees if each.name not in chain for c in self.causes(each, code, depth - 1, chain)]
+        if not callees or any(each.name in chain or self.of(each).cut for each in callees):
             yield opaque
         for cause in inner:
             yield Cause(code, cause.how, cause.api, cause.test, (fn.name, *cause.chain), marks | cause.marks, (here, *cause.steps))
@@ -305,12 +311,18 @@ class Summaries:
             if fact is not None and fact.ends_on_signal and not fact.drops_mmap_lock and site.name not in self.marks.slow_gup:
                 return How.INTERRUPTED, site.name, last.text
             return How.COLLAPSED, site.name, last.text
-        direct = "(" in last.text  # a predicate asked in place says nothing of success
-        if not direct and codes.only == "0":
+        if site.node == last.node:  # a predicate asked in place says nothing of success
+            return How.CONDITION, "", last.text
+        if codes.only == "0":
             return How.SUCCEEDED, site.name, last.text
-        if not codes.zero and not codes.neg and not direct and codes.only:
-            return How.MAPPED, site.name, last.text
-        return (How.CONDITION if direct or codes.zero else How.COLLAPSED), site.name, last.text
+        return (How.MAPPED if codes.only else How.CONDITION), site.name, last.text
+
+
+def plain(fn: ir.Function, cfg: ir.Cfg) -> frozenset[str]:
+    """Parameters and locals that are pointers or bools."""
+    types = [(param.name, param.type) for param in fn.params]
+    types += [(node.expr.name, node.expr.type) for node in cfg.nodes if isinstance(node.expr, ir.Declare)]
+    return frozenset(name for name, type_ in types if type_.endswith("*") or type_ == "bool")
 
 
 def told(how: How, api: str, test: str) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from lorelint.code import ir
-from lorelint.code.codes import ANY, Codes, compare, const
+from lorelint.code.codes import ANY, TRUTH, Codes, compare, const, negative
 
 K = TypeVar("K")
 
@@ -63,7 +63,7 @@ class Passed:
 class World:
     env: frozenset[tuple[str, Term]] = frozenset()
     known: frozenset[tuple[Site, Codes]] = frozenset()
-    trail: tuple[Passed, ...] = ()  # the last tests on call results, oldest first
+    trail: tuple[Passed, ...] = ()  # the last tests on call results (predicates aside), oldest first
     last: Passed | None = None  # the very last test of any kind
     marks: frozenset[Hashable] = frozenset()
     coarse: bool = False
@@ -115,6 +115,7 @@ class Explorer:
     returns  what a call can return, where something better than "anything" is known
     learner  marks to add when a test says something about a call's result
     inside   stay within these nodes
+    plain    variables (pointers, bools) of which plain truth is no sign of failure
     """
 
     cfg: ir.Cfg
@@ -122,6 +123,7 @@ class Explorer:
     returns: Returns = _anything
     learner: Learner = _no_lesson
     inside: frozenset[int] | None = None
+    plain: frozenset[str] = frozenset()
     live: tuple[frozenset[str], ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
@@ -198,7 +200,8 @@ class Explorer:
         known = dict(world.known)
         for call in ir.calls(node.expr):
             site = Site(node.id, call.name)
-            known[site] = self.returns(call)
+            # A call whose bare truth is tested is a predicate, as far as is known: true is no failure.
+            known[site] = TRUTH if node.at is ir.At.TEST and call is node.expr else self.returns(call)
             for argument in call.args:
                 taken = address_of(argument)
                 if taken:
@@ -244,6 +247,9 @@ class Explorer:
                 return env.get(name)
             case ir.Cast(value=inner):
                 return self.term(inner, env, node)
+            case ir.Member(base=ir.Name(name=name), arrow=False):
+                held = env.get(name)  # a local struct that a callee filled in: what the call stored
+                return held if isinstance(held, Site) and held.out else None
             case ir.Call(args=(inner,)) if expr.name in ("PTR_ERR", "ERR_PTR", "ERR_CAST", "PTR_ERR_OR_ZERO"):
                 return self.term(inner, env, node)
             case ir.Call():
@@ -306,16 +312,22 @@ class Explorer:
         if isinstance(subject, Site):
             codes = world.codes(subject) or ANY
             yes, no = compare(codes, op, symbol)
-            return self._learned(node, world, subject, yes if truth else no, text)
+            quiet = isinstance(expr, ir.Name) and expr.name in self.plain
+            return self._learned(node, world, subject, yes if truth else no, text, quiet)
         return replace(world, last=Passed(node.id, text, None, ANY))
 
-    def _learned(self, node: ir.Node, world: World, site: Site, codes: Codes, text: str) -> World | None:
+    def _learned(
+        self, node: ir.Node, world: World, site: Site, codes: Codes, text: str, quiet: bool = False
+    ) -> World | None:
         if codes.empty:
             return None
         known = dict(world.known)
         known[site] = codes
         passed = Passed(node.id, text, site, codes)
-        trail = (*(each for each in world.trail if each.site != site), passed)[-TRAIL:]
+        trail = world.trail
+        predicate = site.node == node.id and not codes.neg and not any(map(negative, codes.named))
+        if not (quiet or predicate):
+            trail = (*(each for each in trail if each.site != site), passed)[-TRAIL:]
         marks = world.marks | frozenset(self.learner(site, codes))
         return replace(world, known=frozenset(known.items()), trail=trail, last=passed, marks=marks)
 

@@ -75,6 +75,7 @@ class RetryLoops:
         errnos = self.know.names("retry_errno_user", "retry_errno_kernel") - {"EPROBE_DEFER", "ERESTART_RESTARTBLOCK"}
         self.retry = frozenset(f"-{each}" for each in errnos) | {"VM_FAULT_RETRY", "RET_PF_RETRY"}
         self.predicates = self.know.names("seq_retry_predicates")
+        self.to_bound = self.know.names("retry_to_be_bounded")
 
     def of(self, fn: ir.Function) -> Look:
         if not may_retry(fn.text):
@@ -130,8 +131,8 @@ class RetryLoops:
             return None
         test = world.trail[-1]
         site = test.site
-        if site is None or site.out or not test.codes.fails:
-            return self._not_failed(test, loop, known.cfg)
+        if site is None or not test.codes.fails or (site.out and not test.codes.named & self.retry):
+            return self._not_failed(test, known.cfg)
         if self._goes_on_anyway(site, went):
             return None
         line = known.cfg.nodes[test.node].line
@@ -142,9 +143,7 @@ class RetryLoops:
             return line, f"the loop goes on by another condition, {other}", ()
         return self._pass(fn, known, world, test, site, line)
 
-    def _not_failed(
-        self, test: worlds.Passed, loop: ir.Loop, cfg: ir.Cfg
-    ) -> tuple[int, str, tuple[Step, ...]] | None:
+    def _not_failed(self, test: worlds.Passed, cfg: ir.Cfg) -> tuple[int, str, tuple[Step, ...]] | None:
         site = test.site
         if site is None:
             return None
@@ -167,7 +166,7 @@ class RetryLoops:
         self, fn: ir.Function, known: bounds.Bounds, world: worlds.World, test: worlds.Passed, site: worlds.Site, line: int
     ) -> Pass | tuple[int, str, tuple[Step, ...]] | None:
         asked = test.codes
-        callees = self.program.define(site.name, fn.path) if site.name else ()
+        callees = self.program.define(site.name, fn.path) if site.name and not site.out else ()
         callees = tuple(each for each in callees if each.name != fn.name)
         wanted = self._retried(asked, callees, test)
         if not wanted:
@@ -182,11 +181,15 @@ class RetryLoops:
             first = causes[0]
             return line, f"{site.name}() gives {first.code} only where {self._benign(first)}", first.steps
         marks = self._marks(world, bad)
+        if not {summary.YIELD, summary.SIGNAL} <= marks:
+            marks |= self._deeper(fn, known, world, test)
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
         return Pass(site, test, code, bad, marks, known.bound(world), bool(callees))
 
     def _benign(self, cause: summary.Cause) -> str:
         """Why going round on this cause is right, "" where it is not."""
+        if cause.how is summary.How.INTERRUPTED or self.to_bound & set(cause.chain):
+            return ""
         if cause.how in _BENIGN:
             return _BENIGN[cause.how]
         if cause.api in self.predicates:
@@ -201,11 +204,31 @@ class RetryLoops:
         """What every path passes: in the loop itself, or in the callee on the way to each of these causes."""
         marks = {each for each in world.marks if isinstance(each, str)}
         shared = frozenset.intersection(*(each.marks for each in causes)) if causes else frozenset()
-        interrupted = any(each.how is summary.How.INTERRUPTED for each in causes)
+        interrupted = any(each.how is summary.How.INTERRUPTED or summary.SIGNALLED in each.marks for each in causes)
         for mark in (summary.YIELD, summary.WAIT, summary.SIGNAL, summary.WEAK):
             if mark in shared and not (mark == summary.SIGNAL and interrupted):
                 marks.add(mark)
         return frozenset(marks & {summary.YIELD, summary.WAIT, summary.SIGNAL, summary.WEAK})
+
+    def _deeper(
+        self, fn: ir.Function, known: bounds.Bounds, world: worlds.World, test: worlds.Passed
+    ) -> frozenset[str]:
+        """Marks that callees in the loop are sure to leave on the way round, a few calls down."""
+
+        def again() -> frozenset[str]:
+            explorer = self.sums.explorer(fn, _CALLEES, inside=known.loop.body, more=known.marks)
+            explored = explorer.run(known.loop.head, known.loop.back)
+            same = [
+                each
+                for back in known.loop.back
+                for each in explored.arrived[back]
+                if each.trail and each.trail[-1].site == test.site and each.trail[-1].codes == test.codes
+            ]
+            sure = [frozenset(mark for mark in each.marks if isinstance(mark, str)) for each in same]
+            return frozenset.intersection(*sure) if sure and not explored.cut else frozenset()
+
+        key = ("round", fn.path, fn.name, fn.text, known.loop.head, test.node, test.site)
+        return self.program.memo(key, again) & {summary.YIELD, summary.WAIT, summary.SIGNAL}
 
     def _retried(self, asked: codes.Codes, callees: tuple[ir.Function, ...], test: worlds.Passed) -> tuple[str, ...]:
         """The codes on which the loop goes round, if they are a retry; () if this is something else."""

@@ -31,8 +31,12 @@ class Held:
         return any(lock.kind == "mmap_lock" for lock in self.locks | self.callers)
 
     def words(self) -> str:
-        kinds = sorted({lock.kind for lock in self.locks | self.callers if lock.kind != "asserted"})
-        return " and ".join(kinds)
+        """``mmap_lock``, ``a spinlock of a caller``: the lock that matters most, "" for none."""
+        for locks_, whose in ((self.locks, ""), (self.callers, " of a caller")):
+            named = sorted(locks_, key=lambda each: (not each.atomic, each.kind != "mmap_lock", each.kind))
+            if named and named[0].kind != "asserted":
+                return named[0].kind + whose
+        return ""
 
 
 def unfound(rule: str, fn: ir.Function, look: Look) -> Iterator[Verdict]:
@@ -153,8 +157,7 @@ def failures(view: TreeView, name: str, near: str) -> list[tuple[ir.Function, li
 def facts(view: TreeView, fn: ir.Function, bad: Sequence[Pass], *, killable: bool, held: Held) -> tuple[str, ...]:
     found = []
     if held.words():
-        whose = "" if held.locks else " by a caller"
-        found.append(f"{held.words()} is held{whose} over every pass")
+        found.append(f"{held.words()} is held over every pass")
     if killable:
         found.append("a fatal signal ends it")
     elif in_user_context(view, fn):

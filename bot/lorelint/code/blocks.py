@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lorelint.code.lex import closing, opening
+from lorelint.code.lex import opening
 from lorelint.code.words import KEYWORDS
 
 
@@ -77,11 +77,12 @@ def sites(code: bytes) -> Iterator[Site]:
         named = _NAME_AT_END.search(code, max(0, begin - 96), begin)
         if named is None or named.group(1) in KEYWORDS or named.group(1) in _NOT_BLOCKS:
             continue
-        if _starts_statement(code, named.start()) and _heads(code, named, found):
+        if starts_statement(code, named.start()) and _heads(code, named, found):
             yield Site(named.start(), begin, close + 1)
 
 
-def _starts_statement(code: bytes, at: int) -> bool:
+def starts_statement(code: bytes, at: int) -> bool:
+    """Whether a statement can begin at an offset of masked text (never in column 0, where definitions begin)."""
     size = 128
     before = code[max(0, at - size) : at]
     while size < at and not before.strip():
@@ -136,6 +137,3 @@ def failing(code: bytes, site: Site) -> tuple[int, int] | None:
     if not cuts:
         return None
     return cuts[0] + 1, cuts[1] if len(cuts) > 1 else site.closes - 1
-
-
-__all__ = ["Block", "BlockKind", "Site", "closing", "failing", "kind_of", "sites"]

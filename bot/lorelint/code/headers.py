@@ -17,7 +17,7 @@ from lorelint.code.lex import closing, mask, opening
 _PLAIN = re.compile(rb"(\([^()]*+\))\s*+\Z")
 _WORD = re.compile(rb"[A-Za-z_]\w*+")
 _NAME_AT_END = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
-_ANNOTATION = re.compile(rb"\b(?:__\w++|no\w++|asmlinkage|VISIBLE_IF_KUNIT|STATIC_IFN_KUNIT|INLINE_IFN_KUNIT|TARGET_ATTRIBUTE)")
+_ANNOTATION = re.compile(rb"\b(?:__\w++|no\w++|asmlinkage|[A-Z]\w*+(?:_IF_KUNIT|_IFN_KUNIT|_ATTRIBUTE))")
 _DEFINER = re.compile(rb"\A(?:COMPAT_|__?)*+SYSCALL(?:32|64|_32|_64)?_?DEFINE[0-9x]\Z|\ABPF_CALL_[0-9x]\Z")
 _UPPER = re.compile(rb"\A_*+[A-Z][A-Z0-9_]*+\w*+\Z")
 _POINTER_NAME = re.compile(rb"\(\s*+\*+\s*+(?:const\s++|volatile\s++)*+(\w*)")
@@ -50,7 +50,7 @@ def header(code: bytes) -> Header | None:
             named = _NAME_AT_END.search(before, max(0, begin - 80))
             if named is not None:
                 return _named(code, named, begin, found.end(1))
-    text = _without_annotations(code) if b"__" in code else code
+    text = without_annotations(code) if b"__" in code else code
     end = len(text.rstrip())
     while end and text[end - 1 : end] != b")":  # a word after the parameters, known or not
         found = _NAME_AT_END.search(text, max(0, end - 64), end)
@@ -107,7 +107,7 @@ def _type_before(before: bytes) -> bool:
     return any(word not in (b"static", b"inline", b"extern", b"const") for word in tail)
 
 
-def _without_annotations(code: bytes, keep: frozenset[bytes] = frozenset()) -> bytes:
+def without_annotations(code: bytes, keep: frozenset[bytes] = frozenset()) -> bytes:
     out = bytearray(code)
     for found in _ANNOTATION.finditer(code):
         word, start, end = found.group(), found.start(), found.end()
@@ -131,7 +131,7 @@ def params(text: bytes, head: Header) -> tuple[Param, ...]:
     if b"/*" in inner or b"//" in inner or b"#" in inner:
         inner = _directives_out(mask(inner))
     if b"__" in inner:
-        inner = _without_annotations(inner, words.KEPT_IN_TYPES)
+        inner = without_annotations(inner, words.KEPT_IN_TYPES)
     parts = split(inner)
     if head.definer:
         if not head.pairs:
@@ -142,7 +142,7 @@ def params(text: bytes, head: Header) -> tuple[Param, ...]:
         )
     if len(parts) == 1 and parts[0].strip() in (b"void", b""):
         return ()
-    return tuple(_param(part) for part in parts)
+    return tuple(param(part) for part in parts)
 
 
 def _directives_out(code: bytes) -> bytes:
@@ -168,7 +168,7 @@ def split(inner: bytes) -> list[bytes]:
 
 
 @lru_cache(65536)
-def _param(part: bytes) -> Param:
+def param(part: bytes) -> Param:
     pointer = _POINTER_NAME.search(part)
     if pointer is not None:
         name = pointer.group(1)
@@ -193,6 +193,8 @@ def _param(part: bytes) -> Param:
 def type_text(kind: bytes) -> str:
     """Single spaces, stars together after one space: ``const struct page **``."""
     text = _text(kind)
+    if "(" in text:
+        return re.sub(r"\s*\*\s*(?=[\w*)])", " *", " ".join(text.split())).replace("( *", "(*").replace("* *", "**")
     stars = text.replace("*", " * ").split() if "*" in text else text.split()
     return " ".join(stars).replace("* *", "**").replace("* *", "**")
 
@@ -216,7 +218,7 @@ def _returns(before: bytes) -> tuple[str, bool]:
     if b"/*" in before or b"//" in before or b"#" in before:
         before = _directives_out(mask(before))
     if b"__" in before or b"no" in before or b"asmlinkage" in before or b"KUNIT" in before:
-        before = _without_annotations(before, words.KEPT_IN_TYPES)
+        before = without_annotations(before, words.KEPT_IN_TYPES)
     kind = before.replace(b"*", b" * ").split()
     static = b"static" in kind
     return type_text(b" ".join(word for word in kind if word not in _STORAGE)), static

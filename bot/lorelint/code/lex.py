@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 BLANK = bytes(0x0A if code == 0x0A else 0x20 for code in range(256))  # for bytes.translate: all but newlines
-_FILL = bytes(code if code in b"\n\"'" else 0x73 for code in range(256))
+_FILL = bytes(0x0A if code == 0x0A else 0x73 for code in range(256))
 
 COMMENT = rb"/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+|//(?:[^\n\\]|\\[\s\S])*+"
 STRING = rb"\"(?:[^\"\\\n]|\\[\s\S])*+\"?+|'(?:[^'\\\n]|\\[\s\S])*+'?+"

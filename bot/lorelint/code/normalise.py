@@ -14,6 +14,7 @@ from lorelint.code import words
 from lorelint.code.blocks import Block, failing, kind_of, sites
 from lorelint.code.conditionals import cutting, resolve, without_dead
 from lorelint.code.lex import BLANK, closing, mask
+from lorelint.code.statements import statement_arguments
 
 _ANNOTATION = re.compile(
     rb"\b(?:__\w++|no(?:inline|trace|instr|kprobe)\w*+|asmlinkage|fastcall|[A-Z]\w*+(?:_KUNIT|_ATTR|_ATTRIBUTES|LIB_API)"
@@ -28,14 +29,17 @@ _BEFORE_PAREN = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
 _CAST_HEADS = words.KEYWORDS
 _TYPEOF = re.compile(rb"\b(?:\w*typeof(?:_unqual)?(?:__)?|typeof_member)\s*+\(")
 _SIZEOF = re.compile(rb"\b(?:__alignof__|__alignof|_Alignof|alignof|offsetof)\b(?=\s*+\()")
-_CASE_RANGE = re.compile(rb"\bcase\b[^:;{}\n]*?(\.\.\.[^:;{}\n]*+(?:::[^:;{}\n]*+)*+):")
+_CASE_RANGE = re.compile(rb"\bcase\b[^:;{}]*?(\.\.\.[^:;{}]*+):")
+_TWO_BEFORE_STRING = re.compile(rb"\b[A-Z_][A-Z0-9_]++(?=\s++[A-Z_][A-Z0-9_]*+\s*+\")")
+_CALL_IN_STRING = re.compile(rb"(?<=\")\s*+__stringify\([^()]*+(?:\([^()]*+\)[^()]*+)*+\)(?=\s*+[\",)])")
 _GOTO = re.compile(rb"\bgoto(?=\s*+\*)")
 _STATIC_CALL = re.compile(rb"\bstatic\s++(?=(?:const\s++)?[A-Z_][A-Z0-9_]*+\s*+\()")
 _REGISTER = re.compile(rb"\b(?:asm|__asm__|__asm)\s*+(?=\(\s*+\"[^\"]*+\"\s*+\)\s*+[=;,])")
 _TAIL_WHILE = re.compile(rb"\}\s*+((?:\w+_)?while_\w+)\s*+(?=\()")
 _DO = re.compile(rb"\bdo\s*+\Z")
-_ASM = re.compile(rb"\b(?:asm|__asm__|__asm)\b(?:\s*+\b(?:volatile|__volatile__|__volatile|goto|inline|__inline__)\b)*+\s*+\(")
 _DECLARING = re.compile(rb"(?<=[\s;{}])((?:DECLARE|DEFINE)_[A-Z0-9_]++)(?=\()\(\s*+(\w++)\s*+,")
+_VOLATILE = re.compile(rb"\b__volatile\b(?!_)")
+_SEMICOLON_ARGUMENT = re.compile(rb";\s*+\)|[,(]\s*+(?:return|break|continue|goto)\b")
 _IS_SET = re.compile(rb"\s*+=[^=]")
 
 
@@ -61,6 +65,9 @@ def normalise(code: bytes, raw: bytes, first_line: int = 1) -> Normal:
     if b"goto" in code:
         code = computed_gotos(code, computed)
     blocks: dict[int, Block] = {}
+    if _SEMICOLON_ARGUMENT.search(code):
+        code = statement_arguments(code, raw, blocks)
+
     code = block_macros(code, raw, first_line, blocks)
     return Normal(code, blocks, frees, frozenset(computed))
 
@@ -87,6 +94,8 @@ def blank_attributes(code: bytes, frees: dict[int, str]) -> bytes:
                 end = close
         elif word not in words.PLAIN:
             continue
+        if code[end : end + 1] in (b",", b")") and code[max(0, start - 80) : start].rstrip()[-1:] in (b",", b"("):
+            continue  # an argument
         if out is None:
             out = bytearray(code)
         _wipe(out, start, end)
@@ -149,7 +158,9 @@ def _plain_type(found: re.Match[bytes]) -> bytes:
 def small_words(code: bytes) -> bytes:
     """Constructs with one cheap rewrite each."""
     if b"lign" in code or b"offsetof" in code:
-        code = _SIZEOF.sub(lambda found: b"sizeof".ljust(len(found.group())) if b"lign" in found.group() else b"offset_f", code)
+        code = _SIZEOF.sub(_sizeof, code)
+    if b'"' in code:
+        code = strings(code)
     if b"..." in code:
         code = _CASE_RANGE.sub(_without_range, code)
     if b"static" in code:
@@ -157,7 +168,23 @@ def small_words(code: bytes) -> bytes:
     if b"DECLARE_" in code or b"DEFINE_" in code:
         code = declaring_macros(code)
     if b"asm" in code:
+        code = code.replace(b"asm_inline", b"asm       ").replace(b"asm_goto_output", b"asm goto       ")
+        if b"__volatile" in code:
+            code = _VOLATILE.sub(b"volatile  ", code)
         code = _registers(code)
+    return code
+
+
+def _sizeof(found: re.Match[bytes]) -> bytes:
+    """``__alignof__(*p)`` as ``sizeof     (*p)``, ``offsetof(T, m[i])`` as an ordinary call."""
+    return b"offset_f" if found.group() == b"offsetof" else b"sizeof".ljust(len(found.group()))
+
+
+def strings(code: bytes) -> bytes:
+    """``KERN_ERR PFX "..."`` and ``".." __stringify(x) ".."``: the grammar joins one name with one string."""
+    code = _TWO_BEFORE_STRING.sub(lambda found: found.group().translate(BLANK), code)
+    if b'" __stringify' in code or b"__stringify" in code:
+        code = _CALL_IN_STRING.sub(lambda found: found.group().translate(BLANK), code)
     return code
 
 
@@ -217,19 +244,6 @@ def _tidy_arguments(out: bytearray, opens: int, closes: int) -> None:
     start = re.match(rb"\(\s*+,", inner)
     if start is not None:
         out[opens + start.end() - 1] = 0x20
-
-
-def plain_assembler(code: bytes) -> bytes:
-    """``asm volatile(MACRO("..") : ..)`` as ``asm volatile("")``; operands are lost."""
-    out = bytearray(code)
-    for found in _ASM.finditer(code):
-        close = closing(code, found.end() - 1)
-        if close - found.end() >= 3:
-            _wipe(out, found.end(), close - 1)
-            places = [at for at in range(found.end(), close - 1) if out[at] != 0x0A][:2]
-            if len(places) == 2 and places[1] == places[0] + 1:
-                out[places[0] : places[1] + 1] = b'""'
-    return bytes(out)
 
 
 def declaring_macros(code: bytes) -> bytes:

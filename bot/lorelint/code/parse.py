@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from tree_sitter import Language, Node, Parser
 
 from lorelint.code.blocks import Block, BlockKind
-from lorelint.code.conditionals import cutting, groups, resolve, variants, without_dead
+from lorelint.code.conditionals import cutting, resolve, variants, without_dead
 from lorelint.code.ir import Function
 from lorelint.code.lex import BLANK, mask
-from lorelint.code.normalise import normalise, normalise_file, plain_assembler
+from lorelint.code.normalise import normalise, normalise_file
+from lorelint.code.rescue import RESCUES
 
 __all__ = ["Block", "BlockKind", "Syntax", "fragment", "parse_function"]
 
 _HOLDERS = frozenset(
-    "translation_unit preproc_if preproc_ifdef preproc_else preproc_elif linkage_specification declaration_list ERROR".split()
+    "translation_unit preproc_if preproc_ifdef preproc_else preproc_elif linkage_specification declaration_list"
+    " ERROR".split()
 )
 LIMIT = 1 << 20  # bytes; larger texts hold data, not code
 
@@ -78,7 +80,7 @@ def parse_function(function: Function) -> tuple[Syntax, ...]:
         return ()
     code = without_dead(_placeholder(code, brace))
     cut = cutting(code) if b"#" in code else []
-    found = []
+    found: list[Syntax] = []
     for variant in range(variants(cut)):
         text = resolve(code, cut, variant) if cut else code
         syntax = _syntax(text, raw, function.first_line)
@@ -90,27 +92,22 @@ def parse_function(function: Function) -> tuple[Syntax, ...]:
 
 
 def _harder(code: bytes, raw: bytes, line: int, variant: int, first: Syntax | None) -> Syntax | None:
-    """Rewrites that lose something, tried only where the parse failed: all conditionals, assembler, macros' statements."""
-    best = first
-    for attempt in (_without_conditionals, _without_assembler):
-        text = attempt(code, variant)
-        if text == code:
+    """Rewrites that lose something, each kept where it leaves fewer errors."""
+    best, kept = first, code
+    for rescue in RESCUES:
+        text = rescue(kept, variant)
+        if text == kept:
             continue
-        code = text
-        syntax = _syntax(code, raw, line)
-        if syntax is not None and (best is None or len(syntax.degraded) < len(best.degraded)):
-            best = syntax
+        syntax = _syntax(text, raw, line)
+        if syntax is not None and (best is None or _errors(syntax) < _errors(best)):
+            best, kept = syntax, text
             if not best.degraded:
                 break
     return best
 
 
-def _without_conditionals(code: bytes, variant: int) -> bytes:
-    return resolve(code, groups(code), variant) if b"#" in code else code
-
-
-def _without_assembler(code: bytes, variant: int) -> bytes:
-    return plain_assembler(code) if b"asm" in code else code
+def _errors(syntax: Syntax) -> int:
+    return len(syntax.degraded)
 
 
 def definitions(raw: bytes) -> Iterator[tuple[int, int, int]]:
@@ -160,7 +157,7 @@ def _syntax(code: bytes, raw: bytes, first_line: int) -> Syntax | None:
     body = node.child_by_field_name("body")
     if body is None or body.type != "compound_statement":
         return None
-    lines = tuple(sorted({first_line + row for row in error_rows(root)})) if root.has_error else ()
+    lines = tuple(sorted(first_line + row for row in error_rows(root))) if root.has_error else ()
     return Syntax(node, body, raw, normal.code, first_line, normal.blocks, normal.frees, normal.computed, lines)
 
 

@@ -1,124 +1,60 @@
-"""One tree as a program: looked up on demand, every look-up recorded, every answer cached.
+"""One tree as a program: functions, tables, macros and calls, looked up on demand.
 
-What an analysis reads decides when it must be asked again: inside ``with program.recording() as
-reads`` every fact read leaves a key, also one that comes from a cache. Keys are tuples of strings:
-
-    ("function", path, name)  ("file", path)  ("table", path, name)
-    ("define", name)          ("macro", name) ("mentions", word)
+Nothing is parsed before it is asked for; the same question has the same answer whatever the kind of
+tree and whatever was asked before. See `reads` for what is recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from lorelint.code import functions as _functions
+from lorelint.code import macros as _macros
+from lorelint.code import structs as _structs
+from lorelint.code import tables as _tables
 from lorelint.code.ir import Cfg, Function, Loop
-from lorelint.code.parse import LIMIT
-from lorelint.code.search import CallSite, calls_in, may_define, order, visible
+from lorelint.code.macros import Include, Macro
+from lorelint.code.reads import Key, Sources
+from lorelint.code.search import CallSite, Use, calls_in, may_define, rank, seen_from, uses_in, visible
+from lorelint.code.structs import Struct
+from lorelint.code.tables import Setting, Table
 from lorelint.model.knowledge import Knowledge
 from lorelint.model.tree import Tree
 from lorelint.model.trouble import Unseen
 
-Key = tuple[str, ...]
+__all__ = ["Cache", "CallSite", "Key", "Program", "Use"]
+
 T = TypeVar("T")
-CANDIDATES = 200  # files looked at for one name
 
 
 @dataclass(slots=True)
 class Cache:
     """Answers that depend on content alone; programs of several trees may share one."""
 
-    functions: dict[tuple[str, bytes], tuple[Function, ...]]
-    cfgs: dict[Function, Cfg]
-    loops: dict[Function, tuple[Loop, ...]]
-    other: dict[Hashable, Any]
+    functions: dict[tuple[str, bytes], tuple[Function, ...]] = field(default_factory=dict)
+    cfgs: dict[Function, Cfg] = field(default_factory=dict)
+    loops: dict[Function, tuple[Loop, ...]] = field(default_factory=dict)
+    other: dict[tuple[str, str, bytes], Any] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> Cache:
-        return cls({}, {}, {}, {})
+        return cls()
 
 
-class Program:
+class Program(Sources):
     """The functions, tables, macros and calls of one tree."""
 
     def __init__(self, tree: Tree, know: Knowledge, cache: Cache | None = None) -> None:
-        self.tree = tree
+        super().__init__(tree)
         self.know = know
-        self.cache = cache or Cache.empty()
-        self._raw: dict[str, bytes | None] = {}
-        self._mentions: dict[str, tuple[str, ...]] = {}
-        self._memo: dict[Hashable, tuple[Any, frozenset[Key]]] = {}
-        self._recorders: list[set[Key]] = []
-        self._unseen: dict[Unseen, None] = {}
+        self.cache = cache if cache is not None else Cache()
 
-    # -- recorded reads
-
-    @contextmanager
-    def recording(self) -> Iterator[set[Key]]:
-        """Collect the keys of everything read inside; nested recorders all see them."""
-        reads: set[Key] = set()
-        self._recorders.append(reads)
-        try:
-            yield reads
-        finally:
-            self._recorders.remove(reads) if self._recorders[-1] is not reads else self._recorders.pop()
-
-    def note(self, *keys: Key) -> None:
-        """Record reads that were made elsewhere."""
-        for recorder in self._recorders:
-            recorder.update(keys)
-
-    def memo(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """`compute()` once for this tree; a cached answer replays the reads it was computed from."""
-        hit = self._memo.get(key)
-        if hit is None:
-            with self.recording() as reads:
-                value = compute()
-            self._memo[key] = (value, frozenset(reads))
-            return value
-        self.note(*hit[1])
-        answer: T = hit[0]
-        return answer
-
-    @property
-    def unseen(self) -> tuple[Unseen, ...]:
-        """What was not looked at, in a fixed order."""
-        return tuple(sorted(self._unseen, key=lambda each: (each.path, each.line, each.kind, each.text)))
-
-    def miss(self, unseen: Unseen) -> None:
-        """Say that something was not seen."""
-        self._unseen[unseen] = None
-
-    # -- files
-
-    def raw(self, path: str) -> bytes | None:
-        """The bytes of a file; None where there is none or where it is over 1 MiB (which is said)."""
-        self.note(("file", path))
-        return self._read(path)
-
-    def _read(self, path: str) -> bytes | None:
-        if path not in self._raw:
-            raw = self.tree.read(path)
-            if raw is not None and len(raw) > LIMIT:
-                self.miss(Unseen("skipped", path, 0, "file over 1 MiB"))
-                raw = None
-            self._raw[path] = raw
-        return self._raw[path]
-
-    def mentions(self, word: str) -> tuple[str, ...]:
-        """Source files in which an identifier stands."""
-        self.note(("mentions", word))
-        if word not in self._mentions:
-            self._mentions[word] = self.tree.mentions((word,))[word]
-        return self._mentions[word]
-
-    # -- functions
+    # -- what a file holds
 
     def functions(self, path: str) -> tuple[Function, ...]:
-        """All functions of a file."""
+        """All functions of a file, in order."""
         self.note(("file", path))
         return self._functions(path)
 
@@ -127,14 +63,52 @@ class Program:
         if raw is None:
             return ()
         key = (path, raw)
-        if key not in self.cache.functions:
-            self.cache.functions[key] = _functions.functions(path, raw)
-        return self.cache.functions[key]
+        found = self.cache.functions.get(key)
+        if found is None:
+            found = self.cache.functions[key] = _functions.functions(path, raw)
+        return found
+
+    def _of_file(self, kind: str, path: str, read: Callable[[str, bytes], tuple[T, ...]]) -> tuple[T, ...]:
+        raw = self._read(path)
+        if raw is None:
+            return ()
+        key = (kind, path, raw)
+        if key not in self.cache.other:
+            self.cache.other[key] = read(path, raw)
+        found: tuple[T, ...] = self.cache.other[key]
+        return found
+
+    def tables(self, path: str) -> tuple[Table, ...]:
+        """Designated initialisers of a file, those inside functions too."""
+        self.note(("file", path))
+        return self._of_file("tables", path, _tables.data)
+
+    def structs(self, path: str) -> tuple[Struct, ...]:
+        """Structures and unions that a file defines."""
+        self.note(("file", path))
+        return self._of_file("structs", path, _structs.structs)
+
+    def macros(self, path: str) -> tuple[Macro, ...]:
+        """Function-like macros that a file defines."""
+        self.note(("file", path))
+        return self._of_file("macros", path, _macros.macros)
+
+    def includes(self, path: str) -> tuple[Include, ...]:
+        """What a file includes, as written."""
+        self.note(("file", path))
+        return self._of_file("includes", path, lambda _, raw: _macros.includes(raw))
+
+    def settings(self, fn: Function) -> tuple[Setting, ...]:
+        """``x->field = name;`` in a function."""
+        self.note(("function", fn.path, fn.name))
+        return _tables.settings(fn)
+
+    # -- names
 
     def function(self, path: str, name: str) -> Function | None:
         """The first function of that name in a file."""
-        self.note(("function", path, name))
-        return next((fn for fn in self._functions(path) if fn.name == name), None)
+        found = self._named(path, name)
+        return found[0] if found else None
 
     def _named(self, path: str, name: str) -> tuple[Function, ...]:
         self.note(("function", path, name))
@@ -146,8 +120,8 @@ class Program:
     def define(self, name: str, near: str) -> tuple[Function, ...]:
         """The definitions that a call of `name` in file `near` means, sorted by path.
 
-        C's rules, then nearness: the same file; non-static in the same directory, or in a header that
-        is seen from there; anywhere. The first level that has one answers, with all it has (several
+        C's rules, then nearness: the same file; a header it includes; the same directory; anywhere it
+        could be linked from. The first level that has one answers, with all it has (several
         architectures, several configurations).
         """
         return self.memo(("define", name, near), lambda: self._define(name, near))
@@ -158,46 +132,59 @@ class Program:
         if here:
             return here
         found: list[Function] = []
-        for path in self._candidates(name, near, "definitions"):
+        for path in self.candidates((name,), near, f"definitions of {name}()"):
             raw = self._read(path)
             if raw is not None and path != near and may_define(raw, name):
                 found.extend(fn for fn in self._named(path, name) if visible(fn, near))
-        folder = near.rpartition("/")[0]
-        close = [fn for fn in found if fn.path.rpartition("/")[0] == folder]
-        return tuple(sorted(close or found, key=lambda fn: (fn.path, fn.line)))
+        included = self.includes(near) if any(fn.path.endswith(".h") for fn in found) else ()
+        best = min((rank(fn, near, included) for fn in found), default=0)
+        chosen = [fn for fn in found if rank(fn, near, included) == best]
+        return tuple(sorted(chosen, key=lambda fn: (fn.path, fn.line)))
 
-    def _candidates(self, name: str, near: str, what: str) -> tuple[str, ...]:
-        paths = order(self.mentions(name), near)
-        if len(paths) > CANDIDATES:
-            text = f"{what} of {name}: looked at {CANDIDATES} of {len(paths)} files that mention it"
-            self.miss(Unseen("cut", near, 0, text))
-        return paths[:CANDIDATES]
+    def macro(self, name: str, near: str) -> tuple[Macro, ...]:
+        """Function-like macros that `name(..)` in file `near` can mean: the same file, else headers seen from there."""
+        return self.memo(("macro", name, near), lambda: self._macro(name, near))
+
+    def _macro(self, name: str, near: str) -> tuple[Macro, ...]:
+        self.note(("macro", name), ("macro", near, name))
+        here = tuple(each for each in self._of_file("macros", near, _macros.macros) if each.name == name)
+        if here:
+            return here
+        found: list[Macro] = []
+        word = name.encode("utf-8", "surrogateescape") + b"("
+        for path in self.candidates((name,), near, f"macros {name}()"):
+            raw = self._read(path)
+            if raw is None or not path.endswith(".h") or word not in raw or not seen_from(path, near):
+                continue
+            self.note(("macro", path, name))
+            found.extend(each for each in self._of_file("macros", path, _macros.macros) if each.name == name)
+        return tuple(sorted(found, key=lambda each: (each.path, each.line)))
 
     # -- control flow
 
     def cfg(self, fn: Function) -> Cfg:
         """The control flow graph of a function."""
         self.note(("function", fn.path, fn.name))
-        if fn not in self.cache.cfgs:
+        cfg = self.cache.cfgs.get(fn)
+        if cfg is None:
             from lorelint.code.lower import lower
 
-            self.cache.cfgs[fn] = lower(fn)
-        cfg = self.cache.cfgs[fn]
+            cfg = self.cache.cfgs[fn] = lower(fn)
         for line in cfg.opaque:
             self.miss(Unseen("degraded", fn.path, line, f"text in {fn.name} that could not be parsed"))
         return cfg
 
     def loops(self, fn: Function) -> tuple[Loop, ...]:
         """Its loops, outermost first."""
-        if fn not in self.cache.loops:
+        self.note(("function", fn.path, fn.name))
+        found = self.cache.loops.get(fn)
+        if found is None:
             from lorelint.code.loops import loops
 
-            self.cache.loops[fn] = loops(self.cfg(fn))
-        else:
-            self.note(("function", fn.path, fn.name))
-        return self.cache.loops[fn]
+            found = self.cache.loops[fn] = loops(self.cfg(fn))
+        return found
 
-    # -- calls
+    # -- who names what
 
     def callers(self, fn: Function) -> tuple[CallSite, ...]:
         """Direct calls of a function, sorted by place: of a static one in its file (a header's: wherever named)."""
@@ -206,13 +193,46 @@ class Program:
     def _callers(self, fn: Function) -> tuple[CallSite, ...]:
         paths: tuple[str, ...] = (fn.path,)
         if not fn.static or fn.path.endswith(".h"):
-            paths = self._candidates(fn.name, fn.path, "callers")
+            paths = self.candidates((fn.name,), fn.path, f"callers of {fn.name}()")
         found: list[CallSite] = []
         for path in paths:
             self.note(("file", path))
-            own = self._named(path, fn.name)
-            if path != fn.path and (own or not visible(fn, path)):
-                continue
+            if path != fn.path and (not visible(fn, path) or self._named(path, fn.name)):
+                continue  # calls its own
             for each in self._functions(path):
                 found.extend(calls_in(each, fn.name))
         return tuple(sorted(found, key=lambda site: (site.fn.path, site.line)))
+
+    def uses(self, fn: Function) -> tuple[Use, ...]:
+        """Where a function's name stands as a value: in tables, set to fields, as an argument; sorted by place."""
+        return self.memo(("uses", fn.path, fn.name), lambda: self._uses(fn))
+
+    def _uses(self, fn: Function) -> tuple[Use, ...]:
+        paths: tuple[str, ...] = (fn.path,)
+        if not fn.static or fn.path.endswith(".h"):
+            paths = self.candidates((fn.name,), fn.path, f"uses of {fn.name}()")
+        found: list[Use] = []
+        for path in paths:
+            self.note(("file", path))
+            raw = self._read(path)
+            if raw is None or (path != fn.path and (not visible(fn, path) or self._named(path, fn.name))):
+                continue
+            tables = self._of_file("tables", path, _tables.data)
+            found.extend(uses_in(path, raw, fn.name, tables, self._functions(path)))
+        return tuple(sorted(found, key=lambda use: (use.path, use.line, use.kind, use.type, use.field)))
+
+    def tables_of(self, type: str, field: str, near: str = "") -> tuple[Table, ...]:
+        """Tables of a type (``struct vm_operations_struct``) that set a field, anywhere; sorted by place."""
+        return self.memo(("tables of", type, field, near), lambda: self._tables_of(type, field, near))
+
+    def _tables_of(self, type: str, field: str, near: str) -> tuple[Table, ...]:
+        self.note(("tables", type, field))
+        tag, last = type.rsplit(maxsplit=1)[-1], field.rpartition(".")[2]
+        found: list[Table] = []
+        for path in self.candidates((tag, last), near, f"tables of {type} with .{field}"):
+            for table in self._of_file("tables", path, _tables.data):
+                if table.type == type:
+                    self.note(("table", path, table.name))
+                    if table.get(field) is not None:
+                        found.append(table)
+        return tuple(sorted(found, key=lambda table: (table.path, table.line)))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lorelint.code.ir import Function
-from lorelint.code.lex import mask
+from lorelint.code.lex import mask, opening
+from lorelint.code.macros import Include
+from lorelint.code.tables import Table, named, settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +21,35 @@ class CallSite:
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A function's name as a value.
+
+    kind      ``table`` (an entry of an initialised object), ``field`` (``x->f = name``) or ``argument``
+    function  in which it stands, "" at file scope
+    type      of the table; for ``field`` the expression before the field; for ``argument`` the callee or macro
+    field     of the table or object; for ``argument`` its place, from "1"
+    """
+
+    kind: str
+    path: str
+    line: int
+    function: str
+    type: str
+    field: str
+
+
 # Folders whose code is never linked into the kernel.
 _APART = frozenset(("tools", "samples", "scripts", "Documentation", "usr"))
 # Where a definition that everybody calls most likely is; only the order in which files are opened depends on it.
-_CORE = ("include", "mm", "kernel", "lib", "fs", "virt", "block", "ipc", "security", "crypto", "net", "init", "io_uring")
+_CORE = ("include", "mm", "kernel", "lib", "fs", "virt", "block", "ipc", "security", "crypto", "net", "init")
 
 
-def order(paths: tuple[str, ...], near: str) -> tuple[str, ...]:
+def order(paths: Sequence[str], near: str) -> tuple[str, ...]:
     """Nearest first: the same folder, the folders around it, headers for all, the core, the rest."""
-    folder = near.rpartition("/")[0].split("/")
+    folder = near.split("/")[:-1]
 
-    def rank(path: str) -> tuple[int, int, int, str]:
+    def nearness(path: str) -> tuple[int, int, int, str]:
         parts = path.split("/")
         shared = 0
         for one, two in zip(parts[:-1], folder, strict=False):
@@ -36,33 +57,65 @@ def order(paths: tuple[str, ...], near: str) -> tuple[str, ...]:
                 break
             shared += 1
         top = parts[0]
-        apart = int(top in _APART and folder[0] != top)
+        apart = int(top in _APART and folder[:1] != [top])
         core = _CORE.index(top) if top in _CORE else len(_CORE)
         return (apart, -shared, core, path)
 
-    return tuple(sorted(paths, key=rank))
+    return tuple(sorted(paths, key=nearness))
 
 
-def visible(fn: Function, near: str) -> bool:
-    """Whether a call in file `near` can mean this definition in another file."""
-    there, here = fn.path.split("/"), near.split("/")
-    if there[0] != here[0] and (there[0] in _APART or here[0] in _APART):
+def seen_from(path: str, near: str) -> bool:
+    """Whether a header is one for all, or lies in one of the folders around a file."""
+    there, here = path.split("/"), near.split("/")
+    if not _linked(there, here):
         return False
-    if there[0] == here[0] == "arch" and there[1:2] != here[1:2]:
-        return False
-    if not fn.path.endswith(".h"):
-        return not fn.static
-    # a header for all, or one of the folders above or below
-    if there[0] == "include" or "include" in there[:-1]:
+    if "include" in there[:-1]:
         return True
     folder, mine = there[:-1], here[:-1]
     return folder == mine[: len(folder)] or mine == folder[: len(mine)] or folder[:2] == mine[:2]
 
 
+def _linked(there: list[str], here: list[str]) -> bool:
+    if there[0] != here[0] and (there[0] in _APART or here[0] in _APART):
+        return False
+    return not (there[0] == here[0] == "arch" and there[1:2] != here[1:2])
+
+
+def visible(fn: Function, near: str) -> bool:
+    """Whether a call in another file can mean this definition."""
+    if fn.path.endswith(".h"):
+        return seen_from(fn.path, near)
+    return not fn.static and _linked(fn.path.split("/"), near.split("/"))
+
+
+def rank(fn: Function, near: str, included: Sequence[Include]) -> int:
+    """How directly a definition answers a call: 0 a header the file includes, 1 its folder, 2 elsewhere."""
+    folder = near.rpartition("/")[0]
+    if fn.path.endswith(".h"):
+        for each in included:
+            if fn.path.endswith("/include/" + each.path) or fn.path == "include/" + each.path:
+                return 0
+            if each.local and fn.path == _joined(folder, each.path):
+                return 0
+    return 1 if fn.path.rpartition("/")[0] == folder else 2
+
+
+def _joined(folder: str, path: str) -> str:
+    parts = folder.split("/") if folder else []
+    for part in path.split("/"):
+        if part == ".." and parts:
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
 def may_define(raw: bytes, name: str) -> bool:
-    """A cheap look before a file's functions are found: the name before a parenthesis, or as a definer's first argument."""
+    """A cheap look before a file's functions are found: the name and a parenthesis on a line from column 0."""
     word = re.escape(name.encode("utf-8", "surrogateescape"))
-    return re.search(rb"(?m)^[A-Za-z_*][^;\n]*?(?<!\w)" + word + rb"[ \t]*+[(),]|^" + word + rb"[ \t]*+\(", raw) is not None
+    return re.search(rb"(?m)^[A-Za-z_*](?:[^;\n]*?(?<!\w))??" + word + rb"[ \t]*+[(),]", raw) is not None or (
+        re.search(rb"(?m)^" + word + rb"[ \t]*+\(", raw) is not None
+    )
 
 
 def calls_in(fn: Function, name: str) -> Iterator[CallSite]:
@@ -71,7 +124,57 @@ def calls_in(fn: Function, name: str) -> Iterator[CallSite]:
     if word not in fn.text or any(param.name == name for param in fn.params):
         return
     code = mask(fn.text)
-    pattern = re.compile(rb"(?<![\w.>])" + re.escape(word) + rb"\s*+\(|(?<=[^-]>)" + re.escape(word) + rb"\s*+\(")
-    start = code.find(b"{")
-    for found in pattern.finditer(code, start):
+    pattern = re.compile(rb"(?<![\w.])(?<!->)" + re.escape(word) + rb"\s*+\(")
+    for found in pattern.finditer(code, max(0, code.find(b"{"))):
         yield CallSite(fn, fn.first_line + code.count(b"\n", 0, found.start()))
+
+
+_CALLEE = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
+
+
+def uses_in(path: str, raw: bytes, name: str, tables: Sequence[Table], functions: Sequence[Function]) -> Iterator[Use]:
+    """The name as a value in one file."""
+    word = name.encode("utf-8", "surrogateescape")
+    if word not in raw:
+        return
+    for table in tables:
+        for field, value, line in table.fields:
+            if named(value) == name:
+                yield Use("table", path, line, table.function, table.type, field)
+    for fn in functions:
+        if word in fn.text:
+            for each in settings(fn):
+                if each.value == name:
+                    yield Use("field", path, each.line, fn.name, each.base, each.field)
+    yield from _arguments(path, raw, word, functions)
+
+
+def _arguments(path: str, raw: bytes, word: bytes, functions: Sequence[Function]) -> Iterator[Use]:
+    code = mask(raw)
+    starts = [fn.first_line for fn in functions]
+    for found in re.finditer(rb"(?<=[(,\s&])" + re.escape(word) + rb"(?=\s*+[,)])", code):
+        begin = opening(code, found.start())
+        callee = _CALLEE.search(code, max(0, begin - 96), begin) if begin > 0 else None
+        if callee is None:
+            continue
+        line = 1 + raw.count(b"\n", 0, found.start())
+        at = bisect_right(starts, line) - 1
+        inside = functions[at].name if at >= 0 and line <= functions[at].end_line else ""
+        place = 1 + _commas(code, begin + 1, found.start())
+        kind = callee.group(1).decode("utf-8", "surrogateescape")
+        if kind != inside or line > functions[at].line:
+            yield Use("argument", path, line, inside, kind, str(place))
+
+
+def _commas(code: bytes, start: int, end: int) -> int:
+    """Commas outside parentheses."""
+    depth = count = 0
+    for found in re.finditer(rb"[(),\[\]{}]", code[start:end]):
+        char = found.group()
+        if char in b"([{":
+            depth += 1
+        elif char in b")]}":
+            depth -= 1
+        elif depth == 0:
+            count += 1
+    return count

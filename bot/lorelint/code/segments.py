@@ -55,6 +55,7 @@ _LINE_END = re.compile(rb"[ \t]*+(?:/\*[^\n]*+)?+\n")
 _BLANK_OR_COMMENT = re.compile(rb"(?:\s++|" + COMMENT + rb")*+")
 _TYPE = re.compile(rb"\b(?:struct|union|enum)\b[^()=;]*+\Z")
 _LOOSE_CALL = re.compile(rb"\s*+(?!__)[A-Za-z_]\w*+\([^()]*+\)[ \t]*+\n")  # late_initcall(f), and no semicolon
+_DESIGNATOR = re.compile(rb"\{\s*+\.\s*+\w++\s*+=")
 _COLUMN_0_WORD = re.compile(rb"\s*+(?<![^\n])([A-Za-z_])")
 _SEMICOLON = re.compile(rb"\s*+;")
 _EXTERN_C = re.compile(rb"\bextern\s++\"C\"\s*+\Z")
@@ -98,7 +99,8 @@ def _arm(code: bytes) -> bytes:
     past = code.find(b"\n", last)
     if past >= 0 and code[past:].strip():
         return code[:past].translate(BLANK) + code[past:]
-    out, keep = [], True
+    out: list[bytes] = []
+    keep = True
     for line in code.split(b"\n"):
         word = line.strip()
         if word.startswith(b"#"):
@@ -170,7 +172,7 @@ class _Scan:
                     return at
             elif char == 0x3B:  # ;
                 if self._in_parens(found.start()):
-                    at = self._past_parens()
+                    at = self._past_parens(found.start())
                 self.start = at
             elif char == 0x7D:  # }
                 if not self.extern:
@@ -187,8 +189,8 @@ class _Scan:
         text = mask(text)
         return text.count(b"(") > text.count(b")")
 
-    def _past_parens(self) -> int:
-        """Just past the parenthesis that closes the first one of the item."""
+    def _past_parens(self, at: int) -> int:
+        """Just past the parenthesis that closes those of the item open at `at`."""
         depth = 0
         for found in _BRACES.finditer(self.raw, self.start):
             char = found.group()
@@ -196,7 +198,7 @@ class _Scan:
                 depth += 1
             elif char == b")":
                 depth -= 1
-                if depth == 0:
+                if depth == 0 and found.start() > at:
                     return found.end()
         raise _Doubt("a parenthesis without end")
 
@@ -204,7 +206,7 @@ class _Scan:
         """An opening brace at file scope: add its piece, return where to go on."""
         raw = self.raw
         if self._in_parens(at):
-            return self._past_parens()
+            return self._past_parens(at)
         start = _BLANK_OR_COMMENT.match(raw, self.start).end()  # type: ignore[union-attr]
         text = raw[start:at]
         tail = text.rstrip()
@@ -219,9 +221,14 @@ class _Scan:
         raw = self.raw
         tail = text.rstrip()
         end = self._end(at)
+        if _DESIGNATOR.match(raw, at):  # also define_machine(name) { .name = ..
+            self.pieces.append(Piece(PieceKind.DATA, start, at, end, None))
+            return end
         piece = _function(raw, start, at, end) if tail.endswith(b")") or (b"(" in tail and b"=" not in tail) else None
         if piece is None and (b"=" in tail or _TYPE.search(tail)):
             kind = PieceKind.DATA if b"=" in tail else PieceKind.TYPE
+            if self.pieces and self.pieces[-1].start == start and kind is self.pieces[-1].kind:
+                self.pieces.pop()  # a[] = { .. }, b = { .. }
             self.pieces.append(Piece(kind, start, at, end, None))
             return end  # the item goes on until its semicolon
         if piece is None:
@@ -238,9 +245,9 @@ class _Scan:
         raw = self.raw
         if raw[at - 1 : at] == b"\n" or _LINE_END.match(raw, at + 1):
             end = raw.find(b"\n}", at)
-            if end >= 0 and raw.count(b"{", at, end + 2) == raw.count(b"}", at, end + 2):
-                if not _COLUMN_0.search(raw, at + 1, end):
-                    return end + 2
+            even = end >= 0 and raw.count(b"{", at, end + 2) == raw.count(b"}", at, end + 2)
+            if even and not _COLUMN_0.search(raw, at + 1, end):
+                return end + 2
             return self._matched(at)
         end = raw.find(b"}", at) + 1
         text = raw[at + 1 : end]

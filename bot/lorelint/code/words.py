@@ -13,16 +13,19 @@ PLAIN = frozenset(
     ACPI_INIT_FUNCTION CRYPTO_MINALIGN_ATTR EARLYCON_USED_OR_UNUSED FORCE_INLINE_ATTR INLINE_IFN_KUNIT INLINE_KEYWORD
     PER_CPU_ATTRIBUTES STATIC_IFN_KUNIT VISIBLE_IF_KUNIT ZSTDERRORLIB_API ZSTDLIB_API ZSTDLIB_STATIC_API
     __always_inline __always_unused __always_used __amode31_data __amode31_ref __annotate_jump_table __arcfp_code
-    __arcfp_data __async_inline __attribute_const__ __bitwise __bitwise__ __bootdata __bpf_kfunc __bpfcall __bss_decrypted
+    __arcfp_data __async_inline __attribute_const__ __bitwise __bitwise__ __bootdata __bpf_kfunc __bpfcall
+    __bss_decrypted
     __cacheline_aligned __cacheline_aligned_in_smp __cacheline_internodealigned_in_smp __internodealigned_in_smp
     ____cacheline_aligned ____cacheline_aligned_in_smp ____cacheline_internodealigned_in_smp
     __cdecl __cold __compat_packed __cpuidle __cpumask_var_read_mostly __deprecated __designated_init __efiapi
-    __exception __exception_irq_entry __exit __exit_call __exitcall __exitdata __exitused __fix_address __flatten __force
+    __exception __exception_irq_entry __exit __exit_call __exitcall __exitdata __exitused __fix_address
+    __flatten __force
     __forceinline __function_aligned __gnu_inline __head __i915_active_call __i915_sw_fence_call __idmap
     __init __init_call __init_memblock __init_or_acpilib __init_or_cpufreq __init_or_fwtbl_lib __init_or_module
     __init_task_data __init_thread_info __initconst __initconst_or_module __initdata __initdata_memblock
     __initdata_or_acpilib __initdata_or_meminfo __initdata_or_module __initmv __inline __inline__ __inline_maybe_unused
-    __iomem __irq_entry __kernel __kprobes __ksym __kstackalign __latent_entropy __lock_aligned __lockfunc __long_aligned
+    __iomem __irq_entry __kernel __kprobes __ksym __kstackalign __latent_entropy __lock_aligned
+    __lockfunc __long_aligned
     __lsm_ro_after_init __malloc __maybe_unused __memexit __memexitconst __memexitdata __meminit __meminitconst
     __meminitdata __must_check __naked __net_exit __net_init __net_initconst __net_initdata __nmi_entry
     __no_caller_saved_registers __no_context_analysis __no_kasan_or_inline __no_kcsan __no_kcsan_or_inline
@@ -32,7 +35,8 @@ PLAIN = frozenset(
     __noreturn __noretpoline __nosavedata __noscs __notrace_funcgraph __overloadable __packed __page_aligned_bss
     __page_aligned_data __percpu __preserve_most __private __pure __randomize_layout __rcu __rcu_guarded __read_mostly
     __ref __refconst __refdata __restrict __restrict__ __retain __ro_after_init __safe __sched __seg_fs __seg_gs
-    __signed_wrap __softirq_entry __syscall __tcmconst __tcmdata __tcmfunc __tcmlocalfunc __tracepoint_string __tracer_data
+    __signed_wrap __softirq_entry __syscall __tcmconst __tcmdata __tcmfunc __tcmlocalfunc __tracepoint_string
+    __tracer_data
     __uninitialized __unused __used __user __visible __weak __xipram
     asmlinkage check_canary_attributes debug_noinline fastcall forceinline get_put_user_noinstr_attributes
     noinline noinline_for_stack noinline_for_tracing noinstr nokprobe_inline notrace rseq_inline
@@ -55,7 +59,8 @@ WITH_ARGS = frozenset(
     """.split()
 )
 
-CLEANUP = frozenset((b"__free", b"__cleanup"))  # of WITH_ARGS: these do mean something, they run a function at scope end
+# Of `WITH_ARGS` these do mean something: they run a function at the end of the scope.
+CLEANUP = frozenset((b"__free", b"__cleanup"))
 
 # Address spaces, which a reader of a type wants to see.
 KEPT_IN_TYPES = frozenset((b"__user", b"__iomem", b"__percpu", b"__rcu"))

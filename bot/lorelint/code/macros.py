@@ -1,0 +1,91 @@
+"""Macros and includes of a file, from its directives."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from lorelint.code.lex import mask
+
+LONGEST = 16_384  # bytes of one macro's body that are read
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """A function-like macro.
+
+    body   its text on one line, without comments
+    calls  lower-case names called in the body, in order, each once
+    wraps  the one function it hands its arguments to, "" where it does anything else
+    """
+
+    path: str
+    line: int = field(compare=False)
+    name: str
+    params: tuple[str, ...]
+    body: str
+    calls: tuple[str, ...] = ()
+    wraps: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    path: str  # as written
+    local: bool  # in quotes
+
+
+_DEFINE = re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++(\w++)\(([^()\n]*+)\)((?:[^\\\n]|\\\r?\n|\\)*+)")
+_INCLUDE = re.compile(rb"(?m)^[ \t]*+#[ \t]*+include[ \t]*+([\"<])([^\">\n]++)[\">]")
+_CONTINUED = re.compile(rb"\\\r?\n")
+_CALL = re.compile(r"(?<![\w.>])([a-z_]\w*)\s*\(")
+_WRAP = re.compile(r"\(*\s*([A-Za-z_]\w*)\s*\(([^{};]*)\)\s*\)*;?")
+_NOT_CALLS = frozenset(
+    "if while for switch return sizeof typeof __typeof__ defined do else __attribute__ __alignof__".split()
+)
+
+
+def macros(path: str, raw: bytes) -> tuple[Macro, ...]:
+    """All function-like macros of a file, in order (a name defined under several conditions: each of them)."""
+    if b"define" not in raw:
+        return ()
+    found = []
+    line, at = 1, 0
+    for each in _DEFINE.finditer(raw):
+        line += raw.count(b"\n", at, each.start())
+        at = each.start()
+        words = (word.strip() for word in each.group(2).split(b","))
+        params = tuple(word.decode("utf-8", "surrogateescape") for word in words if word)
+        body = _CONTINUED.sub(b" ", each.group(3)[:LONGEST])
+        if b"/*" in body or b"//" in body:
+            body = _without_comments(body)
+        text = " ".join(body.decode("utf-8", "surrogateescape").split())
+        calls = tuple(dict.fromkeys(word for word in _CALL.findall(text) if word not in _NOT_CALLS | {*params}))
+        name = each.group(1).decode()
+        found.append(Macro(path, line, name, params, text, calls, _wraps(text, params, name)))
+    return tuple(found)
+
+
+def _without_comments(body: bytes) -> bytes:
+    plain = mask(body)
+    # literals are filled in masked text, so only what became blank is taken from it
+    return bytes(0x20 if new == 0x20 else old for old, new in zip(body, plain, strict=True))
+
+
+def _wraps(text: str, params: tuple[str, ...], name: str) -> str:
+    found = _WRAP.fullmatch(text)
+    if found is None or found.group(1) in _NOT_CALLS or found.group(1) in params or found.group(1) == name:
+        return ""
+    depth = 0
+    for char in found.group(2):
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            return ""
+    return found.group(1)
+
+
+def includes(raw: bytes) -> tuple[Include, ...]:
+    """What a file includes, in order."""
+    return tuple(
+        Include(each.group(2).decode("utf-8", "surrogateescape"), each.group(1) == b'"')
+        for each in _INCLUDE.finditer(raw)
+    )

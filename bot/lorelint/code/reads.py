@@ -1,0 +1,109 @@
+"""The files of one tree, every look-up recorded and every answer cached.
+
+What an analysis reads decides when it must be asked again: inside ``with program.recording() as
+reads`` every fact read leaves a key, also one that comes from a cache. Keys are tuples of strings:
+
+    ("file", path)            anything in the file may matter
+    ("function", path, name)  the functions of that name there, also when there is none
+    ("table", path, name)     ("struct", path, name)    ("macro", path, name)
+    ("mentions", word)        which files hold the word
+    ("define", name)          which functions of that name there are, anywhere
+    ("macro", name)           likewise for macros
+    ("tables", type, field)   which tables of that type set that field, anywhere
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from lorelint.code.parse import LIMIT
+from lorelint.code.search import order
+from lorelint.model.tree import Tree
+from lorelint.model.trouble import Unseen
+
+Key = tuple[str, ...]
+T = TypeVar("T")
+CANDIDATES = 200  # files looked at for one name
+
+
+class Sources:
+    """Files and words of a tree; the base of `Program`."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self._raw: dict[str, bytes | None] = {}
+        self._mentions: dict[str, tuple[str, ...]] = {}
+        self._memo: dict[Hashable, tuple[Any, frozenset[Key]]] = {}
+        self._recorders: list[set[Key]] = []
+        self._unseen: dict[Unseen, None] = {}
+
+    @contextmanager
+    def recording(self) -> Iterator[set[Key]]:
+        """Collect the keys of everything read inside; nested recorders all see them."""
+        reads: set[Key] = set()
+        self._recorders.append(reads)
+        try:
+            yield reads
+        finally:
+            self._recorders = [each for each in self._recorders if each is not reads]
+
+    def note(self, *keys: Key) -> None:
+        """Record reads that were made elsewhere."""
+        for recorder in self._recorders:
+            recorder.update(keys)
+
+    def memo(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """`compute()` once for this tree; a cached answer replays the reads it was computed from."""
+        hit = self._memo.get(key)
+        if hit is None:
+            with self.recording() as reads:
+                value = compute()
+            self._memo[key] = (value, frozenset(reads))
+            return value
+        self.note(*hit[1])
+        answer: T = hit[0]
+        return answer
+
+    @property
+    def unseen(self) -> tuple[Unseen, ...]:
+        """What was not looked at, in a fixed order."""
+        return tuple(sorted(self._unseen, key=lambda each: (each.path, each.line, each.kind, each.text)))
+
+    def miss(self, unseen: Unseen) -> None:
+        """Say that something was not seen."""
+        self._unseen[unseen] = None
+
+    def raw(self, path: str) -> bytes | None:
+        """The bytes of a file; None where there is none or where it is over 1 MiB (which is said)."""
+        self.note(("file", path))
+        return self._read(path)
+
+    def _read(self, path: str) -> bytes | None:
+        if path not in self._raw:
+            raw = self.tree.read(path)
+            if raw is not None and len(raw) > LIMIT:
+                self.miss(Unseen("skipped", path, 0, "file over 1 MiB"))
+                raw = None
+            self._raw[path] = raw
+        return self._raw[path]
+
+    def mentions(self, word: str) -> tuple[str, ...]:
+        """Source files in which an identifier stands."""
+        self.note(("mentions", word))
+        if word not in self._mentions:
+            self._mentions[word] = tuple(self.tree.mentions((word,))[word])
+        return self._mentions[word]
+
+    def candidates(self, words: tuple[str, ...], near: str, what: str) -> tuple[str, ...]:
+        """Files that mention all the words, nearest first, at most `CANDIDATES` (a cut is said)."""
+        paths: frozenset[str] | None = None
+        for word in words:
+            these = frozenset(self.mentions(word))
+            paths = these if paths is None else paths & these
+        ordered = order(tuple(paths or ()), near)
+        if len(ordered) > CANDIDATES:
+            text = f"{what}: looked at {CANDIDATES} of {len(ordered)} files that mention {' and '.join(words)}"
+            self.miss(Unseen("cut", near, 0, text))
+        return ordered[:CANDIDATES]

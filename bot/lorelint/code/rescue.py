@@ -1,0 +1,129 @@
+"""Rewrites that lose something, for text that did not parse without them.
+
+Each is tried in turn, and kept only where it leaves fewer errors. Same length, same newlines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from lorelint.code import words
+from lorelint.code.conditionals import groups, resolve
+from lorelint.code.lex import BLANK, closing, opening
+
+_ASM = re.compile(
+    rb"\b(?:asm|__asm__|__asm|asm_inline|asm_goto_output)\b"
+    rb"(?:\s*+\b(?:volatile|__volatile__|__volatile|goto|inline|__inline__)\b)*+\s*+\("
+)
+_NUMBER = re.compile(rb"(?<![\w.])[0-9](?=[0-9]*+(?:_|[G-KMNO-TVWYZg-kmno-tvwyz])\w)")
+_DESIGNATED = re.compile(rb"(?<=[(,])(\s*+)\.(?=\w++\s*+=[^=])")
+_OPERATOR = re.compile(rb"(?<=[(,])\s*+(?:[=!<>]=|<<|>>|&&|\|\||[-+*/%&|^<>])(?=\s*+[,)])")
+_EMPTY = re.compile(rb"(?<=[(,])(\s*+),|,(?=\s*+\))")
+_UNKNOWN = re.compile(rb"(?<=[;{}])(\s*+)([A-Z_][A-Z0-9_]*+)(?=\s++[A-Za-z_]\w*+\s++\**[A-Za-z_]\w*+\s*+(?:[;=,]|\[))")
+_SECTION = re.compile(rb"(?<=\])\s*+__\w++(?=\s*+[;=])")
+_NO_SEMICOLON = re.compile(rb"(?m)^([ \t]*+)[A-Za-z_]\w*+(?:[ \t]*+(?=\())?")
+_IN_STRING = re.compile(rb"(?<=\")\s*+[A-Za-z_]\w*+\s*+\(|\b[A-Z_][A-Z0-9_]++\s++(?=[a-z_]\w*+\(\")")
+_DECLARE = re.compile(rb"\b(?:DECLARE|DEFINE)_[A-Z0-9_]++\(\s*+(\w++)")
+_OPERAND = re.compile(rb"\"s*+\"\s*+\(")  # "r" (x): in masked text nothing but an operand of assembler
+_NAME = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
+
+
+def _wipe(out: bytearray, start: int, end: int) -> None:
+    out[start:end] = out[start:end].translate(BLANK)
+
+
+def conditionals(code: bytes, variant: int) -> bytes:
+    """Every conditional resolved, also those around whole statements."""
+    return resolve(code, groups(code), variant) if b"#" in code else code
+
+
+def assembler(code: bytes, _: int) -> bytes:
+    """``asm volatile(MACRO("..") : ..)`` as ``asm volatile("")``; macros that take operands lose their arguments."""
+    out = bytearray(code)
+    for found in _ASM.finditer(code):
+        close = closing(code, found.end() - 1)
+        if close - found.end() < 3:
+            continue
+        _wipe(out, found.end(), close - 1)
+        at = next((at for at in range(found.end(), close - 2) if 0x0A not in out[at : at + 2]), -1)
+        if at >= 0:
+            out[at : at + 2] = b'""'
+    for found in _OPERAND.finditer(code):
+        begin = opening(code, found.start())
+        named = _NAME.search(code, max(0, begin - 96), begin) if begin > 0 else None
+        if named is None or named.group(1) in words.KEYWORDS:
+            continue
+        close = closing(code, begin)
+        if close > 0:
+            _wipe(out, begin + 1, close - 1)
+    return bytes(out)
+
+
+def arguments(code: bytes, _: int) -> bytes:
+    """Arguments that are no expressions: ``.a = 1``, ``==``, nothing at all, ``48_47``."""
+    code = _NUMBER.sub(b"_", code)
+    code = _DESIGNATED.sub(rb"\1 ", code)
+    code = _OPERATOR.sub(lambda found: re.sub(rb"\S", b"_", found.group()), code)
+    for _n in range(4):
+        code, count = _EMPTY.subn(lambda found: found.group().replace(b",", b" "), code)
+        if not count:
+            break
+    return code
+
+
+def strings(code: bytes, _: int) -> bytes:
+    """Calls of macros between strings."""
+    out = bytearray(code)
+    for found in _IN_STRING.finditer(code):
+        if found.group().endswith(b"("):
+            close = closing(code, found.end() - 1)
+            if close > 0 and code[close : close + 64].lstrip()[:1] in b'",)':
+                _wipe(out, found.start(), close)
+        else:
+            _wipe(out, found.start(), found.end())
+    return bytes(out)
+
+
+def unknown_words(code: bytes, _: int) -> bytes:
+    """A word nobody knows before a declaration or after an array."""
+    code = _SECTION.sub(lambda found: found.group().translate(BLANK), code)
+    code = _UNKNOWN.sub(_unless_keyword, code)
+    out = bytearray(code)
+    for found in _DECLARE.finditer(code):
+        close = closing(code, found.start(1) - 1 - (found.start(1) - code.rfind(b"(", 0, found.start(1)) - 1))
+        if close > 0 and code[close : close + 1] == b";":
+            _wipe(out, found.start(), found.start(1))
+            _wipe(out, found.end(1), close)
+            out[found.start() : found.start() + 3] = b"int"
+    return bytes(out)
+
+
+def _unless_keyword(found: re.Match[bytes]) -> bytes:
+    return found.group() if found.group(2) in words.KEYWORDS else found.group().translate(BLANK)
+
+
+def semicolons(code: bytes, _: int) -> bytes:
+    """``MACRO(x)`` alone on its line, and the next line no deeper: a semicolon goes before the next word."""
+    out = bytearray(code)
+    for found in _NO_SEMICOLON.finditer(code):
+        word = found.group().strip()
+        if word in words.KEYWORDS or not found.group(1):
+            continue
+        end = closing(code, found.end(), 4096) if code[found.end() : found.end() + 1] == b"(" else found.end()
+        if end < 0 or (end == found.end() and not word.isupper()):
+            continue
+        tail = re.compile(rb"[ \t]*+\n\s*?([ \t]*+)(?=[A-Za-z_}*])").match(code, end)
+        if tail is None or len(tail.group(1).expandtabs()) > len(found.group(1).expandtabs()):
+            continue
+        at = tail.start() if code[tail.start()] != 0x0A else tail.start(1)
+        if at < tail.end() and out[at] in b" \t":
+            out[at] = 0x3B
+        elif end == found.end():
+            _wipe(out, found.start(), end)
+    return bytes(out)
+
+
+RESCUES: tuple[Callable[[bytes, int], bytes], ...] = (
+    arguments, strings, semicolons, unknown_words, assembler, conditionals
+)

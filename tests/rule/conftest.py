@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -110,7 +111,7 @@ def _applied(
     """States of a tree as a series: patch n leads from state n - 1 to state n."""
     snapshots = []
     trees = [_tree(state) for state in states]
-    for place, (before, after) in enumerate(zip(states, states[1:], strict=False)):
+    for place, (before, after) in enumerate(pairwise(states)):
         seq = seqs[place] if seqs else place + 1
         diffs, files = [], {}
         for path in sorted({*before, *after}):

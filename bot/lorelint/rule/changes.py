@@ -9,10 +9,7 @@ from difflib import SequenceMatcher
 
 from lorelint.code import ir
 from lorelint.code.ir import Function
-from lorelint.code.macros import macros
 from lorelint.code.program import Key, Program
-from lorelint.code.structs import structs
-from lorelint.code.tables import data
 
 SIMILAR = 0.6  # of the lines: below it a function that went and one that came are two
 _PAIRS = 400  # compared for renames
@@ -67,6 +64,8 @@ class Changes:
                 if fn is not None:
                     self.facts[("function", fn.path, fn.name)] = pair.told()
         self.data = frozenset(key for path in self.paths for key in self._data(path))
+        for path in self.paths:
+            self._fields(path)
 
     def _data(self, path: str) -> Iterable[Key]:
         """Keys of the tables, structures and macros of a file that differ; they are told in `facts` too."""
@@ -77,6 +76,16 @@ class Changes:
                     for key in ((kind, path, name), (kind, name)):
                         self.facts[key] = _told_data(kind, name, old.get(name), new.get(name))
                         yield key
+
+    def _fields(self, path: str) -> None:
+        """Keys of the questions which tables set a field: the answers that differ, those inside functions too."""
+        old, new = _settings(self.before, path), _settings(self.after, path)
+        for type_, field in sorted({*old, *new}):
+            was, now = old.get((type_, field), {}), new.get((type_, field), {})
+            for name in sorted({*was, *now}):
+                if was.get(name) != now.get(name):
+                    parts = [{field: each[name]} if name in each else {} for each in (was, now)]
+                    self.facts.setdefault(("tables", type_, field), _told_data("table", name, *parts))
 
     def why(self, reads: Iterable[Key], function: Function | None = None, said: str = "") -> str:
         """The changed fact among those read, in words; "" where none of them changed.
@@ -89,7 +98,7 @@ class Changes:
         strong = [key for key in reads if key in self.facts and key != own]
         if strong:
             words = frozenset(_WORD.findall(said.encode("utf-8", "surrogateescape")))
-            rank = {"table": 0, "struct": 1, "macro": 2, "function": 3}
+            rank = {"tables": 0, "table": 0, "struct": 1, "macro": 2, "function": 3}
 
             def first(key: Key) -> tuple[bool, int, Key]:
                 return (key[-1].encode("utf-8", "surrogateescape") not in words, rank.get(key[0], 4), key)
@@ -223,22 +232,32 @@ Parts = dict[str, dict[str, str]]
 def _tables(program: Program, path: str) -> Parts:
     """File-scope tables by name: field -> value. A table inside a function is part of that function's text."""
     found: Parts = {}
-    for table in data(path, program.raw(path) or b""):
+    for table in program.tables(path):
         if not table.function:
             found.setdefault(table.name, {}).update({field: ir.show(value) for field, value, _ in table.fields})
     return found
 
 
+def _settings(program: Program, path: str) -> dict[tuple[str, str], dict[str, str]]:
+    """(type, field) -> value by the name of each table that sets it."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for table in program.tables(path):
+        for field, value, _ in table.fields:
+            name = table.name or table.function
+            found.setdefault((table.type, field.rpartition(".")[2]), {})[name] = ir.show(value)
+    return found
+
+
 def _structs(program: Program, path: str) -> Parts:
     found: Parts = {}
-    for struct in structs(path, program.raw(path) or b""):
+    for struct in program.structs(path):
         found.setdefault(struct.name, {}).update(struct.fields)
     return found
 
 
 def _macros(program: Program, path: str) -> Parts:
     found: Parts = {}
-    for macro in macros(path, program.raw(path) or b""):
+    for macro in program.macros(path):
         known = found.setdefault(macro.name, {})
         known[f"body {len(known)}"] = " ".join((*macro.params, ")", *macro.body.split()))
     return found

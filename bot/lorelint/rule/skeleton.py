@@ -70,7 +70,7 @@ _EXAMPLE = """\
 
 
 def skeleton(place: str, since: str = "0.1") -> dict[str, str]:
-    """The files of a new rule: path below the pack's package -> text.
+    """The files of a new rule: path below the pack's package -> text; the family's ``__init__.py`` may be there.
 
     place   ``family/rule-name``
     Raises LorelintError when the place is no such pair of lower-case words.
@@ -83,6 +83,7 @@ def skeleton(place: str, since: str = "0.1") -> dict[str, str]:
     stem = name.replace("-", "_")
     names = {"name": name, "api": f"api_of_{stem}", "since": since}
     return {
+        f"{family}/__init__.py": f'"""Rules about {family}."""\n',
         f"{family}/{stem}.diff": _EXAMPLE.format(**names),
         f"{family}/{stem}.py": _RULE.format(**names),
     }

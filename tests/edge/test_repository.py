@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lorelint.edge import search
 from lorelint.edge.git import Git, Objects, scan_words
-from lorelint.edge.repository import GitRepository
+from lorelint.edge.repository import GitRepository, GitTree
 from lorelint.model.errors import LorelintError
 
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 3\nEXTRAVERSION =\n"
@@ -236,6 +237,49 @@ def test_the_environment_of_a_hook_does_not_lead_astray(
 def test_a_folder_within_a_repository_is_not_the_repository(upstream: Path) -> None:
     with pytest.raises(LorelintError, match="git cannot read the repository"):
         GitRepository(upstream / "mm")
+
+
+def test_a_work_tree_is_searched_for_what_it_shares_with_the_commit(
+    upstream: Path, opened: list[GitRepository], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Edited, deleted, staged, untracked and ignored files, and those git does not look at on disk, change nothing."""
+    write(upstream, "mm/hidden.c", "int hidden_word;\n")
+    write(upstream, "mm/taken.c", "int taken_word;\n")
+    git(upstream, "add", "-A")
+    git(upstream, "commit", "-q", "-m", "third")
+    commit = git(upstream, "rev-parse", "HEAD")
+    write(upstream, "mm/pool.c", "int edited_word;\n")
+    (upstream / "mm/pool.h").unlink()
+    write(upstream, "mm/staged.c", "int staged_word; int pool_take;\n")
+    git(upstream, "add", "mm/staged.c")
+    git(upstream, "rm", "-q", "--cached", "mm/late.c")
+    write(upstream, "mm/untracked.c", "int late;\n")
+    git(upstream, "update-index", "--skip-worktree", "mm/hidden.c")
+    git(upstream, "update-index", "--assume-unchanged", "mm/taken.c")
+    (upstream / "mm/hidden.c").unlink()
+    write(upstream, "mm/taken.c", "int other;\n")
+    untouched = snapshot(upstream)
+    want = {
+        "pool_take": ("mm/pool.c", "mm/pool.h"),
+        "pool_trylock": ("mm/pool.c",),
+        "late": ("mm/late.c",),
+        "hidden_word": ("mm/hidden.c",),
+        "taken_word": ("mm/taken.c",),
+        "pool_size": ("mm/größe.c",),
+        "edited_word": (),
+        "staged_word": (),
+        "other": (),
+    }
+    opened.append(repository := GitRepository(upstream))
+    assert repository.has_work_tree
+    tree = repository.tree(commit)
+    assert isinstance(tree, GitTree)
+    assert search._on_disk(tree, list(want)) is not None
+    assert tree.mentions(want) == want
+    assert snapshot(upstream) == untouched
+    monkeypatch.setattr(search, "MAX_DIFFERENT", 0)
+    opened.append(other := GitRepository(upstream))
+    assert other.tree(commit).mentions(want) == want
 
 
 def test_a_repository_with_sha_256_objects_names_blobs_as_mail_does(

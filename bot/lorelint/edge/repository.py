@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lorelint.edge import history
-from lorelint.edge.git import Git, Objects, grep_words, is_word, scan_words, text
+from lorelint.edge.git import Git, Objects, is_word, text
+from lorelint.edge.search import search
 from lorelint.model.errors import LorelintError
 from lorelint.model.source import Held, Prerequisite, Ref
 from lorelint.model.tree import Tree, blob_id, inside, is_source
@@ -29,7 +30,7 @@ class GitTree:
     """The tree of one commit. Links and submodules are not files."""
 
     def __init__(self, repository: GitRepository, commit: str, name: str = "") -> None:
-        self._repository = repository
+        self.repository = repository
         self.commit = commit
         self._name = name or commit[:12]
         self._files: tuple[str, ...] | None = None
@@ -42,13 +43,13 @@ class GitTree:
 
     def _entry(self, path: str) -> tuple[str, str] | None:
         """Mode and id of what lies at a path."""
-        entries = self._repository.entries(f"{self.commit}^{{tree}}")
+        entries = self.repository.entries(f"{self.commit}^{{tree}}")
         *folders, last = path.split("/")
         for folder in folders:
             mode, found = entries.get(folder, ("", ""))
             if mode != "40000":
                 return None
-            entries = self._repository.entries(found)
+            entries = self.repository.entries(found)
         return entries.get(last)
 
     def _file(self, path: str) -> str | None:
@@ -58,7 +59,7 @@ class GitTree:
 
     def read(self, path: str) -> bytes | None:
         found = self._file(path)
-        return self._repository.blob(found) if found else None
+        return self.repository.blob(found) if found else None
 
     def blob(self, path: str) -> str | None:
         found = self._file(path)
@@ -93,14 +94,14 @@ class GitTree:
         while stack:
             path, (mode, name) = stack.pop()
             if mode == "40000":
-                stack += [(f"{path}/{each}", value) for each, value in self._repository.entries(name).items()]
+                stack += [(f"{path}/{each}", value) for each, value in self.repository.entries(name).items()]
             elif mode.startswith("100") and is_source(path):
                 found.append(path)
         return tuple(sorted(found))
 
     def _all(self) -> tuple[str, ...]:
         if self._files is None:
-            listed = self._repository.git.run("ls-tree", "-r", "-z", "--full-tree", self.commit)
+            listed = self.repository.git.run("ls-tree", "-r", "-z", "--full-tree", self.commit)
             if listed.code != 0:
                 raise LorelintError(f"git cannot list the tree: {listed.err[:200]}", where=self.name)
             for line in listed.out.split(b"\0"):
@@ -110,33 +111,20 @@ class GitTree:
             self._files = tuple(sorted(self._ids))
         return self._files
 
+    def ids(self) -> Mapping[str, str]:
+        """The object id of every source file."""
+        self._all()
+        return self._ids
+
     def mentions(self, words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
         wanted = tuple(dict.fromkeys(words))
         ask = [word for word in wanted if word not in self._mentions and is_word(word)]
         if ask:
-            missing = self._repository.missing(self.commit)
-            found = self._scan(ask, missing) if missing else grep_words(self._repository.git, ask, (), self.commit)
+            found = search(self, ask)
             if found is None:
                 raise LorelintError("git grep failed: the repository is damaged or incomplete", where=self.name)
             self._mentions.update((word, tuple(sorted(paths))) for word, paths in found.items())
         return {word: self._mentions.get(word, ()) for word in wanted}
-
-    def _scan(self, words: Sequence[str], missing: frozenset[str]) -> dict[str, set[str]]:
-        """The same in a partial clone that lacks files of this commit: git grep would fetch them one by one."""
-        found: dict[str, set[str]] = {word: set() for word in words}
-        self._all()
-        skipped = 0
-        for path, name in self._ids.items():
-            content = None if name in missing else self._repository.blob(name)
-            if content is None:
-                skipped += 1
-                continue
-            for word in scan_words(content, words):
-                found[word].add(path)
-        self._repository.note(
-            Trouble("partial-clone", self.name, f"{skipped} source files are not in this clone and were not searched")
-        )
-        return found
 
 
 class GitRepository:
@@ -147,9 +135,10 @@ class GitRepository:
         # Git must not go up from here: a folder within a repository is not that repository.
         self.git = Git(path, {"GIT_CEILING_DIRECTORIES": str(path.resolve().parent)})
         self.path = path
-        asked = self.git.run("rev-parse", "--git-dir", "--show-object-format")
+        asked = self.git.run("rev-parse", "--git-dir", "--is-inside-work-tree")
         if asked.code != 0:
             raise _unreadable(path, asked.err)
+        self.has_work_tree = asked.out.endswith(b"true\n")
         self.objects = Objects(self.git)
         self._entries: dict[str, Entries] = {}
         self._blobs: OrderedDict[str, bytes] = OrderedDict()

@@ -13,7 +13,7 @@ from lorelint.report.place import Spot
 from lorelint.report.text import clean, cut
 
 ABOVE = 6  # lines quoted before the one that is spoken about
-BETWEEN = 10  # a gap up to this is quoted rather than trimmed
+BETWEEN = 11  # a gap up to this is quoted rather than trimmed
 LONGEST = 900  # columns; RFC 5322 allows lines of 998
 
 TRIM = "> [...]"
@@ -37,7 +37,9 @@ def quoted(spots: Iterable[Spot], before: Spot | None = None) -> list[str]:
     for spot in wanted:
         at = _index(spot.hunk, spot.line)
         first = max(done + 1, _start(spot.hunk, at))
-        if first > done + 1:
+        if first - (done + 1) <= BETWEEN:
+            first = done + 1
+        else:
             lines.append(TRIM)
         lines += [_quote(f"{line.op}{line.text}") for line in spot.hunk.lines[first : at + 1]]
         done = max(done, at)
@@ -49,8 +51,7 @@ def _start(hunk: Hunk, at: int) -> int:
     first = at
     while first > 0 and hunk.lines[first - 1].op != " " and at - first < BETWEEN:
         first -= 1
-    start = max(0, min(first - 3, at - ABOVE + 1))
-    return 0 if start <= 2 else start
+    return max(0, min(first - 3, at - ABOVE + 1))
 
 
 def _index(hunk: Hunk, line: HunkLine) -> int:

@@ -17,9 +17,10 @@ from lorelint.model.finding import Concern, Finding, Kind, Report, Sibling
 from lorelint.model.mail import Patch
 from lorelint.model.trouble import Unseen
 from lorelint.report import prose
+from lorelint.report.chain import Link, links, merged
 from lorelint.report.place import PatchMap, Source, Spot, causing_spot, no_source
 from lorelint.report.quote import quoted
-from lorelint.report.text import argument, clause, cut, listed, many, once, sentence, shell, width, words, wrap
+from lorelint.report.text import argument, clause, cut, listed, many, once, sentence, shell, words, wrap
 
 BODY = 76
 NAMED = 4  # siblings, and things not seen, that are named before the rest is counted
@@ -101,8 +102,8 @@ class _Letter:
 
     def _paragraph(self, concern: Concern) -> Iterator[str]:
         cited = [judged.finding for judged in prose.cited(concern)]
-        yield from _prose(" ".join(once(_question(finding) for finding in cited)))
-        steps = once_steps(cited)
+        yield from _prose(" ".join(_questions(cited)))
+        steps = links(merged([finding.steps for finding in cited]))
         if steps:
             yield ""
             yield from _chain(steps)
@@ -113,7 +114,10 @@ class _Letter:
 
     def _told(self, concern: Concern, cited: list[Finding]) -> Iterator[str]:
         """Facts of all findings as sentences, each said once, then siblings, then what might end it."""
-        facts = [fact for finding in cited for fact in ((finding.message,) if finding.ask else ()) + finding.facts]
+        asked = [finding for finding in cited if finding.ask]
+        facts = [
+            fact for finding in cited for fact in (*((finding.message,) if finding in asked else ()), *finding.facts)
+        ]
         for judged in concern.findings:
             finding = judged.finding
             if finding not in cited and (prose.counts(judged) or finding.kind is Kind.REMARK):
@@ -122,9 +126,9 @@ class _Letter:
         siblings = {(s.path, s.function): s for j in concern.findings for s in j.finding.siblings}
         if siblings:
             yield _see_also(list(siblings.values()))
-        advice = once(clause(finding.advice) for finding in cited if finding.advice)
+        advice = next((clause(finding.advice) for finding in cited if finding.advice), "")
         if advice:
-            yield f"Would it work to {', or to '.join(advice)}?"
+            yield f"Would it work to {advice}?"
 
     # -- what stands behind it --------------------------------------------------------------------------------
 
@@ -195,46 +199,34 @@ def _prose(text: str, first: str = "", rest: str | None = None) -> list[str]:
     return wrap(text, BODY, first=first, rest=rest, split=True)
 
 
-def _question(finding: Finding) -> str:
-    if finding.ask:
-        asked = sentence(finding.ask.rstrip(" ?.") + "?")
-        return asked
-    return f"{sentence(finding.message)} Is that intended?"
+def _questions(cited: list[Finding]) -> Iterator[str]:
+    """What the rules would ask; what has no question of its own is asked about as it stands."""
+    yield from once(sentence(finding.ask.rstrip(" ?.") + "?") for finding in cited if finding.ask)
+    stated = once(clause(finding.message) for finding in cited if not finding.ask)
+    for number, message in enumerate(stated):
+        yield f"And that {message}?" if number else f"Is it intended that {message}?"
 
 
-def once_steps(findings: Iterable[Finding]) -> list[tuple[str, str]]:
-    """(``path:line``, text) of all steps in order; a place that comes again is not told again."""
-    seen: set[str] = set()
-    steps: list[tuple[str, str]] = []
-    for finding in findings:
-        for step in finding.steps:
-            place = f"{words(step.path)}:{step.line}"
-            if place not in seen:
-                seen.add(place)
-                steps.append((place, step.text))
-    return steps
-
-
-def _chain(steps: list[tuple[str, str]]) -> Iterator[str]:
-    """The proof: on one line each where all of them fit, else the place above the text."""
-    room = max(width(place) for place, _ in steps) + 4
-    if all(room + width(words(text)) <= BODY for _, text in steps):
-        yield from (f"  {place:<{room - 2}}{words(text)}" for place, text in steps)
-        return
-    for place, text in steps:
-        yield from [f"  {place}"] if " " not in place else _prose(place, first="  ", rest="      ")
-        yield from _prose(text, first="      ", rest="      ")
+def _chain(steps: list[Link]) -> Iterator[str]:
+    """The proof, numbered: what is so, and where."""
+    room = len(str(len(steps)))
+    hang = " " * (room + 4)
+    for number, step in enumerate(steps, 1):
+        yield from _prose(step.text, first=f"  {number:>{room}}. ", rest=hang)
+        place = words(step.place)
+        yield from [hang + place] if " " not in place else _prose(place, first=hang, rest=hang)
 
 
 def _see_also(siblings: list[Sibling]) -> str:
-    named = [
-        f"{sibling.function}() in {sibling.path}:{sibling.line}"
-        + (f" ({clause(sibling.text)})" if sibling.text else "")
-        for sibling in siblings[:NAMED]
-    ]
+    """Siblings, those of which the same is said together."""
+    texts = dict.fromkeys(sibling.text for sibling in siblings[:NAMED])
+    named = []
+    for text in texts:
+        places = [f"{each.function}() in {each.path}:{each.line}" for each in siblings[:NAMED] if each.text == text]
+        named.append(listed(places) + (f" ({clause(text)})" if text else ""))
     if len(siblings) > NAMED:
         named.append(many(len(siblings) - NAMED, "more place"))
-    return f"See also {listed(named)}."
+    return f"See also {'; '.join(named)}."
 
 
 def _not_seen(unseen: list[Unseen]) -> str:

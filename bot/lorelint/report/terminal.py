@@ -9,6 +9,7 @@ from lorelint.model.base import Base, Grade
 from lorelint.model.finding import Concern, Finding, Judged, Kind, Report, Severity, Sibling, Status, Step
 from lorelint.model.mail import Series
 from lorelint.report import excerpt, prose
+from lorelint.report.chain import Link, links
 from lorelint.report.ink import Ink
 from lorelint.report.place import PatchMap, Source, no_source
 from lorelint.report.text import (
@@ -116,7 +117,7 @@ class _Page:
         yield self.ink(f"--- {title} " + "-" * max(3, self.columns - width(title) - 5), "title")
         yield from self._why_here(concern)
         shown: set[tuple[str, int]] = set()
-        said: dict[str, int] = {}
+        said: dict[str, str] = {}
         for judged in concern.findings:
             if judged.status in prose.LIVE:
                 yield ""
@@ -152,7 +153,7 @@ class _Page:
         span = excerpt.function_span(finding.line, partial(self.source, judged.patch, finding.path))
         return span is not None and not patches.touches(finding.path, *span)
 
-    def _finding(self, judged: Judged, shown: set[tuple[str, int]], said: dict[str, int]) -> Iterator[str]:
+    def _finding(self, judged: Judged, shown: set[tuple[str, int]], said: dict[str, str]) -> Iterator[str]:
         finding = judged.finding
         remark = finding.kind is Kind.REMARK
         word = "remark" if remark else finding.severity.value
@@ -165,7 +166,7 @@ class _Page:
             yield from self._excerpt(judged)
         yield from self._steps(judged, said)
         facts = [fact for fact in once(finding.facts) if words(fact).lower() not in said]
-        said.update((words(fact).lower(), 0) for fact in facts)
+        said.update((words(fact).lower(), finding.rule) for fact in facts)
         for fact in facts:
             yield from wrap(sentence(fact), self.measure, first="  * ", rest="    ")
         if finding.advice:
@@ -211,12 +212,27 @@ class _Page:
             under = " " * indent + "^" + "~" * (width(text.strip()) - 1)
             yield f"{' ' * len(gutter)}  {self.ink(body + under, 'mark')}"
 
-    def _steps(self, judged: Judged, said: dict[str, int]) -> Iterator[str]:
-        steps = judged.finding.steps
+    def _steps(self, judged: Judged, said: dict[str, str]) -> Iterator[str]:
+        """The proof; what an earlier finding of the concern has shown already is not shown again."""
+        steps = links(judged.finding.steps)
+        room = len(str(len(steps)))
+        again: list[int] = []
+        rule = judged.finding.rule
         for number, step in enumerate(steps, 1):
-            first = f"  {number}. " if len(steps) < 10 else f"  {number:2}. "
+            before = said.setdefault(f"{step.place} {step.text}", rule)
+            if before != rule:
+                again.append(number)
+                if number < len(steps):
+                    continue
+            if again:
+                yield self.ink(f"  {_span(again):>{room}}. as shown for {clean(said_by(steps, again, said))}", "dim")
+            if before != rule:
+                continue
+            again = []
+            first = f"  {number:>{room}}. "
             yield from wrap(step.text, self.measure, first=first, rest=" " * len(first))
-            yield self._grep(judged.patch, step, " " * len(first))
+            for line in step.lines:
+                yield self._grep(judged.patch, Step(step.path, line, ""), " " * len(first))
 
     def _grep(self, patch: int, step: Step, indent: str) -> str:
         """``path:line:  code``, as grep -n would print it; ``+`` where the patch wrote the line."""
@@ -330,6 +346,15 @@ def prose_style(report: Report) -> str:
     """The colour of the last line."""
     kinds = {judged.finding.severity for judged in report.findings if prose.counts(judged)}
     return next((severity.value for severity in Severity if severity in kinds), "good")
+
+
+def _span(numbers: list[int]) -> str:
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+
+
+def said_by(steps: list[Link], numbers: list[int], said: dict[str, str]) -> str:
+    """The rules that have shown these steps."""
+    return listed(list(dict.fromkeys(said[f"{steps[n - 1].place} {steps[n - 1].text}"] for n in numbers)))
 
 
 def _arrow(at: int, loop: excerpt.Loop | None) -> str:

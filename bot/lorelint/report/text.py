@@ -76,19 +76,24 @@ def wrap(text: str, columns: int, *, first: str = "", rest: str | None = None, s
     split        words wider than a line are broken; else they stand out on a line of their own
     """
     hang = first if rest is None else rest
-    lines: list[str] = []
-    line, empty = first, True
-    for word in words(text).split(" "):
-        for piece in _pieces(word, columns - width(hang)) if split else (word,):
-            if empty:
-                line, empty = line + piece, False
-            elif width(line) + 1 + width(piece) <= columns:
-                line += " " + piece
-            else:
-                lines.append(line.rstrip())
-                line = hang + piece
-    lines.append(line.rstrip())
-    return lines
+    pieces = [
+        piece
+        for word in words(text).split(" ")
+        for piece in (_pieces(word, columns - width(hang)) if split else (word,))
+    ]
+    lines: list[list[str]] = [[]]
+    used = width(first)
+    for piece in pieces:
+        line = lines[-1]
+        if line and used + 1 + width(piece) > columns:
+            # A line that begins with ``word:`` looks like a trailer, and reads badly: it takes a word along.
+            along = [line.pop()] if piece.endswith(":") and len(line) > 1 else []
+            lines.append([*along, piece])
+            used = width(hang) + sum(width(each) + 1 for each in lines[-1]) - 1
+        else:
+            used += width(piece) + (1 if line else 0)
+            line.append(piece)
+    return [((hang if number else first) + " ".join(line)).rstrip() for number, line in enumerate(lines)]
 
 
 def _pieces(word: str, columns: int) -> list[str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import lorelint.kernel
 from lorelint.kernel.load import knowledge, known_versions, read
@@ -149,3 +152,49 @@ def test_the_line_is_the_one_to_edit(folder: Path) -> None:
 def test_a_folder_without_data(tmp_path: Path) -> None:
     with pytest.raises(LorelintError, match=r"versions\.toml: cannot be read"):
         read(tmp_path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    name=st.sampled_from(sorted(path.name for path in DATA.glob("*.toml"))),
+    where=st.floats(0, 1, exclude_max=True),
+    length=st.integers(0, 12),
+    instead=st.one_of(
+        st.text(max_size=6),
+        st.sampled_from(['"', "[", "]]", "{}", "[[call]]\n", "[section]\n", "= 1\n", "names = []\n", "true", "\x00"]),
+    ),
+)
+def test_no_slip_of_the_pen_ends_in_a_traceback(name: str, where: float, length: int, instead: str) -> None:
+    """Any small change gives data that is still good, or an error that names the file."""
+    text = (DATA / name).read_text()
+    at = int(where * len(text))
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for path in DATA.glob("*.toml"):
+            shutil.copy(path, folder)
+        (folder / name).write_text(text[:at] + instead + text[at + length :], encoding="utf-8")
+        try:
+            facts = read(folder)
+        except LorelintError as error:
+            assert error.where, error
+        else:
+            assert facts.at((6, 12)).version in facts.checked
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("calls.toml", "call = 3\n"),
+        ("calls.toml", "[call]\nnames = []\n"),
+        ("sections.toml", "section = [1, 2]\n"),
+        ("gup.toml", "gup_pin = 3\n"),
+        ("gup.toml", "[gup_pin]\nnames = 3\n"),
+        ("versions.toml", "checked = [6.12]\n"),
+        ("versions.toml", "checked = []\n"),
+        ("locks.toml", ""),
+    ],
+)
+def test_other_shapes_altogether(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
+    with pytest.raises(LorelintError):
+        read(folder)

@@ -142,8 +142,7 @@ _CALL_KEYS = ("names", "since", "until", "signal", "signal_when", "codes", "drop
 def _calls(source: Source, known: frozenset[str], checked: tuple[Version, ...]) -> tuple[tuple[CallFact, Span], ...]:
     source.only(source.data, ("call",))
     facts: list[tuple[CallFact, Span]] = []
-    for index, table in enumerate(source.data.get("call", ())):
-        here = source.nth("call", index)
+    for table, here in source.tables("call"):
         source.only(table, _CALL_KEYS, *here)
         when = span(source, table, checked, *here)
         for name in source.texts(table, "names", *here):
@@ -196,8 +195,7 @@ _MODES = ("", "read", "write")
 def _sections(source: Source, names: Mapping[str, frozenset[str]]) -> tuple[Section, ...]:
     known = frozenset().union(*(names[each] for each in SECTION_LISTS))
     found: dict[str, Section] = {}
-    for index, table in enumerate(source.data.get("section", ())):
-        here = source.nth("section", index)
+    for table, here in source.tables("section"):
         source.only(table, ("kind", "mode", "open", "close", "argument", "opens"), *here)
         closers = frozenset(source.texts(table, "close", *here))
         for opener in source.texts(table, "open", *here):
@@ -221,8 +219,7 @@ def _sections(source: Source, names: Mapping[str, frozenset[str]]) -> tuple[Sect
 
 def _guards(source: Source, known: frozenset[str]) -> tuple[Guard, ...]:
     found: dict[str, Guard] = {}
-    for index, table in enumerate(source.data.get("guard", ())):
-        here = source.nth("guard", index)
+    for table, here in source.tables("guard"):
         source.only(table, ("names", "kind", "mode", "atomic", "conditional", "signal"), *here)
         for name in source.texts(table, "names", *here):
             if name not in known:

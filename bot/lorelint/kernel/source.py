@@ -49,6 +49,13 @@ class Source:
         where = f"{self.path.name}:{line}" if line else self.path.name
         raise LorelintError(what, where=where, remedy=remedy)
 
+    def tables(self, key: str) -> tuple[tuple[dict[str, Any], tuple[str, ...]], ...]:
+        """The tables of an array ``[[key]]``, each with the needles that lead to it; none where the key is absent."""
+        rows = self.data.get(key, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            self.refuse(f"'{key}' must be tables that begin with [[{key}]]", key)
+        return tuple((row, self.nth(key, at)) for at, row in enumerate(rows))
+
     def nth(self, header: str, index: int) -> tuple[str, ...]:
         """Needles that lead to the `index`-th ``[[header]]`` of the file."""
         return (f"[[{header}]]",) * (index + 1)

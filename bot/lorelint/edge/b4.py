@@ -24,12 +24,16 @@ from lorelint.edge.letters import Letter, mail_parser, open_letter
 from lorelint.edge.mailbox import Mail
 from lorelint.mail.body import Head, lines_of_transport, odd_characters, read_head, unflow
 from lorelint.mail.diff import Diffs, parse_diff
+from lorelint.mail.render import render
 from lorelint.mail.threads import Node, acyclic_parents, part_lanes, part_threads
 from lorelint.model.mail import BaseHint, Message, Patch, Series, Thread
 from lorelint.model.trouble import Trouble
 
 MAX_BODY = 8 << 20  # characters of one body that are looked at
 MAX_SUBJECT = 500
+MAX_DEPTH = 20  # answers upon answers whose trailers count
+MAX_ANSWERS = 2_000
+MAX_REROLL = 300  # mails of a lane in which partial rerolls are looked for
 _MAX_REPLY = 8 << 10  # characters of a reply in which b4 looks for trailers
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MARKS = re.compile(r"(?:base-commit|change-id|prerequisite-patch-id|prerequisite-base-commit):\s", re.IGNORECASE)
@@ -164,12 +168,15 @@ def _attached(letter: Letter, text: str) -> None:
 
 
 def _unflowed(letter: Letter, text: str) -> str:
-    """Many mails say format=flowed and are not. Undo it only where the diff is the better for it."""
-    as_is = _damage(parse_diff(text))
-    if not as_is:
-        return text
+    """Many mails say format=flowed and are not. Undo it only where the diff is whole after it, or the better for it.
+
+    Where the mail is not flowed, undoing takes the mark from every context line and so breaks the diff.
+    """
     undone = unflow(text, letter.delsp)
-    if _damage(parse_diff(undone)) >= as_is:
+    before, after = parse_diff(text), parse_diff(undone)
+    if len(after.files) < len(before.files) or render(after.files) == render(before.files):
+        return text
+    if _damage(after) and _damage(after) >= _damage(before):
         return text
     letter.trouble("mangled", "sent as format=flowed; undone")
     return undone
@@ -219,7 +226,9 @@ def _reduced(item: _Item) -> str:
     if item.has_diff:
         # Trailers count in replies only, and those of the patch itself are in its message.
         return "\n".join([*out, "diff --git a/x b/x", ""])
-    own = [line[:400] for line in lines if not line.startswith((">", "|")) and _TRAILER.match(line)]
+    own = [
+        line[:400] for line in lines if line[:1] not in (">", "|") and _TRAILER.match(line) and not _MARKS.match(line)
+    ]
     text = "\n".join(own[:200])
     return "\n".join([*out, text[:_MAX_REPLY], ""])
 
@@ -286,9 +295,10 @@ def _ordered(found: Sequence[_Found], named: str, parent: Mapping[str, str]) -> 
         return ()
     chosen = _chosen(found, named, parent)
 
-    def rank(each: _Found) -> tuple[bool, int, str, int]:
-        first = each.series.cover or each.series.patches[0].mail
-        return _related(each.series, chosen), each.series.version, first.date, each.lane
+    def rank(each: _Found) -> tuple[bool, int, bool, str, int]:
+        own = _sender(each.series) == _sender(chosen)
+        date = (each.series.cover or each.series.patches[0].mail).date
+        return _related(each.series, chosen), each.series.version, own, date, each.lane
 
     return tuple(each.series for each in sorted(found, key=rank))
 
@@ -315,24 +325,20 @@ def _related(one: Series, other: Series) -> bool:
         return True
     if one.subject.casefold() == other.subject.casefold():
         return True
-    senders = [{(each.cover or each.patches[0].mail).from_addr.lower()} for each in (one, other)]
-    return senders[0] == senders[1]
+    return _sender(one) == _sender(other)
+
+
+def _sender(series: Series) -> str:
+    return (series.cover or series.patches[0].mail).from_addr.lower()
 
 
 def _lane(items: Sequence[_Item], troubles: list[Trouble]) -> tuple[list[Series], list[str]]:
     """The series b4 makes of one lane, and its cover letters without a patch."""
-    box = b4.LoreMailbox()
     by_id = {item.letter.msgid: item for item in items}
-    for item in items:
-        if item.stand_in is not None:
-            box.add_message(item.stand_in)
-    for read in box.msgid_map.values():
-        # b4 starts git for the patch-id of every patch, to carry trailers over from other
-        # revisions. An empty one stops that; nothing here needs those.
-        read._git_patch_id = ""
+    box = _box(items)
     series = []
     for version in sorted(box.series):
-        assembled = _assembled(box, version)
+        assembled = _assembled(box, version, items)
         if assembled is None:
             troubles.append(Trouble("unreadable", items[0].letter.msgid, f"b4 cannot assemble version {version}"))
             continue
@@ -344,17 +350,45 @@ def _lane(items: Sequence[_Item], troubles: list[Trouble]) -> tuple[list[Series]
     return series, lonely
 
 
-def _assembled(box: b4.LoreMailbox, version: int) -> b4.LoreSeries | None:
-    """One revision. b4 has no promise of what it raises, and may exit: so a second try without rerolls."""
-    for reroll in (True, False):
-        try:
-            series = box.get_series(version, reroll=reroll, codereview_trailers=False)
-            if series is not None:
-                series.add_cover_trailers()
+def _box(items: Sequence[_Item]) -> b4.LoreMailbox:
+    box = b4.LoreMailbox()
+    for item in items:
+        if item.stand_in is not None:
+            box.add_message(item.stand_in)
+    depth: dict[str, int] = {}
+    for read in box.msgid_map.values():
+        # b4 starts git for the patch-id of every patch, to carry trailers over from other
+        # revisions. An empty one stops that; nothing here needs those.
+        read._git_patch_id = ""
+        # Every answer adds the trailers of all it answers: with no bound, that grows with the square.
+        depth[read.msgid] = depth.get(read.in_reply_to or "", 0) + 1
+        if depth[read.msgid] > MAX_DEPTH or len(depth) > MAX_ANSWERS:
+            read.trailers = []
+    return box
+
+
+def _assembled(box: b4.LoreMailbox, version: int, items: Sequence[_Item]) -> b4.LoreSeries | None:
+    """One revision, with what a partial reroll takes from the one before.
+
+    `get_series` must be called once only for a revision: it puts the cover letter in again, and
+    moves the patches. So a reroll, which asks for the older ones, works on a mailbox of its own.
+    b4 makes no promise of what it raises, and may exit; then it is tried again without rerolls.
+    """
+    if not box.series[version].complete and version > 1 and version - 1 in box.series and len(items) <= MAX_REROLL:
+        series = _asked(_box(items), version, reroll=True)
+        if series is not None and series.partial_reroll:
             return series
-        except (Exception, SystemExit):
-            continue
-    return None
+    return _asked(box, version, reroll=False)
+
+
+def _asked(box: b4.LoreMailbox, version: int, reroll: bool) -> b4.LoreSeries | None:
+    try:
+        series = box.get_series(version, reroll=reroll, codereview_trailers=False)
+        if series is not None:
+            series.add_cover_trailers()
+    except (Exception, SystemExit):
+        return None
+    return series
 
 
 def _series(assembled: b4.LoreSeries, by_id: Mapping[str, _Item]) -> Series | None:

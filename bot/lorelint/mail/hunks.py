@@ -10,6 +10,7 @@ from lorelint.model.mail import Hunk, HunkLine
 
 HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(.*)")
 _OPS = frozenset(" +-")
+_STRUCTURE = frozenset("dIG@-")  # what such a line can begin with: asked of every line, so asked first
 _SIGNATURE = re.compile(r"-- ?$")
 _WRAP = 50  # a mailer that wraps does so at 65 columns or later; the last word it moved may be long
 
@@ -87,6 +88,8 @@ def read_hunk(lines: Sequence[str], at: int) -> tuple[Hunk, Reading, int]:
 def is_structure(lines: Sequence[str], at: int) -> bool:
     """Whether a line begins another hunk or file, or ends the patch."""
     line = lines[at]
+    if line[:1] not in _STRUCTURE:
+        return False
     if line.startswith(("diff --git ", "diff -", "Index: ", "GIT binary patch")) or HUNK.match(line):
         return True
     following = lines[at + 1] if at + 1 < len(lines) else ""

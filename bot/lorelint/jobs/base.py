@@ -18,6 +18,7 @@ from lorelint.model.tree import EmptyTree, OverlayTree, Tree
 from lorelint.model.trouble import Trouble
 
 MAX_NAMED = 3  # files a step names
+MAX_LAID = 40  # tags and branches, different in the files of the series, on which it is tried
 
 
 def climb(series: Series, source: OpenTree | None, patcher: Patcher | None = None, *, pinned: bool = False) -> Applied:
@@ -145,7 +146,8 @@ class _Ladder:
         place = self._try("blobs", self.source.tree, self.source.commit)
         tree = self.source.tree
         count = sum((tree.blob(path) or "").startswith(blob) for path, blob in wanted.items())
-        self.step("blobs", tree.name, False, _count(count, len(wanted)))
+        held = ", it holds the series or a part of it already" if place.laid.undone else ""
+        self.step("blobs", tree.name, False, _count(count, len(wanted)) + held)
         return place
 
     def _blobs_anywhere(self) -> _Place | None:
@@ -181,10 +183,12 @@ class _Ladder:
         tried = 0
         for ref in self.repository.refs():
             tree = self.repository.tree(ref.commit, ref.name)
-            tried += 1
             blobs = tuple(tree.blob(path) for path in paths)
+            tried += 1
             if blobs in known:
                 continue  # the same files as under a newer ref: the same outcome
+            if len(known) == MAX_LAID:
+                break
             known[blobs] = Layer(tree).lay(self.series)
             place = _Place("tags", tree, ref.commit, known[blobs])
             if best is None or place.laid.score < best.laid.score:

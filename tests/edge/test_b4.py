@@ -191,6 +191,13 @@ def test_the_named_mail_decides() -> None:
     assert shape(thread(*mails, named="v2.1@x").series)[-1] == (2, ["v2.1", "v2.2"], 2)
 
 
+def test_a_diff_in_a_discussion_comes_after_a_patch() -> None:
+    talk = mail("0", "is this broken?", "Perhaps:\n\n" + DIFF)
+    assert shape(thread(talk).series) == [(1, ["0"], 1)]
+    found = thread(talk, mail("1", "[PATCH] mm: mend it", PATCH, "0", 1, sender="B <b@x.org>"))
+    assert shape(found.series) == [(1, ["0"], 1), (1, ["1"], 1)]
+
+
 def test_the_newest_version_of_what_was_named() -> None:
     mails = [
         *series_of(1, 2),
@@ -231,11 +238,13 @@ def test_diffs_in_replies_are_no_patches() -> None:
         mail("r", "Re: [PATCH] x", quoted, "1", 1),
         mail("s", "Re: [PATCH] x", "Like this:\n\n" + DIFF, "1", 2),
         mail("t", "[some-list] Re: [PATCH] x", "Or this:\n\n" + DIFF, "1", 3),
+        mail("u", "[some-list] \u7b54\u590d: [External][PATCH] x", PATCH, "1", 4),
     )
     assert shape(found.series) == [(1, ["1"], 1)]
     assert [(trouble.kind, trouble.where) for trouble in found.troubles] == [
         ("diff-in-reply", "s@x"),
         ("diff-in-reply", "t@x"),
+        ("diff-in-reply", "u@x"),
     ]
 
 
@@ -315,12 +324,15 @@ def test_transfer_encodings() -> None:
 
 
 def test_format_flowed_is_undone_only_where_it_helps() -> None:
-    stuffed = PATCH.replace("@@ -1 +1 @@\n-a", "@@ -1,2 +1,2 @@\n   context\n-a")
+    claimed = PATCH.replace("@@ -1 +1 @@\n-a", "@@ -1,2 +1,2 @@\n \tcontext \n-a")
+    stuffed = claimed.replace("\n ", "\n  ").replace("context ", "context")
     flowed = "text/plain; charset=utf-8; format=flowed"
     (series,) = thread(mail("1", "[PATCH] x", PATCH, Content_Type=flowed)).series
     assert series.patches[0].body == PATCH and series.patches[0].troubles == ()
+    (series,) = thread(mail("1", "[PATCH] x", claimed, Content_Type=flowed)).series
+    assert series.patches[0].body == claimed and series.patches[0].troubles == ()
     (series,) = thread(mail("1", "[PATCH] x", stuffed, Content_Type=flowed)).series
-    assert series.patches[0].body == stuffed
+    assert series.patches[0].body == claimed.replace("context ", "context")
     long = "+\tcall(one_argument, another_argument, a_third_argument, \nfourth);\n"
     broken = PATCH.replace("+b\n", long)
     (series,) = thread(mail("1", "[PATCH] x", broken, Content_Type=flowed)).series

@@ -38,7 +38,8 @@ _MAX_REPLY = 8 << 10  # characters of a reply in which b4 looks for trailers
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MARKS = re.compile(r"(?:base-commit|change-id|prerequisite-patch-id|prerequisite-base-commit):\s", re.IGNORECASE)
 _TRAILER = re.compile(r"\s{0,8}\w\S{0,60}:\s+\S|<[^>]+>\s*$|\s*\[[^\]]+\]\s*$")
-_LIST_TAG = re.compile(r"((?:\[[^\]]*\]\s*)+)((?:re|aw|fwd)(?:\[\d+\])?:\s*)", re.IGNORECASE)
+_LIST_TAG = re.compile(r"((?:\[[^\]]*\]\s*)+)((?:re|aw|fwd)(?:\[\d+\])?:\s*|\w{2,3}:\s*(?=\[))", re.IGNORECASE)
+_PATCH_TAG = re.compile(r"\[[^\]]*\b(?:patch|rfc)", re.IGNORECASE)
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
@@ -304,7 +305,10 @@ def _ordered(found: Sequence[_Found], named: str, parent: Mapping[str, str]) -> 
 
 
 def _chosen(found: Sequence[_Found], named: str, parent: Mapping[str, str]) -> Series:
-    """The series that the named mail is of, answers, or stands over; else that nearest to the root."""
+    """The series that the named mail is of, answers, or stands over; else that nearest to the root.
+
+    A mail of the discussion with a diff in it is a patch to b4, but comes after what is called one.
+    """
     at = named
     for _ in range(len(parent) + 1):
         for each in found:
@@ -312,7 +316,7 @@ def _chosen(found: Sequence[_Found], named: str, parent: Mapping[str, str]) -> S
                 return each.series
         at = parent.get(at, "")
     under = [each for each in found if named in each.members] or found
-    return min(under, key=lambda each: each.lane).series
+    return min(under, key=lambda each: (not _tagged(each.series), each.lane)).series
 
 
 def _mails(series: Series) -> set[str]:
@@ -326,6 +330,10 @@ def _related(one: Series, other: Series) -> bool:
     if one.subject.casefold() == other.subject.casefold():
         return True
     return _sender(one) == _sender(other)
+
+
+def _tagged(series: Series) -> bool:
+    return any(_PATCH_TAG.search(patch.mail.subject) for patch in series.patches)
 
 
 def _sender(series: Series) -> str:

@@ -87,7 +87,8 @@ class LoreArchive:
                 where=f"{base}{msgid}/",
                 remedy="save the part to be reviewed as a mailbox and name that",
             )
-        return tuple(messages)
+        # The blank line before the next separator belongs to the mailbox, not to the mail.
+        return tuple(raw.removesuffix(b"\n") if raw.endswith(b"\n\n") else raw for raw in messages)
 
     def locate(self, source: str) -> tuple[str, str]:
         """The address of the list, with a slash at its end, and the message-id that a source names."""

@@ -198,9 +198,9 @@ def _split(text: bytes) -> Iterator[Mail]:
         if at < len(lines) and not _separates(lines, at):
             continue
         separator = lines[start]
-        mail = b"\n".join(lines[start + 1 : at])
-        if at < len(lines):
-            mail = mail.removesuffix(b"\n") + b"\n" if mail.endswith(b"\n") else mail + b"\n"
+        mail = b"\n".join(lines[start + 1 : at]) + (b"\n" if at < len(lines) else b"")
+        # The blank line before the next separator belongs to the mailbox, not to the mail.
+        mail = mail.removesuffix(b"\n") if mail.endswith(b"\n\n") else mail
         local = _GIT_FROM_LINE.match(separator) is not None
         # mboxrd (and mboxo) put a ">" before body lines that look like a separator; git does not.
         yield Mail(mail if local else _unescaped(mail), local)

@@ -89,5 +89,6 @@ def _piped(box: Mailbox, lore: Lore | None) -> tuple[Thread, ...]:
         if not any(thread.series for thread in alone):
             raise
         return _threads(box, "-", extra=(Trouble("alone", letter.msgid, f"its thread was not fetched: {error.what}"),))
-    whole = Mailbox((*(Mail(raw) for raw in fetched), *box.mails), box.troubles)
-    return _threads(whole, "-", letter.msgid)
+    # The archive's copy is preferred: what a list sent to a subscriber may have a footer under it.
+    whole = tuple(Mail(raw) for raw in fetched)
+    return _threads(Mailbox(whole), "-", letter.msgid) or _threads(Mailbox((*whole, *box.mails)), "-", letter.msgid)

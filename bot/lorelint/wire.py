@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -257,6 +258,11 @@ def lines_of(trees: Mapping[int, Tree]) -> Lines:
         return found[number - 1] if 0 < number <= len(found) else None
 
     return line
+
+
+def lines_in(tree: Tree | None) -> Callable[[str, int], str | None]:
+    """The lines of one tree, or of none."""
+    return partial(lines_of({} if tree is None else {0: tree}), 0)
 
 
 def read(path: str) -> bytes:

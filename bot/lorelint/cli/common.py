@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -73,6 +74,8 @@ def page(color: str, width: int | None) -> Page:
 
 def house(config: str) -> House:
     """Everything real, by the settings of the user. Raises LorelintError for settings that are wrong."""
+    # Libraries below us log what we say in one line of our own, or need not say at all.
+    logging.getLogger().addHandler(logging.NullHandler())
     settings, home = _settings(config), Path.home()
     cache = Path(settings.cache).expanduser() if settings.cache else _folder("XDG_CACHE_HOME", home / ".cache")
     return House(settings, cwd=Path.cwd(), cache=cache)

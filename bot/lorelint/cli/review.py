@@ -56,11 +56,11 @@ def command(
         note("no tree: only the lines of the patches are read (--tree DIR, or run it inside a kernel tree)")
     with waiting(f"reviewing {sources[0]}"):
         done = list(every.review(threads, opened, only, revision))
-    _print(done, form, as_json, page(color, width))
+    _print(done, form, as_json, page(color, width), tree)
     return _code(done)
 
 
-def _print(done: list[Told], form: str, as_json: bool, out: Page) -> None:
+def _print(done: list[Told], form: str, as_json: bool, out: Page, tree: str) -> None:
     if form == "reply":
         _print_replies(done, as_json)
     elif form == "json" or as_json:
@@ -71,7 +71,7 @@ def _print(done: list[Told], form: str, as_json: bool, out: Page) -> None:
     else:
         from lorelint.report.terminal import terminal
 
-        texts = [terminal(each.report, each.line, width=out.columns, colour=out.colour) for each in done]
+        texts = [terminal(each.report, each.line, width=out.columns, colour=out.colour, tree=tree) for each in done]
         put(("\n" + "=" * out.columns + "\n\n").join(texts))
 
 

@@ -9,6 +9,7 @@ import click
 from lorelint.cli import CLEAN
 from lorelint.cli.common import JSON, OVERLAY, TREE, common, house, page, put, waiting
 from lorelint.model.errors import LorelintError
+from lorelint.wire import lines_in
 
 
 @click.command("why-not")
@@ -56,5 +57,6 @@ def command(
         put(json.dump(why_not.document(answer)))
         return CLEAN
     out = page(color, width)
-    put(why_not.text(answer, columns=out.columns, colour=out.colour))
+    lines = lines_in(None if source or opened is None else opened.tree)
+    put(why_not.text(answer, lines, columns=out.columns, colour=out.colour))
     return CLEAN

@@ -19,6 +19,7 @@ SHOWN = 22  # lines of an excerpt
 _GOTO = re.compile(r"\bgoto\s+(\w+)\s*;")
 _LABEL = re.compile(r"\s*(\w+)\s*:(?!:)")
 _LOOP = re.compile(r"(\s*)(?:\}\s*)?(for|while|do|\w*for_each\w*)\b")
+_TEST = re.compile(r"\b(if|else|case)\b")
 _DO_END = re.compile(r"(\s*)\}\s*while\b")
 
 
@@ -30,16 +31,25 @@ class Loop:
     back: int
 
 
+def loop_around(place: int, steps: Iterable[int], line_at: LineAt) -> Loop | None:
+    """The loop at a place, else one that a step of the proof names and that the place lies in."""
+    found = loop_at(place, line_at)
+    for step in steps:
+        if found is not None:
+            break
+        loop = loop_at(step, line_at)
+        found = loop if loop and loop.head <= place <= loop.back else None
+    return found
+
+
 def loop_at(line: int, line_at: LineAt) -> Loop | None:
     """The loop that begins, ends or is gone round at this line (or at the next two: ``if (again)\\n goto retry;``)."""
-    for at in (line, line + 1, line + 2):
-        text = line_at(at) or ""
-        if at > line and not (_GOTO.search(text) or "continue" in text):
-            continue
-        found = _by_goto(at, text, line_at) or _by_continue(at, text, line_at)
+    text = line_at(line) or ""
+    for at in (line, line + 1, line + 2) if _TEST.search(text) else (line,):
+        there = line_at(at) or ""
+        found = _by_goto(at, there, line_at) or _by_continue(at, there, line_at)
         if found:
             return found
-    text = line_at(line) or ""
     return _by_label(line, text, line_at) or _by_braces(line, text, line_at)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lorelint.report.ink import Ink
-from lorelint.report.text import clean, cut, many, width, words
+from lorelint.report.text import clean, many, width, words, wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,9 @@ def table(rows: Iterable[RuleRow], *, columns: int = 80, colour: bool = False) -
         for row in (row for row in every if row.pack == pack):
             head = f"{clean(row.name):<{names}}"
             rest = f"  {clean(row.stage):<6} "
-            summary = cut(words(row.summary), max(20, columns - names - width(rest)))
-            lines.append(f"{ink(head, 'bold')}{ink(rest, 'dim')}{summary}")
+            told = wrap(row.summary, max(columns, names + 40), first=head + rest, rest=" " * width(head + rest))
+            lines.append(f"{ink(head, 'bold')}{ink(rest, 'dim')}{told[0][len(head + rest) :]}")
+            lines += told[1:]
     lines += ["", f"{many(len(every), 'rule')}; `lorelint explain RULE` tells more of one"]
     return "\n".join(lines) + "\n"
 

@@ -20,7 +20,6 @@ from lorelint.report.text import (
     listed,
     many,
     once,
-    sentence,
     shell,
     source,
     width,
@@ -32,15 +31,21 @@ PROSE = 110  # no prose is wider: long lines are hard to read
 LISTED = 8  # places that are listed before the rest is only counted
 
 
-def terminal(report: Report, source: Source = no_source, *, width: int = 80, colour: bool = False) -> str:
-    """The whole report. Same report, same source, same bytes."""
-    page = _Page(report, source, max(40, width), Ink(colour))
+def terminal(
+    report: Report, source: Source = no_source, *, width: int = 80, colour: bool = False, tree: str = ""
+) -> str:
+    """The whole report. Same report, same source, same bytes.
+
+    tree   how the user named the tree, for commands that are to be pasted; by default the name the report has
+    """
+    page = _Page(report, source, max(40, width), Ink(colour), tree or (report.base.tree if report.base else ""))
     return "\n".join(page.lines()).rstrip("\n") + "\n"
 
 
 class _Page:
-    def __init__(self, report: Report, source: Source, columns: int, ink: Ink) -> None:
+    def __init__(self, report: Report, source: Source, columns: int, ink: Ink, tree: str) -> None:
         self.report = report
+        self.tree = tree
         self.source = source
         self.columns = columns
         self.measure = min(columns, PROSE)
@@ -101,7 +106,12 @@ class _Page:
         tree = clean(base.tree) or "no tree"
         commit = f" at {clean(base.commit[:12])}" if base.commit and base.commit[:12] not in tree else ""
         style = "good" if base.grade is Grade.EXACT else "warning"
-        yield f"  {self.ink('base    ', 'dim')}{tree}{commit}, {self.ink(_GRADES[base.grade], style)}"
+        grade = f", {_GRADES[base.grade]}"
+        lines = wrap(f"{tree}{commit}{grade}", self.columns, first="  base    ", rest=" " * 10)
+        lines[0] = f"  {self.ink('base', 'dim')}{lines[0][6:]}"
+        if lines[-1].endswith(grade):
+            lines[-1] = lines[-1].removesuffix(grade) + ", " + self.ink(grade[2:], style)
+        yield from lines
         for step in base.steps:
             mark = ">" if step.taken else " "
             tried = f" {step.tried}" if step.tried and step.tried != base.tree else ""
@@ -168,9 +178,9 @@ class _Page:
         facts = [fact for fact in once(finding.facts) if words(fact).lower() not in said]
         said.update((words(fact).lower(), finding.rule) for fact in facts)
         for fact in facts:
-            yield from wrap(sentence(fact), self.measure, first="  * ", rest="    ")
+            yield from wrap(fact, self.measure, first="  * ", rest="    ")
         if finding.advice:
-            yield from wrap(sentence(finding.advice), self.measure, first="  -> ", rest="     ")
+            yield from wrap(finding.advice, self.measure, first="  -> ", rest="     ")
         yield self.ink(cut(f"  {_standing(judged, self.report.series is None)}", self.columns), "dim")
 
     def _headline(self, line: str, place: str, word: str) -> str:
@@ -184,8 +194,8 @@ class _Page:
         line_at = partial(self.source, judged.patch, finding.path)
         if line_at(finding.line) is None:
             return
-        loop = excerpt.loop_at(finding.line, line_at)
         steps = [step.line for step in finding.steps if step.path == finding.path]
+        loop = excerpt.loop_around(finding.line, steps, line_at)
         lines = excerpt.chosen(finding.line, loop, steps, line_at)
         patches = self.patches.get(judged.patch)
         digits = max(4, len(str(lines[-1])) if lines else 0)
@@ -204,9 +214,11 @@ class _Page:
         gutter = f"  {at:>{digits}} "
         text = cut(source(text), self.columns - digits - 5 - len(arrow))
         number = self.ink(gutter, "dim")
+        if not text:
+            arrow = arrow.rstrip()
         line = f"{self.ink('+', 'added') if added else ' '} {self.ink(arrow, 'mark')}"
         yield f"{number}{line}{self.ink(text, 'added') if added else text}".rstrip()
-        if place and text.strip():
+        if place and text:
             indent = len(text) - len(text.lstrip())
             body = arrow and ("|  " if arrow[0] in "|," else "   ")
             under = " " * indent + "^" + "~" * (width(text.strip()) - 1)
@@ -263,7 +275,7 @@ class _Page:
         commands = [["lorelint", "explain", argument(rule)] for rule in rules]
         for judged in concern.findings:
             if judged.finding.kind is Kind.REMARK:
-                commands.append(_why_not(judged.finding, self.report))
+                commands.append(_why_not(judged.finding, self.report, self.tree))
         yield "more:"
         for command in commands:
             for line in shell(command, self.columns - 2):
@@ -329,9 +341,9 @@ class _Page:
 
 _GRADES = {
     Grade.EXACT: "exact",
-    Grade.CLEAN: "applies cleanly, but the files are not those the author had",
+    Grade.CLEAN: "clean: it applies, on files that are not those the author had",
     Grade.MERGED: "merged three-way",
-    Grade.APPROXIMATE: "approximate: lines had to be ignored to place some hunks",
+    Grade.APPROXIMATE: "approximate: some hunks were placed with fuzz",
     Grade.FRAGMENTS: "fragments: the hunks alone were read",
 }
 _PAST = (
@@ -403,10 +415,10 @@ def _siblings(findings: Iterable[Judged]) -> list[Sibling]:
     return list(every.values())
 
 
-def _why_not(finding: Finding, report: Report) -> list[str]:
+def _why_not(finding: Finding, report: Report, tree: str) -> list[str]:
     parts = ["lorelint", "why-not", argument(finding.rule), argument(finding.function)]
-    if report.base and report.base.tree:
-        parts.append(f"--tree {argument(report.base.tree)}")
+    if tree:
+        parts.append(f"--tree {argument(tree)}")
     if report.series:
         parts.append(f"--review {argument(report.source)}")
     return parts

@@ -111,14 +111,17 @@ def _pieces(word: str, columns: int) -> list[str]:
 
 
 _WORD = re.compile(r"[a-z][a-z'-]*[,;:]?\Z")
+_CODE = frozenset({"ret", "rc", "err", "mm", "vma", "pfn", "fd", "goto", "errno", "iommufd", "vfio", "dma-buf"})
+_OPERATOR = re.compile(r"\(|[-=<>!&|+*/.\[]")
 
 
 def sentence(text: str) -> str:
-    """A clause as a sentence: capital first unless it opens with an identifier, full stop last."""
+    """A clause as a sentence: capital first unless it opens with code, full stop last."""
     text = words(text)
     if not text:
         return ""
-    if _WORD.match(text.split(" ", 1)[0]):
+    first, _, rest = text.partition(" ")
+    if _WORD.match(first) and first.rstrip(",;:") not in _CODE and not _OPERATOR.match(rest):
         text = text[0].upper() + text[1:]
     return text if text[-1] in ".?!:" else text + "."
 

@@ -8,7 +8,7 @@ from lorelint.model.answer import WhyNot, WhyNotAt
 from lorelint.model.finding import Step
 from lorelint.report.ink import Ink
 from lorelint.report.json import SCHEMA, Document
-from lorelint.report.text import clean, cut, many, sentence, source, width, wrap
+from lorelint.report.text import clean, cut, many, source, width, wrap
 
 LineAt = Callable[[str, int], str | None]
 """(path, 1-based line) -> the line, None where there is none or no tree is at hand."""
@@ -36,7 +36,7 @@ class _Page:
         where = f" in {answer.tree}" if answer.tree else ""
         yield self.ink(cut(clean(f"{answer.rule} on {answer.function}(){where}"), self.columns), "title")
         for note in answer.notes:
-            yield from wrap(sentence(note), self.columns, first="  ", rest="  ")
+            yield from wrap(note, self.columns, first="  ", rest="  ")
         for at in answer.judged:
             yield ""
             yield from self._at(at)

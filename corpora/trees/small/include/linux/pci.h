@@ -6,6 +6,12 @@
 
 struct pci_dev;
 
+struct pci_driver {
+	const char *name;
+	void (*remove)(struct pci_dev *pdev);
+};
+
+void *pci_get_drvdata(struct pci_dev *pdev);
 phys_addr_t pci_resource_start(struct pci_dev *pdev, int bar);
 unsigned long pci_resource_len(struct pci_dev *pdev, int bar);
 int pci_try_reset_function(struct pci_dev *pdev);

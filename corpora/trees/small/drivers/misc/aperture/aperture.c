@@ -35,3 +35,13 @@ const struct file_operations aperture_fops = {
 	.open = aperture_open,
 	.unlocked_ioctl = aperture_ioctl,
 };
+
+static void aperture_remove(struct pci_dev *pdev)
+{
+	aperture_detach(pci_get_drvdata(pdev));
+}
+
+struct pci_driver aperture_driver = {
+	.name = "aperture",
+	.remove = aperture_remove,
+};

@@ -47,6 +47,7 @@ class Bounds:
         self.cfg, self.loop = cfg, loop
         self.clocks = know.names("bound_idioms")
         self.latches, self.counters = self._measures()
+        self.cursors = _cursors(cfg, loop)
         self.flags = _false_flags(cfg, loop)
         self.deadlines = self._deadlines()
 
@@ -61,6 +62,8 @@ class Bounds:
         for name in lvalues(node.expr):
             if name in self.latches or name in self.counters:
                 yield Tested(name)
+            if name in self.cursors:
+                yield Tested(self.cursors[name])
         for call in ir.calls(node.expr):
             if call.name in self.clocks:
                 yield Bound("clock", call.name)
@@ -75,6 +78,9 @@ class Bounds:
         for name in changed(expr):
             if name in self.latches or name in self.counters:
                 yield Changed(name)
+        for name, value in _sets(expr):
+            if name in self.cursors and _steps(value):
+                yield Changed(self.cursors[name])
         for each in ir.walk(expr):
             if isinstance(each, ir.Name) and each.name == "FAULT_FLAG_TRIED":
                 yield Bound("tried", each.name)
@@ -91,7 +97,7 @@ class Bounds:
         tested = {mark.measure for mark in world.marks if isinstance(mark, Tested)}
         for mark in world.marks:
             if isinstance(mark, Changed) and mark.measure in tested:
-                kind = "counter" if mark.measure in self.counters else "latch"
+                kind = "latch" if mark.measure in self.latches else "counter"
                 found.append(Bound(kind, mark.measure))
         return min(found, key=lambda each: (each.kind, each.what), default=None)
 
@@ -138,6 +144,52 @@ class Bounds:
                         if any(isinstance(e, ir.Name) and (e.name in _CLOCK_NAMES or e.name in self.clocks) for e in ir.walk(value)):
                             outside.add(name)
         return frozenset(outside - inside)
+
+
+def _sets(expr: ir.Expr) -> Iterable[tuple[str, ir.Expr]]:
+    for each in ir.walk(expr):
+        match each:
+            case ir.Assign(op="=", target=ir.Name(name=name), value=value):
+                yield name, value
+            case ir.Declare(name=name, value=value) if value is not None:
+                yield name, value
+
+
+def _steps(value: ir.Expr) -> bool:
+    return any(isinstance(each, ir.Binary) and each.op in ("+", "-", "<<", ">>") for each in ir.walk(value))
+
+
+def _cursors(cfg: ir.Cfg, loop: ir.Loop) -> dict[str, str]:
+    """Variables that step on by way of each other: ``no = find_next(map, start); start = no + count``.
+
+    Each is mapped to the first name of its ring, which stands for the measure.
+    """
+    needs: dict[str, set[str]] = {}
+    steps: set[str] = set()
+    for id_ in loop.body:
+        expr = cfg.nodes[id_].expr
+        for name, value in _sets(expr) if expr is not None else ():
+            needs.setdefault(name, set()).update(e.name for e in ir.walk(value) if isinstance(e, ir.Name))
+            if _steps(value):
+                steps.add(name)
+    reach = {name: _closure(name, needs) for name in needs}
+    rings = {}
+    for name in sorted(needs):
+        ring = {other for other in reach[name] if name in reach.get(other, ())}
+        if len(ring) > 1 and ring & steps:
+            rings[name] = min(ring)
+    return rings
+
+
+def _closure(name: str, needs: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    stack = [name]
+    while stack:
+        for each in needs.get(stack.pop(), ()):
+            if each in needs and each not in found:
+                found.add(each)
+                stack.append(each)
+    return found
 
 
 def lvalues(expr: ir.Expr) -> frozenset[str]:

@@ -103,6 +103,7 @@ class Marks:
         self.calls = know.calls
         self.listed = self.yields | self.waits | self.weak | self.slow_gup | self.checks | know.names("yield_not") | frozenset(know.calls)
         self.predicates = know.names("seq_retry_predicates")
+        self.rereads = know.names("optimistic_reads")
 
     def on(self, node: ir.Node, edge: ir.Edge | None) -> Iterable[Hashable]:
         """Marks of executing a node, or of taking an edge out of a test."""
@@ -293,8 +294,11 @@ class Summaries:
         if last is None:
             return How.CONDITION, "", ""
         site, codes = last.site, last.codes
-        if site is None:
+        if site is None or site.node < 0:
             return How.CONDITION, "", last.text
+        if last.quiet and not site.out:
+            reread = site.name in self.marks.rereads
+            return (How.PREDICATE if reread else How.CONDITION), site.name if reread else "", last.text
         if site.out:
             dropped = site.name in self.marks.calls and self.marks.calls[site.name].drops_mmap_lock
             return (How.RESTART if dropped else How.CONDITION), site.name, last.text

@@ -57,6 +57,7 @@ class Passed:
     text: str  # C text of the condition as it held (negated where the False edge was taken)
     site: Site | None  # the call whose result was tested, None for any other condition
     codes: Codes  # what the result can still be after the test
+    quiet: bool = False  # the plain truth of a pointer or flag: no sign of failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,7 @@ class Explorer:
                 return held if isinstance(held, Site) and held.out else None
             case ir.Call(args=(inner,)) if expr.name in ("PTR_ERR", "ERR_PTR", "ERR_CAST", "PTR_ERR_OR_ZERO"):
                 return self.term(inner, env, node)
-            case ir.Call():
+            case ir.Call() if not expr.name.isupper():  # READ_ONCE() and the like are no calls that fail
                 return Site(node, expr.name)
             case ir.Assign(op="=", value=value):
                 return self.term(value, env, node)
@@ -312,8 +313,12 @@ class Explorer:
         if isinstance(subject, Site):
             codes = world.codes(subject) or ANY
             yes, no = compare(codes, op, symbol)
-            quiet = isinstance(expr, ir.Name) and expr.name in self.plain
+            quiet = subject.node < 0 or (op == "!=" and symbol == "0" and bool(_names(expr) & self.plain))
             return self._learned(node, world, subject, yes if truth else no, text, quiet)
+        if isinstance(expr, ir.Name):  # an unknown variable: what is learnt of it holds until it is written
+            subject = Site(-1, "", expr.name)
+            there = replace(world, env=world.env | {(expr.name, subject)})
+            return self._learned(node, there, subject, ANY.nonzero() if truth else ANY.only_zero(), text, True)
         return replace(world, last=Passed(node.id, text, None, ANY))
 
     def _learned(
@@ -323,7 +328,7 @@ class Explorer:
             return None
         known = dict(world.known)
         known[site] = codes
-        passed = Passed(node.id, text, site, codes)
+        passed = Passed(node.id, text, site, codes, quiet)
         trail = world.trail
         predicate = site.node == node.id and not codes.neg and not any(map(negative, codes.named))
         if not (quiet or predicate):
@@ -385,6 +390,10 @@ def address_of(expr: ir.Expr) -> str:
     if isinstance(expr, ir.Unary) and expr.op == "&" and isinstance(expr.operand, ir.Name):
         return expr.operand.name
     return ""
+
+
+def _names(expr: ir.Expr) -> frozenset[str]:
+    return frozenset(each.name for each in ir.walk(expr) if isinstance(each, ir.Name))
 
 
 def used(node: ir.Node) -> frozenset[str]:

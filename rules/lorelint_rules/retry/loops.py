@@ -22,6 +22,7 @@ _BENIGN = {
     summary.How.PREDICATE: "a sequence check: the other side moved, and its begin is read again",
 }
 _RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
+_ERRNO_TYPES = frozenset({"int", "long", "ssize_t", "static int"})
 _CALLEES = 2  # calls followed for a sure yield or signal exit
 
 
@@ -75,6 +76,7 @@ class RetryLoops:
         errnos = self.know.names("retry_errno_user", "retry_errno_kernel") - {"EPROBE_DEFER", "ERESTART_RESTARTBLOCK"}
         self.retry = frozenset(f"-{each}" for each in errnos) | {"VM_FAULT_RETRY", "RET_PF_RETRY"}
         self.predicates = self.know.names("seq_retry_predicates")
+        self.rereads = self.know.names("optimistic_reads")
         self.to_bound = self.know.names("retry_to_be_bounded")
 
     def of(self, fn: ir.Function) -> Look:
@@ -109,12 +111,14 @@ class RetryLoops:
             return "too many paths through the loop to tell them apart"
         passes: dict[Pass, None] = {}
         reason: tuple[int, str, tuple[Step, ...]] | None = None
-        coarse = False
+        everywhere = tuple(world for back in loop.back for world in explored.arrived[back])
+        coarse = any(each.coarse for each in everywhere)
         for back in loop.back:
             went = explored.arrived[back]
-            coarse = coarse or any(each.coarse for each in went)
             for world in went:
-                verdict = self._why(fn, loop, world, went, known)
+                # On one named code the same way back counts; on any error the whole loop does.
+                named = bool(world.trail) and not world.trail[-1].codes.neg
+                verdict = self._why(fn, loop, world, went if named else everywhere, known)
                 if isinstance(verdict, Pass):
                     passes[verdict] = None
                 elif verdict is not None:
@@ -192,7 +196,7 @@ class RetryLoops:
             return ""
         if cause.how in _BENIGN:
             return _BENIGN[cause.how]
-        if cause.api in self.predicates:
+        if cause.api in self.predicates or cause.api in self.rereads:
             return _BENIGN[summary.How.PREDICATE]
         if summary.WAIT in cause.marks:
             return "it slept on what it complains about before it said so"
@@ -234,20 +238,18 @@ class RetryLoops:
         """The codes on which the loop goes round, if they are a retry; () if this is something else."""
         if asked.named and not asked.neg:
             return tuple(sorted(asked.named & self.retry))
+        below = "< 0" in test.text or "IS_ERR" in test.text
+        if not callees:
+            return ("any error",) if below or _RESULT.match(test.text.lstrip("!").split(" ")[0]) else ()
         returned = {
             symbol
             for callee in callees
+            if below or callee.returns in _ERRNO_TYPES
             for outcome in self.sums.of(callee).outcomes
             for symbol in outcome.codes.named
-            if codes.negative(symbol) and asked.admits(symbol)
+            if codes.negative(symbol) and symbol[1:].startswith("E") and asked.admits(symbol)
         }
-        if callees:
-            handed = any(o.codes.neg for callee in callees for o in self.sums.of(callee).outcomes if o.origin is not None)
-            named = sorted(each for each in returned if not each[1:].isdigit())
-            return tuple(named) if named else (("-EINVAL",) if handed else ())
-        named_result = test.text.lstrip("!").split(" ")[0]
-        below = "< 0" in test.text or "IS_ERR" in test.text
-        return ("any error",) if below or _RESULT.match(named_result) else ()
+        return tuple(sorted(returned))
 
 
 def _header(cfg: ir.Cfg, loop: ir.Loop, test: worlds.Passed, world: worlds.World) -> str:

@@ -55,6 +55,10 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
     if not spins:
         return
     held = wording.held(view, fn, loop)
+    if wording.saves_irqs(cfg):
+        reason = "takes a lock with interrupts saved: its callers may run with interrupts off"
+        yield Silence(NAME, fn.path, fn.name, loop.loop.line, reason)
+        return
     if held.atomic:
         reason = f"runs with {held.words()} held, where nothing may sleep: a yield would be the defect"
         yield Silence(NAME, fn.path, fn.name, loop.loop.line, reason)

@@ -63,6 +63,11 @@ def held(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Held:
     return Held(over & state.at(fn, loop.loop.head), state.around(fn))
 
 
+def saves_irqs(cfg: ir.Cfg) -> bool:
+    """The function saves the interrupt state where it locks, so it does not know whether it may sleep."""
+    return any("irqsave" in call.name or "irq_save" in call.name for node in cfg.nodes for call in ir.calls(node.expr))
+
+
 def in_user_context(view: TreeView, fn: ir.Function) -> bool:
     """Signals exist where this runs, as far as its entries are known: not only a work item, kthread or interrupt."""
     return not view.of(ENTRIES).only_kernel(fn)

@@ -19,18 +19,19 @@ from collections.abc import Callable, Iterable
 from tree_sitter import Node
 
 from lorelint.code import ir
+from lorelint.code.declarations import Declarations
 from lorelint.code.draft import End, TooLarge
 from lorelint.code.expressions import Statements, integer
+from lorelint.code.hoist import stirs
+from lorelint.code.idioms import constant
 from lorelint.code.ir import At, LoopKind
 from lorelint.code.parse import Block, BlockKind, Syntax, fragment, parse_function
-from lorelint.code.scopes import Scopes
-from lorelint.code.values import Sink, constant, stirs
+from lorelint.code.values import Use
 
 # include/linux/cleanup.h: the body of scoped_guard() on a conditional class runs only if it was acquired.
 _CONDITIONAL = re.compile(r"_(try|intr|kill|killable|interruptible)$")
 _SCOPED = frozenset({"scoped_guard", "scoped_cond_guard", "scoped_class"})
 _ALTERNATIVES = frozenset({"preproc_else", "preproc_elif", "preproc_elifdef"})
-_TYPE_LIMIT = 300  # bytes of a declaration's type that are kept
 
 
 def lower(fn: ir.Function) -> ir.Cfg:
@@ -62,7 +63,7 @@ def _unread(fn: ir.Function) -> ir.Cfg:
     return ir.Cfg(nodes, (), (fn.line,), ((), (2,), (0,)))
 
 
-class Lowering(Scopes):
+class Lowering(Declarations):
     """One function on its way to a graph, statement by statement."""
 
     def __init__(self, syntax: Syntax) -> None:
@@ -110,7 +111,7 @@ class Lowering(Scopes):
     def _nothing(self, node: Node) -> None:
         """Types, prototypes and directives do nothing when control comes by."""
 
-    def inline(self, block: Statements, sink: Sink) -> None:
+    def inline(self, block: Statements, use: Use) -> None:
         body = block.body
         if body is None:
             return
@@ -118,15 +119,14 @@ class Lowering(Scopes):
         self.todo.append((self.close, self.chain, self.end_line(body)))
         last = children[-1] if children else None
         if last is not None and last.type == "expression_statement" and last.named_child_count == 1:
-            self.todo.append((self._last_value, last.named_children[0], sink))
+            self.todo.append((self._use_value, last.named_children[0], use))
             children = children[:-1]
         else:
-            self.todo.append((sink, ir.Name(block.line, "#void")))
+            self.todo.append((use, ir.Name(block.line, "#void"), True))
         self._sequence(children)
 
-    def _last_value(self, node: Node, sink: Sink) -> None:
-        expr, plain = self.read(node)
-        self.value(expr, sink, plain)
+    def _use_value(self, node: Node, use: Use) -> None:
+        use(*self.read(node))
 
     def _expression_statement(self, node: Node) -> None:
         children = node.named_children
@@ -160,54 +160,6 @@ class Lowering(Scopes):
         label, *rest = node.named_children
         self.label(self.reader.text(label), self.reader.line(label))
         self._sequence(rest)
-
-    # -- declarations
-
-    def _declaration(self, node: Node) -> None:
-        declarators = node.children_by_field_name("declarator")
-        if not declarators:
-            return
-        end = min(declarators[0].start_byte, node.start_byte + _TYPE_LIMIT)
-        text = self.syntax.norm
-        if self.syntax.raw.startswith((b"typeof", b"__typeof", b"__auto_type"), node.start_byte):
-            text = self.syntax.raw  # read as `int` otherwise
-        base = " ".join(text[node.start_byte : end].decode("utf-8", "surrogateescape").split())
-        if not base.startswith(("extern ", "typedef ", "__label__")):
-            self.todo.extend([(self._declarator, each, base) for each in reversed(declarators)])
-
-    def _declarator(self, node: Node, base: str) -> None:
-        value: Node | None = None
-        if node.type == "init_declarator":
-            value = node.child_by_field_name("value")
-            node = node.child_by_field_name("declarator") or node
-        name, shape = self._shape(node)
-        if name is None:
-            return
-        expr, plain = (None, True) if value is None else self.read(value)
-        if base.startswith("static ") and "const " not in base:
-            expr, plain = None, True  # set once, before the function first runs
-        line, text = self.reader.line(name), self.reader.text(name)
-        cleanup = self.syntax.frees.get(name.start_byte)
-        if cleanup is not None:
-            self.todo.append((self.hold, f"free:{cleanup}", (ir.Name(line, text),), line))
-        self.declare(ir.Declare(line, text, f"{base} {shape}" if shape else base, expr), plain)
-
-    def _shape(self, node: Node) -> tuple[Node | None, str]:
-        """(the name, stars and brackets around it) of a declarator; no name for a prototype."""
-        stars, after, prototype = "", "", False
-        while not node.type.endswith("identifier"):
-            if node.type == "pointer_declarator":
-                stars, prototype = "*" + stars, False
-            elif node.type == "array_declarator":
-                size = node.child_by_field_name("size")
-                after = f"[{'' if size is None else self.reader.plain_text(size)}]" + after
-            elif node.type == "function_declarator":
-                after, prototype = "()" + after, True
-            inner = node.child_by_field_name("declarator") or next(iter(node.named_children), None)
-            if inner is None:
-                return None, ""
-            node = inner
-        return (None if prototype and not stars else node), stars + after
 
     # -- branches
 
@@ -341,12 +293,16 @@ class Lowering(Scopes):
         condition = node.child_by_field_name("condition")
         expr, plain = (None, True) if condition is None else self.read(condition)
         line = self.reader.line(node)
+        truth = True if expr is None else constant(expr)
         head = len(self.at)
-        self.kinds.append((head, kind))
         yes: list[End] = []
         no: list[End] = []
-        if expr is None or constant(expr) is True or isinstance(expr, (ir.Comma, Statements)):
-            self.emit(At.LABEL, line)
+        if truth is False:  # none goes round, but a goto may lead into the body
+            head = -1
+        else:
+            self.kinds.append((head, kind))
+            if truth is True or isinstance(expr, (ir.Comma, Statements)):
+                self.emit(At.LABEL, line)
         self._round(head, node.child_by_field_name("body"), no, update)
         self.todo.append((self._begin_round, head, yes, line))
         if expr is None:
@@ -373,7 +329,10 @@ class Lowering(Scopes):
             self.todo.append((self._statement, body))
 
     def _end_round(self, head: int, out: list[End]) -> None:
-        self.join(head)
+        if head < 0:
+            out.extend(self.ends)
+        else:
+            self.join(head)
         self.continues.pop()
         self.ends = self.breaks.pop()[0]
         self.add_ends(out)
@@ -381,9 +340,8 @@ class Lowering(Scopes):
     def _do(self, node: Node) -> None:
         condition = node.child_by_field_name("condition")
         expr, plain = (None, True) if condition is None else self.read(condition)
-        once = expr is not None and constant(expr) is False  # do { } while (0) is no loop
-        head = len(self.at)
-        if not once:
+        head = -1 if expr is not None and constant(expr) is False else len(self.at)  # do { } while (0) is no loop
+        if head > 0:
             self.emit(At.LABEL, self.reader.line(node))
             self.kinds.append((head, LoopKind.DO))
         yes: list[End] = []
@@ -458,7 +416,7 @@ class Lowering(Scopes):
 
 _STATEMENTS: dict[str, Callable[[Lowering, Node], None]] = {
     "expression_statement": Lowering._expression_statement,
-    "declaration": Lowering._declaration,
+    "declaration": Lowering.declaration,
     "compound_statement": Lowering._compound,
     "if_statement": Lowering._if,
     "else_clause": Lowering._parts,

@@ -12,32 +12,12 @@ from typing import Any
 from lorelint.code import ir
 from lorelint.code.draft import Draft, End
 from lorelint.code.expressions import Statements
+from lorelint.code.hoist import can_wait, certain, hangs, is_pure, rebuilt, stirs
+from lorelint.code.idioms import NORETURN, constant, reported
 from lorelint.code.ir import At
 
-# Macros that report a condition and hand it on: name -> which argument is the condition. From asm-generic/bug.h,
-# linux/{kvm_host,ratelimit,dev_printk,pci,fb}.h, sound/core.h, drm/drm_print.h under include/, i915 and xe (6.12).
-_REPORTS = {
-    "WARN_ON": 0, "WARN_ON_ONCE": 0, "WARN": 0, "WARN_ONCE": 0, "WARN_TAINT": 0, "WARN_TAINT_ONCE": 0,
-    "WARN_RATELIMIT": 0, "WARN_ON_RATELIMIT": 0, "WARN_ON_SMP": 0, "DEBUG_LOCKS_WARN_ON": 0,
-    "KVM_BUG": 0, "KVM_BUG_ON": 0, "snd_BUG_ON": 0, "GEM_WARN_ON": 0, "XE_WARN_ON": 0, "XE_IOCTL_DBG": 1,
-    "drm_WARN": 1, "drm_WARN_ONCE": 1, "drm_WARN_ON": 1, "drm_WARN_ON_ONCE": 1, "dev_WARN_ONCE": 1, "pci_WARN_ONCE": 1,
-    "fb_WARN_ONCE": 1, "fb_WARN_ON_ONCE": 1, "gt_WARN_ONCE": 1, "gt_WARN_ON": 1, "gt_WARN_ON_ONCE": 1,
-    "guc_WARN_ONCE": 1, "guc_WARN_ON": 1, "guc_WARN_ON_ONCE": 1, "xe_gt_WARN": 1, "xe_gt_WARN_ONCE": 1,
-    "xe_gt_WARN_ON": 1, "xe_gt_WARN_ON_ONCE": 1,
-}  # fmt: skip
-
-# Functions that do not come back: tools/objtool/noreturns.h (6.12), its older names (5.10), and macros for one of them.
-_NORETURN = frozenset({
-    "BUG", "panic", "nmi_panic", "nmi_panic_self_stop", "panic_smp_self_stop", "do_exit", "do_group_exit",
-    "do_task_dead", "make_task_dead", "rewind_stack_and_make_dead", "rewind_stack_do_exit", "complete_and_exit",
-    "kthread_exit", "kthread_complete_and_exit", "module_put_and_exit", "module_put_and_kthread_exit",
-    "__module_put_and_exit", "__module_put_and_kthread_exit", "unreachable", "__builtin_unreachable", "__builtin_trap",
-    "__stack_chk_fail", "fortify_panic", "__fortify_panic", "usercopy_abort", "stop_this_cpu", "machine_real_restart",
-    "arch_cpu_idle_dead", "cpu_startup_entry", "kunit_try_catch_throw", "__kunit_abort", "snp_abort",
-    "sev_es_terminate",
-})  # fmt: skip
-
-Sink = Callable[[ir.Expr], None]  # what becomes of a value: stored, returned, dropped
+Sink = Callable[[ir.Expr], None]  # what becomes of a value: stored, returned
+Use = Callable[[ir.Expr, bool], None]  # what becomes of an expression, and whether it is plain
 _LOGICAL = ("&&", "||")
 
 
@@ -49,8 +29,8 @@ class Values(Draft):
         self.todo: list[tuple[Any, ...]] = []
         self._names = 0
 
-    def inline(self, block: Statements, sink: Sink) -> None:
-        """Run the statements of a statement expression; its value goes to `sink`. By the statement layer."""
+    def inline(self, block: Statements, use: Use) -> None:
+        """Run the statements of a statement expression; `use` its value. By the statement layer."""
         raise NotImplementedError
 
     def called(self, call: ir.Call) -> bool:
@@ -96,7 +76,7 @@ class Values(Draft):
                 todo.append((self.condition, left, yes, middle, plain))
             case ir.Ternary(cond=cond, then=ir.Expr() as then, other=other):
                 self._either(cond, then, other, yes, no, plain)
-            case ir.Call(args=args) if args and (held := _reported(expr)) is not None:
+            case ir.Call(args=args) if args and (held := reported(expr)) is not None:
                 todo.append((self.condition, held, yes, no, plain))
             case _ if plain:
                 self.test(expr, yes, no)
@@ -104,7 +84,7 @@ class Values(Draft):
                 todo.append((self.condition, items[-1], yes, no, False))
                 self.effects(items[:-1])
             case Statements():
-                self.inline(expr, lambda value: todo.append((self.condition, value, yes, no, False)))
+                self.inline(expr, lambda value, plain: self.condition(value, yes, no, plain))
             case _:
                 before, rest = self.take_out(expr)
                 if before:
@@ -152,7 +132,7 @@ class Values(Draft):
         match expr:
             case ir.Ternary(cond=cond, then=then, other=other):
                 if then is None:
-                    if not _is_pure(cond):
+                    if not is_pure(cond):
                         name = self.fresh(expr.line)
                         todo.append((self.value, replace(expr, cond=name), sink, plain))
                         todo.append((self.effect, ir.Assign(expr.line, "=", name, cond), plain))
@@ -175,7 +155,7 @@ class Values(Draft):
                 todo.append((self.value, items[-1], sink, False))
                 self.effects(items[:-1])
             case Statements():
-                self.inline(expr, sink)
+                self.inline(expr, lambda value, plain: self.value(value, sink, plain))
             case ir.Binary(op=op, right=right) if op in _LOGICAL and stirs(right):
                 one, zero = ir.Number(expr.line, "1", 1), ir.Number(expr.line, "0", 0)
                 self.value(ir.Ternary(expr.line, expr, one, zero), sink, False)
@@ -211,7 +191,7 @@ class Values(Draft):
             case ir.Comma(items=items):
                 self.effects(items)
             case Statements():
-                self.inline(expr, lambda value: self.todo.append((self.effect, value, False)))
+                self.inline(expr, self.effect)
             case ir.Cast(type="void", value=value):
                 self.todo.append((self.effect, value, plain))
             case ir.Name() | ir.Number():
@@ -252,7 +232,7 @@ class Values(Draft):
             self.todo.append((self._assign, replace(expr, target=target), False))
             self.effects(before)
             return
-        if isinstance(value, ir.Ternary) and value.then is None and _can_wait(expr, value.other):
+        if isinstance(value, ir.Ternary) and value.then is None and can_wait(expr, value.other):
             self._otherwise(target, value.other, plain)
             self.todo.append((self.effect, replace(expr, value=value.cond), plain))
             return
@@ -304,7 +284,7 @@ class Values(Draft):
             )
         elif not self.called(call):
             self.emit(At.DO, call.line, call)
-            if name in _NORETURN:
+            if name in NORETURN:
                 self.ends = []
 
     # -- taking statements out of expressions
@@ -319,7 +299,7 @@ class Values(Draft):
         todo = [expr]
         while todo:
             here = todo.pop()
-            below = _certain(here)
+            below = certain(here)
             order.append((here, len(below)))
             todo.extend(below)
         before: list[ir.Expr] = []
@@ -334,7 +314,7 @@ class Values(Draft):
         match here:
             case ir.Assign(line=line, op=op):
                 value, target = below
-                if _is_pure(target):
+                if is_pure(target):
                     before.append(ir.Assign(line, op, target, value))
                     return target
                 name = self.fresh(line)
@@ -348,125 +328,8 @@ class Values(Draft):
             case ir.Comma():
                 before.extend(below[:-1])
                 return below[-1]
-            case Statements() | ir.Ternary() | ir.Binary(op="&&" | "||") if not root and _hangs(here):
+            case Statements() | ir.Ternary() | ir.Binary(op="&&" | "||") if not root and hangs(here):
                 name = self.fresh(here.line)
                 before.append(ir.Assign(here.line, "=", name, here))
                 return name
-        return _rebuilt(here, below)
-
-
-def stirs(expr: ir.Expr) -> bool:
-    """Whether there is something in it to take out."""
-    return any(isinstance(each, (ir.Assign, ir.Comma, Statements)) for each in ir.walk(expr))
-
-
-def _can_wait(expr: ir.Assign, other: ir.Expr) -> bool:
-    """Whether ``v = f() ?: g()`` may be read as ``v = f(); if (!v) v = g();``."""
-    return expr.op == "=" and isinstance(expr.target, ir.Name) and expr.target not in ir.walk(other)
-
-
-def constant(expr: ir.Expr) -> bool | None:
-    """The truth of a literal, and of what a literal decides (``1 || a``); None for all else."""
-    around: list[str] = []
-    while True:
-        if isinstance(expr, ir.Unary) and expr.op == "!":
-            around.append(expr.op)
-            expr = expr.operand
-        elif isinstance(expr, ir.Binary) and expr.op in _LOGICAL:
-            around.append(expr.op)
-            expr = expr.left
-        else:
-            break
-    truth = _literal(expr)
-    for op in reversed(around):
-        if truth is None:
-            return None
-        if op == "!":
-            truth = not truth
-        elif truth is not (op == "||"):
-            return None  # the right side decides
-    return truth
-
-
-def _literal(expr: ir.Expr) -> bool | None:
-    match expr:
-        case ir.Number(value=value) | ir.Unary(op="-", operand=ir.Number(value=value)):
-            return None if value is None else value != 0
-        case ir.Name(name="true"):
-            return True
-        case ir.Name(name="false" | "NULL"):
-            return False
-        case ir.Text():
-            return True
-    return None
-
-
-def _reported(call: ir.Call) -> ir.Expr | None:
-    """The condition that ``WARN_ON(c)`` and its like are worth."""
-    which = _REPORTS.get(call.name, -1)
-    return call.args[which] if 0 <= which < len(call.args) else None
-
-
-def _is_pure(expr: ir.Expr) -> bool:
-    """Whether it may be evaluated twice."""
-    return not any(isinstance(each, (ir.Call, ir.Update, ir.Assign, ir.Opaque)) for each in ir.walk(expr))
-
-
-def _hangs(expr: ir.Expr) -> bool:
-    """Whether something to take out of it is done only under a condition inside it."""
-    match expr:
-        case Statements():
-            return True
-        case ir.Binary(right=right):
-            return stirs(right)
-        case ir.Ternary(then=then, other=other):
-            return stirs(other) or (then is not None and stirs(then))
-    return False
-
-
-def _certain(expr: ir.Expr) -> tuple[ir.Expr, ...]:
-    """The operands that are evaluated whenever the expression is, where taking out may go on."""
-    match expr:
-        case ir.Binary(op="&&" | "||", left=left):
-            return () if _hangs(expr) else (left,)
-        case ir.Ternary(cond=cond):
-            return () if _hangs(expr) else (cond,)
-        case ir.Unary(op="sizeof" | "_Alignof" | "__alignof__"):
-            return ()
-        case Statements():
-            return ()
-    return ir.children(expr)
-
-
-def _rebuilt(expr: ir.Expr, below: list[ir.Expr]) -> ir.Expr:
-    """The same with other operands (those of `_certain`)."""
-    if not below or all(new is old for new, old in zip(below, _certain(expr), strict=True)):
-        return expr
-    match expr:
-        case ir.Call(line=line):
-            return ir.Call(line, below[0], tuple(below[1:]))
-        case ir.Member():
-            return replace(expr, base=below[0])
-        case ir.Index(line=line):
-            return ir.Index(line, below[0], below[1])
-        case ir.Unary():
-            return replace(expr, operand=below[0])
-        case ir.Update():
-            return replace(expr, target=below[0])
-        case ir.Binary(op="&&" | "||"):
-            return replace(expr, left=below[0])
-        case ir.Binary():
-            return replace(expr, left=below[0], right=below[1])
-        case ir.Assign():
-            return replace(expr, value=below[0], target=below[1])
-        case ir.Ternary():
-            return replace(expr, cond=below[0])
-        case ir.Cast() | ir.Declare():
-            return replace(expr, value=below[0])
-        case ir.Init(line=line, items=items):
-            return ir.Init(line, tuple((key, new) for (key, _), new in zip(items, below, strict=True)))
-        case ir.Guard():
-            return replace(expr, args=tuple(below))
-        case ir.Opaque():
-            return replace(expr, parts=tuple(below))
-    return expr
+        return rebuilt(here, below)

@@ -88,12 +88,17 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _failed(error: Exception) -> int:
+    """A failure that has a remedy is one line; any other is a bug of ours, and must not look like findings."""
     from lorelint.model.errors import LorelintError
     from lorelint.report.text import words
 
-    if not isinstance(error, LorelintError):
-        raise error
-    click.echo(f"lorelint: {words(str(error))}", err=True)
+    if isinstance(error, LorelintError):
+        click.echo(f"lorelint: {words(str(error))}", err=True)
+        return UNDONE
+    import traceback
+
+    traceback.print_exception(error)
+    click.echo("lorelint: this is a bug in lorelint (report it with the lines above)", err=True)
     return UNDONE
 
 

@@ -1,0 +1,186 @@
+"""Bad input gets one clear line (what, where, what to do) and exit code 2."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Cli = Callable[..., Any]
+
+MAIL = """\
+From: Ida Example <ida@example.org>
+To: list@lists.example.org
+Subject: [PATCH] misc: nowhere: Change a file that is not there
+Message-ID: <20261102-nowhere-1@example.org>
+Date: Mon, 02 Nov 2026 10:00:00 +0000
+
+A file that no tree has.
+
+Signed-off-by: Ida Example <ida@example.org>
+---
+ drivers/misc/nowhere.c | 2 +-
+
+diff --git a/drivers/misc/nowhere.c b/drivers/misc/nowhere.c
+index 1111111111..2222222222 100644
+--- a/drivers/misc/nowhere.c
++++ b/drivers/misc/nowhere.c
+@@ -10,3 +10,3 @@ int nowhere_do(void)
+ \tint err = 0;
+-\terr = nowhere_one();
++\terr = nowhere_two();
+ \treturn err;
+--
+2.49.0
+"""
+CHAT = """\
+From: Ida Example <ida@example.org>
+Subject: lunch
+Message-ID: <lunch@example.org>
+Date: Mon, 02 Nov 2026 10:00:00 +0000
+
+Where do we go?
+"""
+
+
+def _one_line(done: Any, *said: str) -> None:
+    assert done.code == 2, done
+    assert done.out == ""
+    lines = [line for line in done.err.splitlines() if not line.startswith("lorelint: no tree")]
+    assert len(lines) == 1, done.err
+    assert lines[0].startswith("lorelint: ") and lines[0].endswith(")"), "it ends with what to do"
+    assert "Traceback" not in done.err
+    for each in said:
+        assert each in lines[0]
+
+
+@pytest.fixture
+def empty_archive() -> Iterator[str]:
+    """An archive on the loopback that holds no message."""
+
+    class None404(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        do_HEAD = do_POST = do_GET
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), None404)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/all/"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def _config(tmp_path: Path, url: str) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text(f'[lore]\nurl = "{url}"\n', "utf-8")
+    return path
+
+
+def test_no_such_message(cli: Cli, tmp_path: Path, empty_archive: str) -> None:
+    done = cli("review", "no-such@example.org", "--config", _config(tmp_path, empty_archive))
+    _one_line(done, "no-such@example.org")
+
+
+def test_lore_out_of_reach(cli: Cli, tmp_path: Path) -> None:
+    done = cli("review", "no-such@example.org", "--config", _config(tmp_path, "http://127.0.0.1:9/all/"))
+    _one_line(done, "http://127.0.0.1:9/all/", "cannot be reached")
+
+
+def test_no_such_file(cli: Cli) -> None:
+    _one_line(cli("review", "no-such.mbox"), "no-such.mbox")
+    _one_line(cli("review", "no-such.patch", "nor-this.patch"), "no-such.patch")
+
+
+def test_a_file_that_cannot_be_read(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "binary.mbox"
+    path.write_bytes(bytes(range(256)) * 40)
+    _one_line(cli("review", path), "binary.mbox")
+    path.write_bytes(b"")
+    _one_line(cli("review", path), "binary.mbox")
+    _one_line(cli("review", tmp_path / "here"), "here")
+
+
+def test_a_mail_without_a_patch(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "lunch.eml"
+    path.write_text(CHAT, "utf-8")
+    _one_line(cli("review", path), "lunch.eml", "patch")
+
+
+def test_what_is_no_kernel(cli: Cli, thread: Path, tmp_path: Path) -> None:
+    _one_line(cli("review", thread, "--tree", tmp_path), str(tmp_path), "not a kernel tree")
+    _one_line(cli("scan", "x.c", "--tree", tmp_path), str(tmp_path), "not a kernel tree")
+
+
+def test_a_tree_that_is_not_there(cli: Cli, thread: Path, tmp_path: Path) -> None:
+    _one_line(cli("review", thread, "--tree", tmp_path / "no"), "no")
+    _one_line(cli("review", thread, "--tree", "linux-source-0.1"), "linux-source-0.1", "/usr/src")
+
+
+def test_a_revision_that_is_not_there(cli: Cli, thread: Path, small: Path) -> None:
+    _one_line(cli("review", thread, "--tree", small, "--base", "v6.12"), "v6.12")
+    _one_line(cli("review", thread, "--base", "v6.12"), "--tree DIR")
+
+
+def test_a_patch_that_applies_nowhere(cli: Cli, tmp_path: Path, small: Path) -> None:
+    path = tmp_path / "nowhere.patch"
+    path.write_text(MAIL, "utf-8")
+    done = cli("review", path, "--tree", small)
+    assert done.code in (0, 2)
+    assert "fragments" in done.out
+    assert "Traceback" not in done.err
+
+
+def test_a_rule_that_is_not_there(cli: Cli, thread: Path, small: Path) -> None:
+    _one_line(cli("review", thread, "--tree", small, "--rule", "unbounded-rety"), "unbounded-rety", "unbounded-retry")
+    _one_line(cli("explain", "unbounded-rety"), "unbounded-retry")
+
+
+def test_nothing_to_scan(cli: Cli, small: Path) -> None:
+    _one_line(cli("scan", "no-such.c"), "no-such.c")
+    _one_line(cli("scan", "no/such/folder", "--tree", small), "no/such/folder")
+
+
+def test_nowhere_to_look(cli: Cli) -> None:
+    _one_line(cli("why-not", "unbounded-retry", "f"), "--tree DIR")
+
+
+def test_labels_and_overlays(cli: Cli, small: Path, tmp_path: Path) -> None:
+    _one_line(cli("measure", "--labels", "none.jsonl", "--tree", f"a={small}"), "none.jsonl")
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text("{", "utf-8")
+    _one_line(cli("measure", "--labels", labels, "--tree", f"a={small}"), "labels")
+    labels.write_text("", "utf-8")
+    _one_line(cli("measure", "--labels", labels, "--tree", f"a={small}", "--overlays", tmp_path / "no"), "no")
+
+
+def test_settings_with_a_slip(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text('\ntrees = "x"\n', "utf-8")
+    _one_line(cli("rules", "--config", path), "settings.toml:2", "'trees'")
+    _one_line(cli("rules", "--config", tmp_path / "none.toml"), "none.toml")
+    path.write_text('packs = ["nobody"]\n', "utf-8")
+    _one_line(cli("rules", "--config", path), "nobody")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("review",), ("frob",), ("review", "x", "--bogus"), ("rules", "--color", "blue")]
+)
+def test_what_is_typed_wrong(cli: Cli, arguments: tuple[str, ...]) -> None:
+    done = cli(*arguments)
+    assert done.code == 2 and done.out == "" and "Traceback" not in done.err and "Error: " in done.err
+
+
+def test_hostile_names_are_shown_not_obeyed(cli: Cli) -> None:
+    done = cli("review", "x\x1b[31m\n\u202ey")
+    assert done.code == 2
+    assert "\x1b" not in done.err and "\u202e" not in done.err and done.err.count("\n") == 1

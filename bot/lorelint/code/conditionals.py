@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from lorelint.code.lex import BLANK
 
 VARIANTS = 4
+NESTED = 32  # conditionals inside conditionals that are looked at
 
 _DIRECTIVE = re.compile(rb"(?m)^[ \t]*+\#[ \t]*+(if|elif|else|endif)\b[ \t]*+(\w*+).*+$")
 _LABEL = re.compile(rb"(?:\A|[;{}:])\s*+(?!(?:case|default)\b)[A-Za-z_]\w*+\s*+:\Z")
@@ -43,7 +44,8 @@ def groups(code: bytes) -> list[Group]:
         if word == b"if":
             group = Group(dead=each.group(2) == b"0")
             stack.append(group)
-            found.append(group)
+            if len(stack) <= NESTED:
+                found.append(group)
         elif not stack:
             continue
         else:
@@ -94,7 +96,7 @@ def _cuts(plain: bytes, group: Group) -> bool:
 
 def _tail(plain: bytes, at: int) -> bytes:
     size = 200
-    while size < at and not plain[at - size : at].strip():
+    while size < at and size < 16_384 and not plain[at - size : at].strip():
         size *= 4
     return plain[max(0, at - size) : at].rstrip()
 

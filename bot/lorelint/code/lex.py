@@ -22,6 +22,8 @@ _TOKEN = re.compile(rb"(" + DIRECTIVE + rb")|(" + COMMENT + rb")|(" + STRING + r
 _CONDITIONAL = re.compile(rb"\#[ \t]*+(ifdef|ifndef|if|elif|elifdef|elifndef|else|endif)\b")
 _ZERO = re.compile(rb"[ \t]++0[ \t\r]*+(?:/[/*].*+)?\Z", re.DOTALL)
 _PAREN = re.compile(rb"[()]")
+_BRACKET = re.compile(rb"[()\[\]{}]")
+DEEP = 100
 
 
 def _replacement(found: re.Match[bytes]) -> bytes:
@@ -65,13 +67,27 @@ def blank(text: bytes) -> bytes:
 
 
 def closing(code: bytes, at: int, limit: int = 65536) -> int:
-    """Offset just past the parenthesis that closes the one at `at`; -1 where none is within `limit` bytes."""
+    """Offset just past the parenthesis that closes the one at `at`; -1 where none is within `limit` bytes or `DEEP`."""
     depth = 0
     for found in _PAREN.finditer(code, at, min(len(code), at + limit)):
         depth += 1 if found.group() == b"(" else -1
         if depth == 0:
             return found.end()
+        if depth > DEEP:
+            return -1
     return -1
+
+
+def too_deep(code: bytes) -> bool:
+    """Brackets nested deeper than `DEEP`: error recovery of a parser takes time squared there, and no person wrote it."""
+    if code.count(b"(") + code.count(b"{") + code.count(b"[") <= DEEP:
+        return False
+    depth = 0
+    for found in _BRACKET.finditer(code):
+        depth = depth + 1 if found.group() in b"([{" else max(0, depth - 1)
+        if depth > DEEP:
+            return True
+    return False
 
 
 def opening(code: bytes, at: int, limit: int = 4096, steps: int = 256) -> int:

@@ -40,6 +40,9 @@ _DO = re.compile(rb"\bdo\s*+\Z")
 _DECLARING = re.compile(rb"(?<=[\s;{}])((?:DECLARE|DEFINE)_[A-Z0-9_]++)(?=\()\(\s*+(\w++)\s*+,")
 _VOLATILE = re.compile(rb"\b__volatile\b(?!_)")
 _SEMICOLON_ARGUMENT = re.compile(rb";\s*+\)|[,(]\s*+(?:return|break|continue|goto)\b")
+_DEFINER = re.compile(rb"(?m)^(?!(?:if|for|while|switch|asm)\b)[A-Za-z_]\w{3,}+\(")
+_OPENS = re.compile(rb"\s*+\{(?!\s*+\.\s*+\w)")
+_LINE_ENDS = re.compile(rb"[ \t]*+\n\s*?(?:\n(?=[#A-Za-z_]|\Z)|(?<=\n)(?=[#A-Za-z_]|\Z))")
 _IS_SET = re.compile(rb"\s*+=[^=]")
 
 
@@ -260,9 +263,24 @@ def declaring_macros(code: bytes) -> bytes:
     return bytes(out)
 
 
-def normalise_file(raw: bytes) -> bytes:
-    """A whole file, for a parse that only looks for definitions."""
-    code = mask(raw)
+def file_scope(code: bytes) -> bytes:
+    """``SYSCALL_DEFINE3(..) {`` as a plain header, and calls without a semicolon in column 0 blank."""
+    out = bytearray(code)
+    for found in _DEFINER.finditer(code):
+        close = closing(code, found.end() - 1)
+        if close < 0:
+            continue
+        if _OPENS.match(code, close):
+            _wipe(out, found.start(), close)
+            out[found.start() : found.start() + 5] = b"x f()"
+        elif _LINE_ENDS.match(code, close):
+            _wipe(out, found.start(), close)
+    return bytes(out)
+
+
+def normalise_file(raw: bytes, masked: bytes | None = None) -> bytes:
+    """A whole file, for a parse that only looks for definitions. `masked` saves masking it again."""
+    code = file_scope(mask(raw) if masked is None else masked)
     if b"#" in code:
         code = without_dead(code)
         code = resolve(code, cutting(code), 0)

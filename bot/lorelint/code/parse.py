@@ -11,7 +11,7 @@ from tree_sitter import Language, Node, Parser
 from lorelint.code.blocks import Block, BlockKind
 from lorelint.code.conditionals import cutting, resolve, variants, without_dead
 from lorelint.code.ir import Function
-from lorelint.code.lex import BLANK, mask
+from lorelint.code.lex import BLANK, mask, too_deep
 from lorelint.code.normalise import normalise, normalise_file
 from lorelint.code.rescue import RESCUES
 
@@ -76,7 +76,7 @@ def parse_function(function: Function) -> tuple[Syntax, ...]:
         return ()
     code = mask(raw)
     brace = code.find(b"{")
-    if brace < 0:
+    if brace < 0 or too_deep(code):
         return ()
     code = without_dead(_placeholder(code, brace))
     cut = cutting(code) if b"#" in code else []
@@ -114,7 +114,10 @@ def definitions(raw: bytes) -> Iterator[tuple[int, int, int]]:
     """Function definitions by a parse of a whole file: start, opening brace, end; in order."""
     if len(raw) > LIMIT:
         return
-    root = _parser().parse(normalise_file(raw)).root_node
+    code = mask(raw)
+    if too_deep(code):
+        return
+    root = _parser().parse(normalise_file(raw, code)).root_node
     stack = [root]
     while stack:
         node = stack.pop()
@@ -130,7 +133,8 @@ def fragment(text: bytes, line: int) -> Syntax:
     """Statements or an expression on their own; `line` is that of the text's first line."""
     head, tail = b"x f() { ", b"\n;}"
     raw = head + text + tail
-    syntax = _syntax(head + mask(text) + tail, raw, line)
+    code = mask(text)
+    syntax = _syntax(head + code + tail, raw, line) if len(raw) <= LIMIT and not too_deep(code) else None
     if syntax is None:
         syntax = _syntax(b"x f() { ;}", b"x f() { ;}", line)
         assert syntax is not None

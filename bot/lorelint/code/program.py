@@ -16,7 +16,7 @@ from lorelint.code import structs as _structs
 from lorelint.code import tables as _tables
 from lorelint.code.ir import Cfg, Function, Loop
 from lorelint.code.macros import Include, Macro
-from lorelint.code.reads import Key, Sources
+from lorelint.code.reads import READ, Key, Sources
 from lorelint.code.search import CallSite, Use, calls_in, may_define, rank, seen_from, uses_in, visible
 from lorelint.code.structs import Struct
 from lorelint.code.tables import Setting, Table
@@ -132,10 +132,12 @@ class Program(Sources):
         if here:
             return here
         found: list[Function] = []
-        for path in self.candidates((name,), near, f"definitions of {name}()"):
+        for path in self.candidates((name,), near, "", READ):
             raw = self._read(path)
             if raw is not None and path != near and may_define(raw, name):
                 found.extend(fn for fn in self._named(path, name) if visible(fn, near))
+        if not found and len(self.mentions(name)) > READ:
+            self.cut(f"definitions of {name}()", near, READ, len(self.mentions(name)))
         included = self.includes(near) if any(fn.path.endswith(".h") for fn in found) else ()
         best = min((rank(fn, near, included) for fn in found), default=0)
         chosen = [fn for fn in found if rank(fn, near, included) == best]
@@ -152,7 +154,7 @@ class Program(Sources):
             return here
         found: list[Macro] = []
         word = name.encode("utf-8", "surrogateescape") + b"("
-        for path in self.candidates((name,), near, f"macros {name}()"):
+        for path in self.candidates((name,), near, f"macros {name}()", READ):
             raw = self._read(path)
             if raw is None or not path.endswith(".h") or word not in raw or not seen_from(path, near):
                 continue

@@ -26,6 +26,8 @@ from lorelint.model.trouble import Unseen
 Key = tuple[str, ...]
 T = TypeVar("T")
 CANDIDATES = 200  # files looked at for one name
+MEMORY = 64 << 20  # bytes of files kept
+READ = 600  # files read, and mostly not parsed, for the definition of one name
 
 
 class Sources:
@@ -34,6 +36,7 @@ class Sources:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self._raw: dict[str, bytes | None] = {}
+        self._size = 0
         self._mentions: dict[str, tuple[str, ...]] = {}
         self._memo: dict[Hashable, tuple[Any, frozenset[Key]]] = {}
         self._recorders: list[set[Key]] = []
@@ -86,8 +89,16 @@ class Sources:
             if raw is not None and len(raw) > LIMIT:
                 self.miss(Unseen("skipped", path, 0, "file over 1 MiB"))
                 raw = None
-            self._raw[path] = raw
+            self._keep(path, raw)
+            return raw
         return self._raw[path]
+
+    def _keep(self, path: str, raw: bytes | None) -> None:
+        self._raw[path] = raw
+        self._size += len(raw or b"")
+        while self._size > MEMORY and len(self._raw) > 1:
+            oldest = next(iter(self._raw))
+            self._size -= len(self._raw.pop(oldest) or b"")
 
     def mentions(self, word: str) -> tuple[str, ...]:
         """Source files in which an identifier stands."""
@@ -96,14 +107,17 @@ class Sources:
             self._mentions[word] = tuple(self.tree.mentions((word,))[word])
         return self._mentions[word]
 
-    def candidates(self, words: tuple[str, ...], near: str, what: str) -> tuple[str, ...]:
-        """Files that mention all the words, nearest first, at most `CANDIDATES` (a cut is said)."""
+    def candidates(self, words: tuple[str, ...], near: str, what: str, limit: int = CANDIDATES) -> tuple[str, ...]:
+        """Files that mention all the words, nearest first, at most `limit`; a cut is said where there is a `what`."""
         paths: frozenset[str] | None = None
         for word in words:
             these = frozenset(self.mentions(word))
             paths = these if paths is None else paths & these
         ordered = order(tuple(paths or ()), near)
-        if len(ordered) > CANDIDATES:
-            text = f"{what}: looked at {CANDIDATES} of {len(ordered)} files that mention {' and '.join(words)}"
-            self.miss(Unseen("cut", near, 0, text))
-        return ordered[:CANDIDATES]
+        if what and len(ordered) > limit:
+            self.cut(what, near, limit, len(ordered))
+        return ordered[:limit]
+
+    def cut(self, what: str, near: str, limit: int, count: int) -> None:
+        """Say that not all files were looked at."""
+        self.miss(Unseen("cut", near, 0, f"{what}: looked at {limit} of {count} files that mention it"))

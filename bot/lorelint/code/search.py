@@ -42,24 +42,29 @@ class Use:
 # Folders whose code is never linked into the kernel.
 _APART = frozenset(("tools", "samples", "scripts", "Documentation", "usr"))
 # Where a definition that everybody calls most likely is; only the order in which files are opened depends on it.
-_CORE = ("include", "mm", "kernel", "lib", "fs", "virt", "block", "ipc", "security", "crypto", "net", "init")
+_CORE = ("mm", "kernel", "lib", "fs", "virt", "block", "ipc", "security", "crypto", "net", "init")
 
 
 def order(paths: Sequence[str], near: str) -> tuple[str, ...]:
-    """Nearest first: the same folder, the folders around it, headers for all, the core, the rest."""
+    """Where a definition is looked for: the same folder, headers for all, the core, then the nearest."""
     folder = near.split("/")[:-1]
 
     def nearness(path: str) -> tuple[int, int, int, str]:
         parts = path.split("/")
+        top, inside = parts[0], parts[:-1]
         shared = 0
-        for one, two in zip(parts[:-1], folder, strict=False):
+        for one, two in zip(inside, folder, strict=False):
             if one != two:
                 break
             shared += 1
-        top = parts[0]
-        apart = int(top in _APART and folder[:1] != [top])
+        if top in _APART and folder[:1] != [top]:
+            return (4, 0, 0, path)
+        if inside == folder:
+            return (0, 0, 0, path)
+        if "include" in inside:
+            return (1, -shared, len(parts), path)
         core = _CORE.index(top) if top in _CORE else len(_CORE)
-        return (apart, -shared, core, path)
+        return (2, core, 0, path) if core < len(_CORE) else (3, -shared, 0, path)
 
     return tuple(sorted(paths, key=nearness))
 
@@ -112,10 +117,15 @@ def _joined(folder: str, path: str) -> str:
 
 def may_define(raw: bytes, name: str) -> bool:
     """A cheap look before a file's functions are found: the name and a parenthesis on a line from column 0."""
-    word = re.escape(name.encode("utf-8", "surrogateescape"))
-    return re.search(rb"(?m)^[A-Za-z_*](?:[^;\n]*?(?<!\w))??" + word + rb"[ \t]*+[(),]", raw) is not None or (
-        re.search(rb"(?m)^" + word + rb"[ \t]*+\(", raw) is not None
-    )
+    word = name.encode("utf-8", "surrogateescape")
+    at = raw.find(word)
+    while at >= 0:
+        end = at + len(word)
+        column_0 = raw[raw.rfind(b"\n", 0, at) + 1] not in b" \t#/*\n"
+        if column_0 and raw[end : end + 2].lstrip()[:1] in (b"(", b")", b","):
+            return True
+        at = raw.find(word, end)
+    return False
 
 
 def calls_in(fn: Function, name: str) -> Iterator[CallSite]:

@@ -221,12 +221,12 @@ class _Scan:
         raw = self.raw
         tail = text.rstrip()
         end = self._end(at)
-        if _DESIGNATOR.match(raw, at):  # also define_machine(name) { .name = ..
-            self.pieces.append(Piece(PieceKind.DATA, start, at, end, None))
-            return end
-        piece = _function(raw, start, at, end) if tail.endswith(b")") or (b"(" in tail and b"=" not in tail) else None
-        if piece is None and (b"=" in tail or _TYPE.search(tail)):
-            kind = PieceKind.DATA if b"=" in tail else PieceKind.TYPE
+        piece = None
+        table = _DESIGNATOR.match(raw, at) is not None  # define_machine(name) { .name = .. }, too
+        if not table and (tail.endswith(b")") or (b"(" in tail and b"=" not in tail)):
+            piece = _function(raw, start, at, end)
+        if piece is None and (table or b"=" in tail or _TYPE.search(tail)):
+            kind = PieceKind.DATA if table or b"=" in tail else PieceKind.TYPE
             if self.pieces and self.pieces[-1].start == start and kind is self.pieces[-1].kind:
                 self.pieces.pop()  # a[] = { .. }, b = { .. }
             self.pieces.append(Piece(kind, start, at, end, None))

@@ -17,7 +17,7 @@ from enum import StrEnum
 from lorelint.code import ir
 from lorelint.code.codes import ANY, Codes, const
 from lorelint.code.program import Program
-from lorelint.code.worlds import Explorer, Marker, Passed, Site, World
+from lorelint.code.worlds import TRAIL, Explorer, Marker, Passed, Site, World
 from lorelint.model.finding import Step
 from lorelint.model.knowledge import When
 
@@ -84,7 +84,7 @@ class Summary:
         return bool(those) and not self.cut and all(each.marks & set(marks) for each in those)
 
     def meeting(self, codes: Codes) -> tuple[Outcome, ...]:
-        return tuple(each for each in self.outcomes if each.codes.meets(codes))
+        return self.outcomes if codes == ANY else tuple(each for each in self.outcomes if each.codes.meets(codes))
 
     def returning(self, code: str) -> tuple[Outcome, ...]:
         return tuple(each for each in self.outcomes if each.codes.admits(code))
@@ -184,7 +184,7 @@ class Summaries:
         key = ("summary", fn.path, fn.name, fn.text, depth)
         return self.program.memo(key, lambda: self._summarise(fn, depth))
 
-    def explorer(self, fn: ir.Function, depth: int = 0, inside: frozenset[int] | None = None, more: Marker | None = None) -> Explorer:
+    def explorer(self, fn: ir.Function, depth: int = 0, inside: frozenset[int] | None = None, more: Marker | None = None, trail: int = TRAIL) -> Explorer:
         """An exploration of a function whose marks are those of this module, and `more`."""
         cfg = self.program.cfg(fn)
 
@@ -202,23 +202,38 @@ class Summaries:
             if depth and not site.out and not self.marks.speaks_of(site.name):
                 yield from self._sure(site.name, fn.path, codes, depth)
 
-        return Explorer(cfg, marker, learner=learner, inside=inside, plain=plain(fn, cfg))
+        return Explorer(cfg, marker, learner=learner, inside=inside, plain=plain(fn, cfg), trail=trail)
 
     def _sure(self, name: str, near: str, codes: Codes, depth: int) -> Iterator[str]:
         """Marks that every path of a callee in the same file to one of these codes has left."""
-        callee = self.program.function(near, name)
+        callee = self.program.function(near, name) if depth > 1 else None
         if callee is None:
             return
         summary = self.of(callee, depth - 1)
-        for mark in (YIELD, WAIT, SIGNAL):
-            # A signal exit counts only where the result is looked at, and where "killed" is not among these codes.
-            heard = codes != ANY and not any(SIGNALLED in each.marks for each in summary.meeting(codes))
-            if (mark != SIGNAL or heard) and summary.must(mark, codes=codes):
+        for mark in (YIELD, WAIT):
+            if summary.must(mark, codes=codes):
                 yield mark
+        # A signal exit need not be on every path of a callee to make it wrong to say that nobody looks; but it
+        # counts only where the result is looked at, and where "killed" is not among the codes that go on.
+        if codes == ANY or any(SIGNALLED in each.marks and each.codes.named & codes.named for each in summary.outcomes):
+            return
+        if self.listens(callee, depth - 1):
+            yield SIGNAL
+
+    def listens(self, fn: ir.Function, depth: int) -> bool:
+        """A function, or one it calls in its file, leaves with an error when a signal is pending."""
+        return self.program.memo(("listens", fn.path, fn.name, fn.text, depth), lambda: self._listens(fn, depth))
+
+    def _listens(self, fn: ir.Function, depth: int) -> bool:
+        if any(SIGNALLED in each.marks and each.codes.fails for each in self.of(fn).outcomes):
+            return True
+        names = {call.name for node in self.program.cfg(fn).nodes for call in ir.calls(node.expr)} if depth > 1 else set()
+        callees = (self.program.function(fn.path, name) for name in sorted(names - {fn.name, ""}))
+        return any(self.listens(each, depth - 1) for each in callees if each is not None)
 
     def _summarise(self, fn: ir.Function, depth: int) -> Summary:
         cfg = self.program.cfg(fn)
-        explorer = self.explorer(fn, depth)
+        explorer = self.explorer(fn, depth, trail=0 if depth else TRAIL)
         explored = explorer.run(0)
         outcomes: dict[Outcome, None] = {}
         coarse = False

@@ -117,6 +117,7 @@ class Explorer:
     learner  marks to add when a test says something about a call's result
     inside   stay within these nodes
     plain    variables (pointers, bools) of which plain truth is no sign of failure
+    trail    how many tests a world remembers; with 0 it tells paths apart by values and marks alone
     """
 
     cfg: ir.Cfg
@@ -125,6 +126,7 @@ class Explorer:
     learner: Learner = _no_lesson
     inside: frozenset[int] | None = None
     plain: frozenset[str] = frozenset()
+    trail: int = TRAIL
     live: tuple[frozenset[str], ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
@@ -319,7 +321,7 @@ class Explorer:
             subject = Site(-1, "", expr.name)
             there = replace(world, env=world.env | {(expr.name, subject)})
             return self._learned(node, there, subject, ANY.nonzero() if truth else ANY.only_zero(), text, True)
-        return replace(world, last=Passed(node.id, text, None, ANY))
+        return replace(world, last=Passed(node.id, text, None, ANY)) if self.trail else world
 
     def _learned(
         self, node: ir.Node, world: World, site: Site, codes: Codes, text: str, quiet: bool = False
@@ -331,10 +333,10 @@ class Explorer:
         passed = Passed(node.id, text, site, codes, quiet)
         trail = world.trail
         predicate = site.node == node.id and not codes.neg and not any(map(negative, codes.named))
-        if not (quiet or predicate):
-            trail = (*(each for each in trail if each.site != site), passed)[-TRAIL:]
+        if self.trail and not (quiet or predicate):
+            trail = (*(each for each in trail if each.site != site), passed)[-self.trail :]
         marks = world.marks | frozenset(self.learner(site, codes))
-        return replace(world, known=frozenset(known.items()), trail=trail, last=passed, marks=marks)
+        return replace(world, known=frozenset(known.items()), trail=trail, last=passed if self.trail else None, marks=marks)
 
     def _question(self, expr: ir.Expr, env: Mapping[str, Term], node: int) -> tuple[Term | None, str, str]:
         """A condition as (term, comparison, constant symbol)."""

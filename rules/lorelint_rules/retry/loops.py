@@ -37,6 +37,7 @@ class Pass:
     marks: frozenset[str]  # summary.YIELD, summary.WAIT, summary.WEAK, summary.SIGNAL that every such path has passed
     bound: bounds.Bound | None
     resolved: bool  # the callee's body was seen
+    owed: bool = False  # its users bound it, whatever the callee waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +186,11 @@ class RetryLoops:
             first = causes[0]
             return line, f"{site.name}() gives {first.code} only where {self._benign(first)}", first.steps
         marks = self._marks(world, bad)
+        owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
         if not {summary.YIELD, summary.SIGNAL} <= marks:
             marks |= self._deeper(fn, known, world, test)
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
-        return Pass(site, test, code, bad, marks, known.bound(world), bool(callees))
+        return Pass(site, test, code, bad, marks, known.bound(world), bool(callees), owed)
 
     def _benign(self, cause: summary.Cause) -> str:
         """Why going round on this cause is right, "" where it is not."""
@@ -220,7 +222,7 @@ class RetryLoops:
         """Marks that callees in the loop are sure to leave on the way round, a few calls down."""
 
         def again() -> frozenset[str]:
-            explorer = self.sums.explorer(fn, _CALLEES, inside=known.loop.body, more=known.marks)
+            explorer = self.sums.explorer(fn, _CALLEES + 1, trail=1, inside=known.loop.body, more=known.marks)
             explored = explorer.run(known.loop.head, known.loop.back)
             same = [
                 each

@@ -56,7 +56,7 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
     for went in patient:
         reason = "each pass gives up the CPU and a fatal signal ends it: an accepted unbounded loop"
         yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
-    waits = [each for each in endless if summary.WAIT in each.marks and not _interrupted(each)]
+    waits = [each for each in endless if summary.WAIT in each.marks and not (each.owed or _interrupted(each))]
     for went in waits:
         reason = "each pass sleeps until a condition comes true"
         yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
@@ -82,7 +82,7 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, bad: list[Pass]) 
         line=view.program.cfg(fn).nodes[went.test.node].line,
         anchor=f"{loop.name}:{went.site.name}",
         message=wording.endless(fn, loop, went),
-        severity=_severity(killable, sleeps, held, user),
+        severity=Severity.NOTE if went.owed else _severity(killable, sleeps, held, user),
         confidence=0.85 if went.resolved and all(c.how not in (summary.How.HANDED_ON, summary.How.UNKNOWN) for c in went.causes) else 0.6,
         steps=wording.steps(view, fn, loop, went),
         need=Need.CALLS if went.resolved else Need.FILE,

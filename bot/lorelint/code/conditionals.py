@@ -55,7 +55,7 @@ def groups(code: bytes) -> list[Group]:
         group.directives.append(each.span())
         if word == b"endif":
             stack.pop()
-    return [group for group in found if len(group.directives) == len(group.arms) + 1]
+    return [group for group in found if group.arms and len(group.directives) == len(group.arms) + 1]
 
 
 def without_dead(code: bytes) -> bytes:

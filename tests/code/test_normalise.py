@@ -32,7 +32,7 @@ def plain(raw: bytes) -> str:
     ("raw", "want"),
     [
         (b"a /* b */ c // d", "a c"),
-        (b'f("a{b", \'}\');', 'f("sss", \'s\');'),
+        (b"f(\"a{b\", '}');", "f(\"sss\", 's');"),
         (b"'\"'; '\\''; \"\\\"\";", "'s'; 'ss'; \"ss\";"),
         (b"static int __init f(void __user *p) __must_hold(&l);", "static int f(void *p) ;"),
         (b" x = container_of(p, struct T, m);", "x = container_of(p, T, m);"),
@@ -173,11 +173,11 @@ CUT = b"""x f()
 #endif
 	return f(1,
 #ifdef G
-		 g
+		g
 #else
-		 h
+		h
 #endif
-		 );
+	);
 }
 """
 
@@ -193,10 +193,10 @@ def test_conditionals_that_cut() -> None:
     first, second = (resolve(alive, cut, number) for number in range(2))
     same_places(CUT, first)
     assert b"c();" in first
-    assert b" g\n" in first
-    assert b" h\n" not in first
+    assert b"\tg\n" in first
+    assert b"\th\n" not in first
     assert b"c();" not in second
-    assert b" h\n" in second
+    assert b"\th\n" in second
     for text in (first, second):
         assert text.count(b"#") == 3  # the conditional around whole statements stays
         assert b"d();" in text
@@ -224,7 +224,8 @@ def test_does_not_cut(raw: bytes) -> None:
 
 
 def test_directives_become_plain() -> None:
-    raw = b"#if defined(A) && \\\n\tB /* x */\n#elif IS_ENABLED(C)\n#ifndef D\n#endif\n# else // x\n#endif\n#define E {\n#if 0\n#endif\n"
+    raw = b"#if defined(A) && \\\n\tB /* x */\n#elif IS_ENABLED(C)\n#ifndef D\n#endif\n# else // x\n#endif\n"
+    raw += b"#define E {\n#if 0\n#endif\n"
     code = mask(raw)
     same_places(raw, code)
     told = [line.rstrip() for line in code.decode().split("\n")]
@@ -240,14 +241,27 @@ def test_file_scope() -> None:
     assert b"machine(n)" in code
 
 
-BITS = st.lists(
-    st.sampled_from(
-        [b"for_each_x(a)", b"{", b"}", b";", b"(", b")", b",", b"\n", b"\t", b" ", b"#if A\n", b"\n#else\n", b"\n#endif\n", b"/*", b"*/"]
-        + [b'"', b"'", b"\\", b"struct T *", b"typeof(", b"__free(", b"__user", b"x", b"asm(", b"return", b"goto *", b"case 1 ... 2:"]
-        + [b"\0", b"\r", b"\xff", b"#define A \\\n", b"if(", b"static DECLARE_X(a, b) = ", b"while_x(", b"KERN_ERR PFX ", b"offsetof("]
+WORDS = (
+    *(
+        b"for_each_x(a)",
+        b"{",
+        b"}",
+        b";",
+        b"(",
+        b")",
+        b",",
+        b"\n",
+        b"\t",
+        b" ",
+        b"#if A\n",
+        b"\n#else\n",
+        b"\n#endif\n",
     ),
-    max_size=50,
-).map(b"".join)
+    *(b"/*", b"*/", b'"', b"'", b"\\", b"struct T *", b"typeof(", b"__free(", b"__user", b"x", b"asm(", b"return"),
+    *(b"goto *", b"case 1 ... 2:", b"\0", b"\r", b"\xff", b"#define A \\\n", b"if(", b"static DECLARE_X(a, b) = "),
+    *(b"while_x(", b"KERN_ERR PFX ", b"offsetof(", b"scoped_cond_guard(a, b, c) {", b"__stringify(a)"),
+)
+BITS = st.lists(st.sampled_from(WORDS), max_size=50).map(b"".join)
 
 
 @settings(max_examples=500, deadline=None)
@@ -264,11 +278,19 @@ def test_nothing_moves_whatever_the_bytes(raw: bytes) -> None:
         same_places(raw, resolve(code, cut, number))
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [b"((((" * 20_000, b") {" * 30_000, b"typeof(" * 20_000, b"#if X\n" * 20_000, b"/*" * 60_000, b"f(a, return " * 10_000]
-    + [b"__free(" * 15_000, b"for_each_x(" * 10_000 + b") {", b"struct a *, " * 10_000],
-    ids=range(9),
-)
+HOSTILE = {
+    "parens": b"((((" * 20_000,
+    "heads": b") {" * 30_000,
+    "typeof": b"typeof(" * 20_000,
+    "conditionals": b"#if X\n" * 20_000,
+    "comments": b"/*" * 60_000,
+    "statements": b"f(a, return " * 10_000,
+    "cleanups": b"__free(" * 15_000,
+    "iterators": b"for_each_x(" * 10_000 + b") {",
+    "types": b"struct a *, " * 10_000,
+}
+
+
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_text_ends_soon(raw: bytes) -> None:
     normal(raw)

@@ -129,7 +129,7 @@ def params(text: bytes, head: Header) -> tuple[Param, ...]:
     """The parameters, from the header's raw text. A lone ``void`` is none, ``...`` is ``Param("...", "...")``."""
     inner = text[head.opens + 1 : head.closes - 1]
     if b"/*" in inner or b"//" in inner or b"#" in inner:
-        inner = _directives_out(mask(inner))
+        inner = first_arms(mask(inner))
     if b"__" in inner:
         inner = without_annotations(inner, words.KEPT_IN_TYPES)
     parts = split(inner)
@@ -145,8 +145,22 @@ def params(text: bytes, head: Header) -> tuple[Param, ...]:
     return tuple(param(part) for part in parts)
 
 
-def _directives_out(code: bytes) -> bytes:
-    return re.sub(rb"(?m)^[ \t]*#.*$", b"", code)
+def first_arms(code: bytes) -> bytes:
+    """Masked text with conditionals: the first arm of each, directives and other arms blank."""
+    out: list[bytes] = []
+    keep: list[bool] = []
+    for line in code.split(b"\n"):
+        word = line.strip()
+        if word.startswith(b"#"):
+            if word.startswith(b"#if"):
+                keep.append(True)
+            elif keep and word.startswith(b"#endif"):
+                keep.pop()
+            elif keep:
+                keep[-1] = False
+            line = b" " * len(line)
+        out.append(line if all(keep) else b" " * len(line))
+    return b"\n".join(out)
 
 
 def split(inner: bytes) -> list[bytes]:
@@ -216,9 +230,10 @@ def returns(text: bytes, head: Header) -> tuple[str, bool]:
 @lru_cache(65536)
 def _returns(before: bytes) -> tuple[str, bool]:
     if b"/*" in before or b"//" in before or b"#" in before:
-        before = _directives_out(mask(before))
+        before = first_arms(mask(before))
     if b"__" in before or b"no" in before or b"asmlinkage" in before or b"KUNIT" in before:
         before = without_annotations(before, words.KEPT_IN_TYPES)
     kind = before.replace(b"*", b" * ").split()
     static = b"static" in kind
-    return type_text(b" ".join(word for word in kind if word not in _STORAGE)), static
+    told = type_text(b" ".join(word for word in kind if word not in _STORAGE))
+    return told if "(" not in told else "", static

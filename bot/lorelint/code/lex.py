@@ -67,7 +67,7 @@ def blank(text: bytes) -> bytes:
 
 
 def closing(code: bytes, at: int, limit: int = 65536) -> int:
-    """Offset just past the parenthesis that closes the one at `at`; -1 where none is within `limit` bytes or `DEEP`."""
+    """Just past the parenthesis that closes the one at `at`; -1 where none is within `limit` bytes or `DEEP`."""
     depth = 0
     for found in _PAREN.finditer(code, at, min(len(code), at + limit)):
         depth += 1 if found.group() == b"(" else -1
@@ -79,7 +79,7 @@ def closing(code: bytes, at: int, limit: int = 65536) -> int:
 
 
 def too_deep(code: bytes) -> bool:
-    """Brackets nested deeper than `DEEP`: error recovery of a parser takes time squared there, and no person wrote it."""
+    """Brackets nested deeper than `DEEP`: no person wrote it, and a parser's error recovery takes the square of it."""
     if code.count(b"(") + code.count(b"{") + code.count(b"[") <= DEEP:
         return False
     depth = 0

@@ -38,7 +38,8 @@ _DEFINE = re.compile(rb"(?m)^[ \t]*+#[ \t]*+define[ \t]++(\w++)\(([^()\n]*+)\)((
 _INCLUDE = re.compile(rb"(?m)^[ \t]*+#[ \t]*+include[ \t]*+([\"<])([^\">\n]++)[\">]")
 _CONTINUED = re.compile(rb"\\\r?\n")
 _CALL = re.compile(r"(?<![\w.>])([a-z_]\w*)\s*\(")
-_WRAP = re.compile(r"\(*\s*([A-Za-z_]\w*)\s*\(([^{};]*)\)\s*\)*;?")
+_WRAP = re.compile(r"([A-Za-z_]\w*)\s*\(")
+_PAREN = re.compile(r"[()]")
 _NOT_CALLS = frozenset(
     "if while for switch return sizeof typeof __typeof__ defined do else __attribute__ __alignof__".split()
 )
@@ -72,15 +73,23 @@ def _without_comments(body: bytes) -> bytes:
 
 
 def _wraps(text: str, params: tuple[str, ...], name: str) -> str:
-    found = _WRAP.fullmatch(text)
+    text = text.rstrip("; ")
+    while text.startswith("(") and _close(text, 0) == len(text):
+        text = text[1:-1].strip()
+    found = _WRAP.match(text)
     if found is None or found.group(1) in _NOT_CALLS or found.group(1) in params or found.group(1) == name:
         return ""
+    return found.group(1) if _close(text, found.end() - 1) == len(text) else ""
+
+
+def _close(text: str, at: int) -> int:
+    """Just past the parenthesis that closes the one at `at`; -1 where there is none."""
     depth = 0
-    for char in found.group(2):
-        depth += (char == "(") - (char == ")")
-        if depth < 0:
-            return ""
-    return found.group(1)
+    for found in _PAREN.finditer(text, at):
+        depth += 1 if found.group() == "(" else -1
+        if depth == 0:
+            return found.end()
+    return -1
 
 
 def includes(raw: bytes) -> tuple[Include, ...]:

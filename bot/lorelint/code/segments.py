@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from lorelint.code.headers import Header, header
+from lorelint.code.headers import Header, first_arms, header
 from lorelint.code.lex import BLANK, COMMENT, DIRECTIVE, STRING, mask
 from lorelint.code.parse import LIMIT, definitions
 
@@ -83,31 +83,21 @@ def _parsed(raw: bytes) -> tuple[Piece, ...]:
 
 def _function(raw: bytes, start: int, brace: int, end: int) -> Piece | None:
     code = raw[start:brace]
+    readings: tuple[bytes, ...] = (code,)
     if b"/" in code or b"#" in code or b'"' in code:
         code = mask(code)
-        if b"#" in code:
-            code = _arm(code)
-    head = header(code)
-    if head is None:
-        return None
-    return Piece(PieceKind.FUNCTION, start, brace, end, head)
+        readings = (code,) if b"#" not in code else (_last_arm(code), first_arms(code))
+    for reading in readings:
+        head = header(reading)
+        if head is not None:
+            return Piece(PieceKind.FUNCTION, start, brace, end, head)
+    return None
 
 
-def _arm(code: bytes) -> bytes:
-    """A header with conditionals in it: what follows the last directive, or else its first arm."""
-    last = code.rfind(b"#")
-    past = code.find(b"\n", last)
-    if past >= 0 and code[past:].strip():
-        return code[:past].translate(BLANK) + code[past:]
-    out: list[bytes] = []
-    keep = True
-    for line in code.split(b"\n"):
-        word = line.strip()
-        if word.startswith(b"#"):
-            keep = word.startswith((b"#if", b"#endif")) or not out or not b"".join(out).strip()
-            line = b" " * len(line)
-        out.append(line if keep else b" " * len(line))
-    return b"\n".join(out)
+def _last_arm(code: bytes) -> bytes:
+    """A header after conditionals: what follows the last directive."""
+    past = code.find(b"\n", code.rfind(b"#"))
+    return code[:past].translate(BLANK) + code[past:] if past >= 0 else b""
 
 
 class _Scan:

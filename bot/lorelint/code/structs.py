@@ -29,6 +29,7 @@ _TOKEN = re.compile(rb"[{};]")
 _BITS = re.compile(rb":(?!:)[^,;]*+\Z")
 _MACRO = re.compile(rb"([A-Z_][A-Z0-9_]*+)\s*+\(([^()]*+(?:\([^()]*+\)[^()]*+)*+)\)\s*+\Z")
 _TYPEDEF = re.compile(rb"\s*+(?:__\w++\s*+)*+([A-Za-z_]\w*+)\s*+;")
+_UNNAMED = b"__unnamed__"
 _DIRECTIVE = re.compile(rb"(?m)#.*$")
 
 
@@ -117,8 +118,10 @@ def _is_unnamed(body: bytes, start: int, brace: int, depth: int) -> bool:
 
 def _declared(text: bytes) -> Iterator[tuple[str, str]]:
     brace = text.rfind(b"}")
-    if brace >= 0:  # struct { .. } name
-        text = b" ".join(text[: text.find(b"{")].split()) + b" " + text[brace + 1 :]
+    if brace >= 0:  # struct { .. } name, or struct tag { .. } name
+        head = text[: text.find(b"{")].split()
+        tag = b" ".join(head) if len(head) > 1 else b" ".join((*head, _UNNAMED))
+        text = tag + b" " + text[brace + 1 :]
     text = text.strip()
     if not text:
         return
@@ -133,9 +136,9 @@ def _declared(text: bytes) -> Iterator[tuple[str, str]]:
     parts = split(text)
     first = param(_BITS.sub(b"", parts[0]))
     if first.name:
-        yield first.name, first.type
+        yield first.name, first.type.replace(" " + _UNNAMED.decode(), "")
     base = re.sub(r"[\s*]+$", "", first.type)
     for part in parts[1:]:
         each = param(base.encode("utf-8", "surrogateescape") + b" " + _BITS.sub(b"", part))
         if each.name:
-            yield each.name, each.type
+            yield each.name, each.type.replace(" " + _UNNAMED.decode(), "")

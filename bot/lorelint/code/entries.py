@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from lorelint.code import ir
 from lorelint.code.program import Program
 
+_IOCTLS = ("unlocked_ioctl", "compat_ioctl", "ioctl")
 DEPTH = 4
 WIDTH = 24
 
@@ -41,6 +42,26 @@ class Entries:
         found = self.of(fn)
         return bool(found) and all(entry.kind not in ("user", "unknown") for entry in found)
 
+    def from_ioctl(self, fn: ir.Function, depth: int = DEPTH) -> bool:
+        """An ioctl handler reaches the function by direct calls."""
+        return self.program.memo(("from ioctl", fn.path, fn.name, depth), lambda: self._from_ioctl(fn, depth))
+
+    def _from_ioctl(self, fn: ir.Function, depth: int) -> bool:
+        seen = {(fn.path, fn.name)}
+        level = [fn]
+        for _ in range(depth):
+            above = []
+            for each in level:
+                if any(use.kind != "argument" and use.field in _IOCTLS for use in self.program.uses(each)):
+                    return True
+                for site in self.program.callers(each):
+                    key = (site.fn.path, site.fn.name)
+                    if key not in seen and len(seen) < WIDTH:
+                        seen.add(key)
+                        above.append(site.fn)
+            level = above
+        return False
+
     def _search(self, fn: ir.Function) -> frozenset[Entry]:
         entries: set[Entry] = set()
         seen = {(fn.path, fn.name)}
@@ -67,8 +88,10 @@ class Entries:
         return frozenset(entries)
 
     def _taken(self, fn: ir.Function) -> set[Entry]:
-        """Where the function's name stands as a value."""
-        found = set()
+        """Where the function's name stands as a value, in its own file."""
+        found: set[Entry] = set()
+        if not fn.static:
+            return found  # anybody may hand it over
         for use in self.program.uses(fn):
             kind = self._kinds.get(use.type, "user") if use.kind == "argument" else "user"
             found.add(Entry(kind, use.path, use.line))

@@ -133,7 +133,7 @@ class Marks:
 
     def learned(self, cfg: ir.Cfg, site: Site, codes: Codes) -> Iterable[str]:
         """Marks of knowing a call's result."""
-        if site.name in self.slow_gup and not site.out and not codes.zero and not codes.neg and codes.pos:
+        if site.name in self.slow_gup and not site.out and not codes.neg and codes.pos:
             if not site.name.endswith("_fast"):
                 yield YIELD  # __get_user_pages() reschedules for every page it got (mm/gup.c, 6.12)
         if self.asks(cfg, site):

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 
 from lorelint.rule import Finding, Kind, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir, summary
 from lorelint_rules.retry import wording
+from lorelint_rules.retry.feeds import USER_LOOPS, Feed, UserLoop
 from lorelint_rules.retry.loops import RETRY_LOOPS, SUMMARIES, TOKENS, Pass, RetryLoop
 
 NAME = "retry-no-fatal-signal"
@@ -37,6 +38,9 @@ def run(view: TreeView) -> Iterator[Verdict]:
         yield from wording.unfound(NAME, fn, look)
         for loop in look.loops:
             yield from _judge(view, fn, loop)
+        for fed in view.of(USER_LOOPS).of(fn):
+            if fed.feed is Feed.RING:
+                yield from _judge_fed(fn, fed)
 
 
 def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict]:
@@ -57,6 +61,29 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
         yield Silence(NAME, fn.path, fn.name, loop.loop.line, "entered only from work items, kthreads or interrupts: no signals there")
     else:
         yield _finding(view, fn, loop, min(deaf, key=wording.weight), held)
+
+
+def _judge_fed(fn: ir.Function, fed: UserLoop) -> Iterator[Verdict]:
+    if summary.SIGNAL in fed.marks:
+        yield Silence(NAME, fn.path, fn.name, fed.line, f"over {fed.feed}: every way round looks at signals")
+        return
+    yield Finding(
+        rule=NAME,
+        path=fn.path,
+        function=fn.name,
+        line=fed.loop.line,
+        anchor=f"{fed.loop.kind}:{fed.what}",
+        message=f"a fatal signal does not end the {fed.loop.kind} loop in {fn.name}() over {fed.feed}",
+        severity=Severity.WARNING,
+        confidence=0.6,
+        steps=(
+            Step(fn.path, fed.loop.line, f"{fn.name}(): the {fed.loop.kind} loop, reached from an ioctl"),
+            Step(fn.path, fed.line, f"{fed.what}: an index that wraps, and no count that ends the loop"),
+        ),
+        need=Need.CALLS,
+        concern=f"{fn.path}:{fn.name}:loop:{fed.name}",
+        advice="if (fatal_signal_pending(current)) leave with -EINTR, once a pass",
+    )
 
 
 def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, went: Pass, held: wording.Held) -> Finding:

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 
 from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir, summary
 from lorelint_rules.retry import wording
+from lorelint_rules.retry.feeds import USER_LOOPS, UserLoop
 from lorelint_rules.retry.loops import RETRY_LOOPS, TOKENS, Pass, RetryLoop
 
 NAME = "retry-no-resched"
@@ -38,6 +39,8 @@ def run(view: TreeView) -> Iterator[Verdict]:
         yield from wording.unfound(NAME, fn, look)
         for loop in look.loops:
             yield from _judge(view, fn, loop)
+        for fed in view.of(USER_LOOPS).of(fn):
+            yield from _judge_fed(view, fn, fed)
 
 
 def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict]:
@@ -93,6 +96,37 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, spins: list[Pass]
         facts=tuple(facts),
         advice="cond_resched() on the way back, or sleep on what the callee waits for",
         evidence=tuple(sorted(_calls(cfg, loop))),
+    )
+
+
+def _judge_fed(view: TreeView, fn: ir.Function, fed: UserLoop) -> Iterator[Verdict]:
+    if fed.marks & {summary.YIELD, summary.WAIT}:
+        yield Silence(NAME, fn.path, fn.name, fed.line, f"over {fed.feed}: every way round gives up the CPU")
+        return
+    cfg = view.program.cfg(fn)
+    over = view.of(wording.LOCKS).at(fn, fed.loop.head)
+    if any(lock.atomic for lock in over) or wording.saves_irqs(cfg):
+        yield Silence(NAME, fn.path, fn.name, fed.line, "runs where nothing may sleep: a yield would be the defect")
+        return
+    lazy = view.know.version >= LAZY
+    weak = summary.WEAK in fed.marks
+    yield Finding(
+        rule=NAME,
+        path=fn.path,
+        function=fn.name,
+        line=fed.loop.line,
+        anchor=f"{fed.loop.kind}:{fed.what}",
+        message=f"the {fed.loop.kind} loop in {fn.name}() goes over {fed.feed} with a way round that never gives up the CPU",
+        severity=Severity.NOTE if lazy else Severity.WARNING,
+        confidence=0.5 if weak else 0.7,
+        steps=(
+            Step(fn.path, fed.loop.line, f"{fn.name}(): the {fed.loop.kind} loop, as long as the user's request"),
+            Step(fn.path, fed.line, f"{fed.what}: a pass comes by here and need not yield in it"),
+        ),
+        need=Need.CALLS,
+        concern=f"{fn.path}:{fn.name}:loop:{fed.name}",
+        facts=("pin_user_pages() and the like reschedule for each page they got, not where they fail or in their fast path",),
+        advice="cond_resched() once a pass",
     )
 
 

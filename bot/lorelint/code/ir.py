@@ -1,0 +1,365 @@
+"""Expressions and control flow, free of syntax: what every analysis and rule reads.
+
+Conditions are split at ``&&``, ``||``, ``!`` and ``?:`` until each branch tests one thing; assignments
+inside conditions, calls' arguments or returns become statements of their own before the test. So a
+branch node holds one atomic expression, and a path is a list of facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    """Base of all expressions. `line` is 1-based in the file and takes no part in equality."""
+
+    line: int = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Expr):
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Expr):
+    """A literal; `value` is None where it does not fit plain reading (floats)."""
+
+    text: str
+    value: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Expr):
+    """A string literal, its quotes included."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Expr):
+    """`callee` is a `Name` for a direct call, a `Member` for ``ops->fault(..)``."""
+
+    callee: Expr
+    args: tuple[Expr, ...]
+
+    @property
+    def name(self) -> str:
+        """The name called directly, "" for an indirect call."""
+        return self.callee.name if isinstance(self.callee, Name) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Expr):
+    base: Expr
+    field: str
+    arrow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Expr):
+    base: Expr
+    index: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Expr):
+    """``! - + ~ * & sizeof``"""
+
+    op: str
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Expr):
+    """``++`` and ``--``"""
+
+    op: str
+    target: Expr
+    prefix: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Expr):
+    op: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Assign(Expr):
+    """``=`` and the compound forms (``op`` is ``=``, ``+=``, ...)."""
+
+    op: str
+    target: Expr
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Declare(Expr):
+    """A local variable. `type` is its text with single spaces, pointers included (``struct page *``)."""
+
+    name: str
+    type: str
+    value: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ternary(Expr):
+    """``c ? a : b`` left in the middle of an expression (``a ?: b`` has `then` None)."""
+
+    cond: Expr
+    then: Expr | None
+    other: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Cast(Expr):
+    type: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Init(Expr):
+    """``{ .a = 1, 2 }``: (designator text without the leading dot, or ""; value)."""
+
+    items: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comma(Expr):
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard(Expr):
+    """``guard(kind)(args)``, ``scoped_guard(kind, args)``, ``CLASS()``, ``__free(kind)``.
+
+    A node with this expression acquires; its twin with `leave` set releases, and stands on every way
+    out of the scope. For ``__free(f)`` only the `leave` twin exists, kind ``free:f``, args the variable.
+    """
+
+    kind: str
+    args: tuple[Expr, ...]
+    leave: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque(Expr):
+    """Anything else (asm, syntax errors, compound literals' odd corners); `parts` are its readable pieces."""
+
+    text: str
+    parts: tuple[Expr, ...] = ()
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """Direct sub-expressions, in order of evaluation as far as C has one."""
+    match expr:
+        case Call(callee=callee, args=args):
+            return (callee, *args)
+        case Member(base=base):
+            return (base,)
+        case Index(base=base, index=index):
+            return (base, index)
+        case Unary(operand=operand):
+            return (operand,)
+        case Update(target=target):
+            return (target,)
+        case Binary(left=left, right=right):
+            return (left, right)
+        case Assign(target=target, value=value):
+            return (value, target)
+        case Declare(value=value):
+            return () if value is None else (value,)
+        case Ternary(cond=cond, then=then, other=other):
+            return (cond, other) if then is None else (cond, then, other)
+        case Cast(value=value):
+            return (value,)
+        case Init(items=items):
+            return tuple(value for _, value in items)
+        case Comma(items=many):
+            return many
+        case Guard(args=args):
+            return args
+        case Opaque(parts=parts):
+            return parts
+    return ()
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """The expression and all below it, parents first, without recursion."""
+    stack = [expr]
+    while stack:
+        here = stack.pop()
+        yield here
+        stack.extend(reversed(children(here)))
+
+
+def calls(expr: Expr | None) -> Iterator[Call]:
+    """All calls in an expression, outermost first."""
+    if expr is not None:
+        for each in walk(expr):
+            if isinstance(each, Call):
+                yield each
+
+
+def show(expr: Expr) -> str:
+    """C text of an expression on one line, for messages and for comparison; depth is bounded."""
+    return _show(expr, 0)
+
+
+_DEEP = 24
+
+
+def _show(expr: Expr, depth: int) -> str:
+    if depth > _DEEP:
+        return ".."
+    below = depth + 1
+    match expr:
+        case Name(name=name):
+            return name
+        case Number(text=text) | Text(text=text):
+            return text
+        case Call(callee=callee, args=args):
+            return f"{_show(callee, below)}({', '.join(_show(a, below) for a in args)})"
+        case Member(base=base, field=name, arrow=arrow):
+            return f"{_show(base, below)}{'->' if arrow else '.'}{name}"
+        case Index(base=base, index=index):
+            return f"{_show(base, below)}[{_show(index, below)}]"
+        case Unary(op=op, operand=operand):
+            space = " " if op.isalpha() else ""
+            inner = _show(operand, below)
+            return f"{op}{space}({inner})" if isinstance(operand, Binary) else f"{op}{space}{inner}"
+        case Update(op=op, target=target, prefix=prefix):
+            inner = _show(target, below)
+            return f"{op}{inner}" if prefix else f"{inner}{op}"
+        case Binary(op=op, left=left, right=right):
+            return f"{_show(left, below)} {op} {_show(right, below)}"
+        case Assign(op=op, target=target, value=value):
+            return f"{_show(target, below)} {op} {_show(value, below)}"
+        case Declare(name=name, type=type_, value=value):
+            star = "" if type_.endswith("*") else " "
+            return f"{type_}{star}{name}" + ("" if value is None else f" = {_show(value, below)}")
+        case Ternary(cond=cond, then=then, other=other):
+            middle = "" if then is None else f" {_show(then, below)} "
+            return f"{_show(cond, below)} ?{middle}: {_show(other, below)}"
+        case Cast(type=type_, value=value):
+            return f"({type_}){_show(value, below)}"
+        case Init(items=items):
+            return "{ " + ", ".join(f".{d} = {_show(v, below)}" if d else _show(v, below) for d, v in items) + " }"
+        case Comma(items=many):
+            return ", ".join(_show(item, below) for item in many)
+        case Guard(kind=kind, args=args, leave=leave):
+            return f"{'end of ' if leave else ''}guard({kind})({', '.join(_show(a, below) for a in args)})"
+        case Opaque(text=text):
+            return " ".join(text.split())[:120]
+    return "?"
+
+
+class At(StrEnum):
+    """What a node of the graph is."""
+
+    ENTRY = "entry"
+    EXIT = "exit"  # the one end of the function; every return leads here
+    DO = "do"  # a statement: `expr`
+    TEST = "test"  # a branch on `expr`; edges carry True / False
+    SWITCH = "switch"  # a branch on `expr`; edges carry case labels
+    MAYBE = "maybe"  # a branch of unknown condition (preprocessor, computed goto)
+    EACH = "each"  # head of an iterator macro: `expr` is its Call; True = one more item, False = done
+    RETURN = "return"  # `expr` is the value, None for a bare return
+    LABEL = "label"  # `label` names it; no effect
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """To where, and under which outcome.
+
+    when    None: always. True / False: outcome of a TEST or EACH. A tuple of expressions: these case
+            labels of a SWITCH; an empty tuple: none of the others (default, or past the switch).
+    """
+
+    to: int
+    when: bool | tuple[Expr, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step. Node 0 is the ENTRY, node 1 the EXIT."""
+
+    id: int
+    at: At
+    line: int
+    expr: Expr | None = None
+    out: tuple[Edge, ...] = ()
+    label: str = ""
+
+
+class LoopKind(StrEnum):
+    FOR = "for"
+    WHILE = "while"
+    DO = "do"
+    GOTO = "goto"
+    EACH = "each"  # an iterator macro: ends by itself, continue is no retry
+    RETRY = "retry"  # a macro that goes round until it succeeds (drm_exec_until_all_locked)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A natural loop (by dominators); goto loops too.
+
+    head    node id; every node of `body` is reached through it (unless `tangled`)
+    back    edges (from, head) that go round; one Loop holds all back edges of one head
+    leave   edges (from inside, to outside)
+    label   the label jumped to, for a goto loop
+    """
+
+    head: int
+    kind: LoopKind
+    line: int
+    body: frozenset[int]
+    back: tuple[tuple[int, int], ...]
+    leave: tuple[tuple[int, int], ...]
+    label: str = ""
+    tangled: bool = False  # entered beside its head too (irreducible)
+
+
+@dataclass(frozen=True, slots=True)
+class Cfg:
+    """The control flow of one function."""
+
+    nodes: tuple[Node, ...]
+    kinds: tuple[tuple[int, LoopKind], ...] = ()  # loop statement heads: node id of the head -> kind
+    opaque: tuple[int, ...] = ()  # lines of syntax that could not be read
+    preds: tuple[tuple[int, ...], ...] = field(default=(), repr=False)  # predecessors of each node
+
+    def node(self, id: int) -> Node:
+        return self.nodes[id]
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    name: str  # "" where the declaration gives none
+    type: str  # single spaces, pointers included
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function definition. Equality is by path, name and text."""
+
+    name: str
+    path: str
+    line: int = field(compare=False)  # of the line that holds the name
+    end_line: int = field(compare=False)
+    params: tuple[Param, ...]
+    returns: str  # type text, "" when unreadable
+    static: bool
+    text: bytes = field(repr=False)  # from the start of the declaration to the closing brace
+    first_line: int = field(compare=False, default=1)  # of `text`
+    degraded: tuple[int, ...] = ()  # lines inside that could not be parsed, even after all rewrites
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.path, self.name)

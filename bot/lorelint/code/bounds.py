@@ -46,6 +46,7 @@ class Bounds:
     def __init__(self, cfg: ir.Cfg, loop: ir.Loop, know: Knowledge) -> None:
         self.cfg, self.loop = cfg, loop
         self.clocks = know.names("bound_idioms")
+        self.checks = know.names("signal_check", "seq_retry_predicates")
         self.latches, self.counters = self._measures()
         self.cursors = _cursors(cfg, loop)
         self.flags = _false_flags(cfg, loop)
@@ -64,6 +65,9 @@ class Bounds:
                 yield Tested(name)
             if name in self.cursors:
                 yield Tested(self.cursors[name])
+        asked = node.expr.name if isinstance(node.expr, ir.Call) else ""
+        if asked and edge.when is True and asked not in self.checks:
+            yield Bound("progress", asked)
         for call in ir.calls(node.expr):
             if call.name in self.clocks:
                 yield Bound("clock", call.name)

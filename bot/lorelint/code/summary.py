@@ -101,6 +101,7 @@ class Marks:
         self.slow_gup = know.names("yield_slow_path_only")
         self.checks = know.names("signal_check")
         self.calls = know.calls
+        self.errnos = frozenset(name for name, fact in know.calls.items() if fact.ends_on_signal)
         self.listed = self.yields | self.waits | self.weak | self.slow_gup | self.checks | know.names("yield_not") | frozenset(know.calls)
         self.predicates = know.names("seq_retry_predicates")
         self.rereads = know.names("optimistic_reads")
@@ -202,7 +203,7 @@ class Summaries:
             if depth and not site.out and not self.marks.speaks_of(site.name):
                 yield from self._sure(site.name, fn.path, codes, depth)
 
-        return Explorer(cfg, marker, learner=learner, inside=inside, plain=plain(fn, cfg), trail=trail)
+        return Explorer(cfg, marker, learner=learner, inside=inside, plain=plain(fn, cfg), errnos=self.marks.errnos, trail=trail)
 
     def _sure(self, name: str, near: str, codes: Codes, depth: int) -> Iterator[str]:
         """Marks that every path of a callee in the same file to one of these codes has left."""

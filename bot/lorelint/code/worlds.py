@@ -117,6 +117,7 @@ class Explorer:
     learner  marks to add when a test says something about a call's result
     inside   stay within these nodes
     plain    variables (pointers, bools) of which plain truth is no sign of failure
+    errnos   callees that return 0 or an error: their truth is a failure
     trail    how many tests a world remembers; with 0 it tells paths apart by values and marks alone
     """
 
@@ -126,6 +127,7 @@ class Explorer:
     learner: Learner = _no_lesson
     inside: frozenset[int] | None = None
     plain: frozenset[str] = frozenset()
+    errnos: frozenset[str] = frozenset()
     trail: int = TRAIL
     live: tuple[frozenset[str], ...] = field(default=(), init=False)
 
@@ -204,7 +206,8 @@ class Explorer:
         for call in ir.calls(node.expr):
             site = Site(node.id, call.name)
             # A call whose bare truth is tested is a predicate, as far as is known: true is no failure.
-            known[site] = TRUTH if node.at is ir.At.TEST and call is node.expr else self.returns(call)
+            asked = node.at is ir.At.TEST and call is node.expr and call.name not in self.errnos
+            known[site] = TRUTH if asked else self.returns(call)
             for argument in call.args:
                 taken = address_of(argument)
                 if taken:
@@ -315,7 +318,7 @@ class Explorer:
         if isinstance(subject, Site):
             codes = world.codes(subject) or ANY
             yes, no = compare(codes, op, symbol)
-            quiet = subject.node < 0 or (op == "!=" and symbol == "0" and bool(_names(expr) & self.plain))
+            quiet = subject.node < 0 or _name(expr) in self.plain
             return self._learned(node, world, subject, yes if truth else no, text, quiet)
         if isinstance(expr, ir.Name):  # an unknown variable: what is learnt of it holds until it is written
             subject = Site(-1, "", expr.name)
@@ -394,8 +397,12 @@ def address_of(expr: ir.Expr) -> str:
     return ""
 
 
-def _names(expr: ir.Expr) -> frozenset[str]:
-    return frozenset(each.name for each in ir.walk(expr) if isinstance(each, ir.Name))
+def _name(expr: ir.Expr) -> str:
+    """The variable whose plain truth a condition asks for, "" where it asks for more."""
+    match expr:
+        case ir.Name(name=name) | ir.Assign(target=ir.Name(name=name)):
+            return name
+    return ""
 
 
 def used(node: ir.Node) -> frozenset[str]:

@@ -22,6 +22,8 @@ _BENIGN = {
     summary.How.PREDICATE: "a sequence check: the other side moved, and its begin is read again",
 }
 _RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
+#: Causes that only say that we do not know; beside one that is known they say nothing.
+_VAGUE = (summary.How.HANDED_ON, summary.How.UNKNOWN)
 _ERRNO_TYPES = frozenset({"int", "long", "ssize_t", "static int"})
 _CALLEES = 2  # calls followed for a sure yield or signal exit
 
@@ -181,9 +183,10 @@ class RetryLoops:
             causes = [summary.Cause(wanted[0], summary.How.HANDED_ON, site.name, "", (fn.name,), frozenset(), ())]
         if not causes:
             return line, f"{site.name}() cannot return {' or '.join(wanted)}", ()
-        bad = tuple(each for each in causes if not self._benign(each))
+        told = [each for each in causes if each.how not in _VAGUE]
+        bad = tuple(each for each in told or causes if not self._benign(each))
         if not bad:
-            first = causes[0]
+            first = (told or causes)[0]
             return line, f"{site.name}() gives {first.code} only where {self._benign(first)}", first.steps
         marks = self._marks(world, bad)
         owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
@@ -246,7 +249,7 @@ class RetryLoops:
         returned = {
             symbol
             for callee in callees
-            if below or callee.returns in _ERRNO_TYPES
+            if callee.returns in _ERRNO_TYPES
             for outcome in self.sums.of(callee).outcomes
             for symbol in outcome.codes.named
             if codes.negative(symbol) and symbol[1:].startswith("E") and asked.admits(symbol)

@@ -115,6 +115,8 @@ def bounded(bound: bounds.Bound) -> str:
             return f"bounded by a clock ({bound.what})"
         case "deadline":
             return f"bounded by a deadline handed to {bound.what}()"
+        case "progress":
+            return f"goes on only while {bound.what}() says so: its refusal leaves the loop"
         case "tried":
             return "FAULT_FLAG_TRIED is set before the next pass: it goes round once"
     return f"bounded: {bound.what} is changed and tested on each pass"

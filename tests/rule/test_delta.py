@@ -285,3 +285,24 @@ def test_the_order_of_rules_and_runs_does_not_matter(bench: SimpleNamespace) -> 
     other = bench.run(bench.applied(states), bench.RAISES, bench.BAD, bench.LOUD)
     assert one == other
     assert one.coverage.functions >= 2
+
+
+def test_what_read_nothing_that_changed_is_judged_once(bench: SimpleNamespace) -> None:
+    asked: list[str] = []
+
+    def run(view):  # type: ignore[no-untyped-def]
+        asked.extend(fn.name for fn in view.functions)
+        yield from bench.LOUD.run(view)
+
+    states = [{"a.c": CALLEE + CALLER + OLD}, {"a.c": CALLEE.replace("quiet", "loud") + CALLER + OLD}]
+    states.append({**states[-1], "b.c": FINE})
+    result = bench.run(bench.applied(states), replace(bench.LOUD, run=run))
+    assert told(result) == [(1, "caller", "new")]
+    # after, then before only where the callee was read; the tree after patch 1 is the tree before patch 2
+    assert sorted(asked) == ["callee", "callee", "caller", "caller", "caller", "fine", "old"]
+
+
+def test_programs_beside_the_kernel_are_left_alone_and_said(bench: SimpleNamespace) -> None:
+    result = bench.run(bench.applied([{}, {"tools/testing/x.c": FRESH}]), bench.BAD)
+    assert told(result) == []
+    assert [(each.kind, each.path) for each in result.unseen] == [("skipped", "tools/testing/x.c")]

@@ -16,6 +16,7 @@ _PAIRS = 400  # compared for renames
 _LINES = 1500  # of a function compared for renames
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _CALLED = re.compile(rb"([A-Za-z_]\w*)\s*\(")
+_NO_CALLS = frozenset((b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"typeof", b"do", b"else", b"case"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,12 @@ class Changes:
             return self.facts[min(strong, key=first)]
         return min((text for key in reads if (text := self._weak(key))), default="")
 
+    def differs(self, reads: Iterable[Key]) -> bool:
+        """Whether the same question, asked of the tree before, may have another answer: anything read may differ."""
+        return any(
+            key in self.facts or (key[0] == "file" and key[1] in self.paths) or self._weak(key) != "" for key in reads
+        )
+
     def _weak(self, key: Key) -> str:
         if key[0] in ("mentions", "define") and len(key) > 1:
             word = key[1].encode("utf-8", "surrogateescape")
@@ -123,7 +130,7 @@ class Changes:
         for pair in self.touched:
             if pair.after is not None:
                 old = frozenset() if pair.before is None else frozenset(_CALLED.findall(pair.before.text))
-                new = sorted(set(_CALLED.findall(pair.after.text)) - old)
+                new = sorted(set(_CALLED.findall(pair.after.text)) - old - _NO_CALLS)
                 found += [(name.decode(), pair.after) for name in new if name.decode() != pair.after.name]
         return tuple(sorted(found, key=lambda each: (each[0], each[1].key)))
 

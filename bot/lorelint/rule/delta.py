@@ -9,7 +9,7 @@ from lorelint.code.program import Program
 from lorelint.model.base import Applied, Snapshot
 from lorelint.model.finding import Coverage, Doubt, Finding, Judged, Kind, Silence, Status
 from lorelint.model.mail import Change as FileChange
-from lorelint.model.tree import Tree, is_source
+from lorelint.model.tree import OverlayTree, Tree, is_source
 from lorelint.model.trouble import Failure, Unseen
 from lorelint.rule.changes import Changes
 from lorelint.rule.concern import OPEN, subject_of
@@ -52,12 +52,21 @@ def delta(
     whole = bool(applied.base.tree)
     last: tuple[Tree, Judge] | None = None
     for snapshot, files in zip(applied.snapshots, latest(applied), strict=True):
-        before = last[1] if last is not None and last[0] is snapshot.before else None
+        before = last[1] if last is not None and _same(last[0], snapshot.before) else None
         before = before or Judge(programs(snapshot.before), whole=whole)
         after = Judge(programs(snapshot.after), whole=whole)
         walk.patch(snapshot, Trust(applied.base, files, snapshot), before, after)
         last = (snapshot.after, after)
     return walk.result()
+
+
+def _same(one: Tree, other: Tree) -> bool:
+    """The tree after a patch is most often the tree before the next one, made anew."""
+    if one is other:
+        return True
+    if not (isinstance(one, OverlayTree) and isinstance(other, OverlayTree) and one.under is other.under):
+        return False
+    return all(one.read(path) == other.read(path) for path in sorted({*one.overlay, *other.overlay}))
 
 
 def _touched(snapshot: Snapshot) -> tuple[set[str], dict[str, str]]:

@@ -36,7 +36,9 @@ class Analysis(Generic[T]):
     """Something computed once per tree and used by many rules.
 
     `run` gets a view of the whole tree (and asks it, by `view.of`, for the analyses it requires) and
-    returns a T, usually an object that answers per function and remembers.
+    returns a T, usually an object that answers per function. What it remembers it remembers through
+    `view.program.memo`, which replays what was read: the engine does not judge again what read nothing
+    that changed.
     """
 
     name: str

@@ -51,8 +51,8 @@ class OnePatch:
 
     def subject(self, rule: Rule, subject: Subject) -> None:
         """Judge one function by one rule."""
-        old = Outcome() if subject.before is None else self.before.judge(rule, subject.before)
         new = Outcome() if subject.after is None else self.after.judge(rule, subject.after)
+        old = self._before(rule, subject, new)
         old, new = self._hunks(rule, subject, old, new)
         if new.failure is not None:
             self.failures.append(new.failure)
@@ -69,6 +69,15 @@ class OnePatch:
             self.gone.append((was, self.trust.finding(was)))
             if subject.touched:
                 self._pool.gone.append((was, _lines(self.before.program, was)))
+
+    def _before(self, rule: Rule, subject: Subject, new: Outcome) -> Outcome:
+        """What the rule said before. Where nothing it read differs it said the same, and is not asked."""
+        if subject.before is None:
+            return Outcome()
+        same = not subject.touched and subject.after is not None and new.failure is None
+        if same and not self.changes.differs(new.reads):
+            return new
+        return self.before.judge(rule, subject.before)
 
     def _hunks(self, rule: Rule, subject: Subject, old: Outcome, new: Outcome) -> tuple[Outcome, Outcome]:
         """What may be said where hunks are all that is known of a file."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from lorelint.code.ir import Function
 from lorelint.code.program import Program
+from lorelint.code.search import order, visible
 from lorelint.model.trouble import Unseen
 from lorelint.rule.changes import Changes, Pair, alike
 from lorelint.rule.door import Rule
@@ -14,6 +15,7 @@ from lorelint.rule.door import Rule
 DEPTH = 3  # calls above a changed function
 WIDTH = 60  # callers of one function that are followed; beyond it the function is a hub
 LIMIT = 400  # functions in all above one patch
+USERLAND = ("tools/", "scripts/", "usr/", "Documentation/")
 NEAR = 200  # files that may read a changed table, structure or macro
 
 
@@ -58,7 +60,7 @@ class _Reach:
         self.cut: list[Unseen] = []
 
     def _admits(self, *functions: Function | None) -> bool:
-        return any(rule.tokens.admit(fn.text) for fn in functions if fn is not None for rule in self.rules)
+        return any(self._admits_text(fn.text) for fn in functions if fn is not None)
 
     def _key(self, fn: Function) -> tuple[str, str, int]:
         return (fn.path, fn.name, fn.line)
@@ -76,12 +78,21 @@ class _Reach:
     def files(self) -> None:
         """The functions of the changed files: touched ones always, others where a rule may speak."""
         for pair in self.changes.pairs:
+            if _userland(pair):
+                self._skip(pair)
+                continue
             touched = pair.touched or pair.elsewhere
             fn = pair.after or pair.before
             if fn is not None and (touched or self._admits(pair.before, pair.after)):
                 moved = pair.elsewhere and alike(pair)
                 key = self._key(fn) if pair.after is not None else (fn.path, fn.name, -fn.line)
                 self.subjects[key] = Subject(pair.before, pair.after, touched, moved=moved)
+
+    def _skip(self, pair: Pair) -> None:
+        fn = pair.after or pair.before
+        unseen = Unseen("skipped", fn.path if fn else "", 0, "a program beside the kernel: no rule is about it")
+        if unseen not in self.cut:
+            self.cut.append(unseen)
 
     def callers(self) -> None:
         """Callers of changed functions, some levels up; a hub is not climbed over."""
@@ -112,36 +123,57 @@ class _Reach:
         return tuple(found[key] for key in sorted(found))
 
     def readers(self) -> None:
-        """Functions that may read a table, structure or macro which differs: its folder, its users."""
-        keys = sorted(self.changes.data)
-        paths: dict[str, None] = {}
-        for key in keys:
-            if len(key) != 3:
-                continue
-            folder = key[1].rpartition("/")[0]
-            paths.update(dict.fromkeys(each for each in self.changes.after.tree.files(folder) if _beside(each, folder)))
-            if key[1].endswith(".h"):
-                paths.update(dict.fromkeys(self.changes.after.mentions(key[2])))
+        """Functions that may read a table, structure or macro which differs: its folder, users of a header."""
+        for place in sorted({key[1] for key in self.changes.data if len(key) == 3 and key[0] == "table"}):
+            self._read_by(self._beside(place), place)
+        for kind, place, name in sorted(key for key in self.changes.data if len(key) == 3 and key[0] != "table"):
+            came = self.changes.facts[(kind, place, name)].endswith(" was added")
+            if place.endswith(".h") and not came:  # in a .c file it is for that file alone
+                self._read_by(order(self.changes.after.mentions(name), place), place)
+
+    def _read_by(self, paths: Sequence[str], place: str) -> None:
         near = [path for path in paths if path not in self.changes.paths]
         if len(near) > NEAR:
-            text = f"{len(near)} files may read what changed here: {NEAR} were looked at"
-            self.cut.append(Unseen("cut", self.changes.paths[0], 0, text))
+            text = f"{len(near)} files may read what changed here: the nearest {NEAR} were looked at"
+            self.cut.append(Unseen("cut", place, 0, text))
         for path in near[:NEAR]:
             for fn in self._admitted(self.changes.after, path):
                 self._add(fn)
 
+    def _beside(self, path: str) -> tuple[str, ...]:
+        """Files of the same folder."""
+        folder = path.rpartition("/")[0]
+        return tuple(each for each in self.changes.after.tree.files(folder) if each.rpartition("/")[0] == folder)
+
     def _admitted(self, program: Program, path: str) -> Iterator[Function]:
         raw = program.raw(path)
-        if raw is not None and any(rule.tokens.admit(raw) for rule in self.rules):
+        if raw is not None and self._admits_text(raw):
             yield from program.functions(path)
 
     def entries(self) -> None:
-        """Functions that were there and are called or put into a table for the first time from here."""
-        for name, told, near in self._ways_in():
-            for fn in self.changes.after.define(name, near):
-                close = fn.path.rpartition("/")[0] == near.rpartition("/")[0]
-                if close and self.changes.partner(fn) is not None:
+        """Functions here or beside that are called, or put into a table, for the first time from a changed place."""
+        ways = sorted({(near, name, told) for name, told, near in self._ways_in()})
+        for near, name, told in ways:
+            for fn in self._named(name, near):
+                if self.changes.partner(fn) is not None:
                     self._add(fn, entered=told)
+
+    def _named(self, name: str, near: str) -> Iterator[Function]:
+        """A definition in the same file, else those in the same folder that can be called from it."""
+        here = self.changes.after.function(near, name)
+        if here is not None:
+            yield here
+            return
+        word = name.encode("utf-8", "surrogateescape")
+        for path in self._beside(near):
+            raw = self.changes.after.raw(path)
+            if path != near and raw is not None and word in raw and self._admits_text(raw):
+                fn = self.changes.after.function(path, name)
+                if fn is not None and visible(fn, near):
+                    yield fn
+
+    def _admits_text(self, text: bytes) -> bool:
+        return any(rule.tokens.admit(text) for rule in self.rules)
 
     def _ways_in(self) -> Iterable[tuple[str, str, str]]:
         for name, caller in self.changes.new_calls():
@@ -149,10 +181,12 @@ class _Reach:
         yield from self.changes.new_values()
 
 
+def _userland(pair: Pair) -> bool:
+    """Programs that come with the kernel and do not run in it: no rule is about them."""
+    fn = pair.after or pair.before
+    return fn is not None and fn.path.startswith(USERLAND)
+
+
 def _climbs(pair: Pair) -> Function | None:
     """The function whose callers are to be asked; none for a pure move and for what is gone."""
-    return None if pair.after is None or alike(pair) else pair.after
-
-
-def _beside(path: str, folder: str) -> bool:
-    return path.rpartition("/")[0] == folder
+    return None if pair.after is None or alike(pair) or _userland(pair) else pair.after

@@ -166,10 +166,14 @@ class _Letter:
 
     def _commands(self, concerns: list[Concern]) -> Iterator[str]:
         rule = prose.cited(concerns[0])[0].finding.rule
-        tree = self.report.base.tree if self.report.base else ""
-        yield from _prose("To see the same offline, with this thread saved as thread.mbox:")
+        base = self.report.base
+        tail = [f"--tree {argument(base.tree)}"] if base and base.tree else []
+        clone = ""
+        if base and base.commit:
+            clone = " and a clone of the tree in linux"
+            tail = ["--tree linux", f"--base {argument(base.commit[:12])}"]
+        yield from _prose(f"To see the same offline, with this thread saved as thread.mbox{clone}:")
         yield ""
-        tail = [f"--tree {argument(tree)}"] if tree else []
         for line in shell(["lorelint", "review", "thread.mbox", *tail], BODY - 4):
             yield f"    {line}"
         yield ""

@@ -114,7 +114,7 @@ class _Page:
         yield from lines
         for step in base.steps:
             mark = ">" if step.taken else " "
-            tried = f" {step.tried}" if step.tried and step.tried != base.tree else ""
+            tried = f" {step.tried}" if step.tried not in ("", base.tree, step.rung) else ""
             head = f"          {mark} {step.rung}{tried}: "
             for line in wrap(head[12:] + step.text, self.columns, first=head[:12], rest=" " * 14):
                 yield line if step.taken else self.ink(line, "dim")
@@ -326,7 +326,8 @@ class _Page:
             text = f"{many(concerns, 'concern')}: {prose.tally(self.report)}"
             style = prose_style(self.report)
         else:
-            text, style = "nothing new found", "good"
+            unjudged = self.report.base is not None and not self.report.coverage.functions
+            text, style = ("nothing could be judged", "warning") if unjudged else ("nothing new found", "good")
         text += "".join(f"; {each}" for each in old)
         for line in wrap(f"{text}; looked at {_coverage(self.report)}", self.measure, rest="  "):
             yield self.ink(line, style)

@@ -44,7 +44,7 @@ def test_solve_joins_over_paths_and_loops() -> None:
     found = solve(cfg, frozenset[str](), locked, union)
     assert found.cut is None
     assert found.before[number(cfg, "f()")] == frozenset()
-    assert found.before[number(cfg, "g()")] == {"l"}
+    assert found.before[number(cfg, "g()")] == frozenset({"l"})
     assert found.before[number(cfg, "h()")] == frozenset()
 
 

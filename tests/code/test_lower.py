@@ -291,14 +291,17 @@ CASES = {
         """,
     ),
     "computed goto": (
-        "static void *t[] = { &&one, &&two }; goto *t[a]; one: f(); two: return 1; three: return 2;",
+        "static void *t[] = { &&one, &&two }; if (b) goto three; goto *t[a]; one: f(); two: return 1; three: return 2;",
         """
         2 static void *[] t > 3
-        3 maybe > 4 6
-        4 label one: > 5
-        5 f() > 6
-        6 label two: > 7
-        7 return 1 > EXIT
+        3 test b > T9 F4
+        4 maybe > 5 7
+        5 label one: > 6
+        6 f() > 7
+        7 label two: > 8
+        8 return 1 > EXIT
+        9 label three: > 10
+        10 return 2 > EXIT
         """,
     ),
     "asm goto": (
@@ -488,6 +491,7 @@ def test_lines_are_those_of_the_file() -> None:
         ("while ((a = f())) ;", LoopKind.WHILE),
         ("while (({ f(); a; })) ;", LoopKind.WHILE),
         ("while (f(), a) ;", LoopKind.WHILE),
+        ("while (({ while (b) f(); a; }) && c) ;", LoopKind.WHILE),
         ("for (;;) f();", LoopKind.FOR),
         ("for (i = 0; i < 3; i++) f();", LoopKind.FOR),
         ("do f(); while (a);", LoopKind.DO),
@@ -511,6 +515,14 @@ def test_broken_text_is_opaque(body: str) -> None:
     cfg = lower(function(body))
     check(cfg)
     assert cfg.opaque or body in ("case 3: f();", "} } }")
+
+
+def test_a_label_of_another_reading() -> None:
+    """Where directives cut a statement, a goto may stay in a reading whose label went with the other arm."""
+    cfg = lower(function("if (a)\ngoto out;\n#ifdef A\nif (b) {\n#else\nout: if (c) {\n#endif\nf();\n}"))
+    check(cfg)
+    assert not cfg.opaque
+    assert sum(node.label == "out" for node in cfg.nodes) == 1
 
 
 def test_calls_beside_an_error_are_kept() -> None:

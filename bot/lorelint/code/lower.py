@@ -63,6 +63,11 @@ def _unread(fn: ir.Function) -> ir.Cfg:
     return ir.Cfg(nodes, (), (fn.line,), ((), (2,), (0,)))
 
 
+def _runs_statements(expr: ir.Expr) -> bool:
+    """Whether evaluating it begins with steps that may be a loop of their own."""
+    return any(isinstance(each, (ir.Comma, Statements)) for each in ir.walk(expr))
+
+
 class Lowering(Declarations):
     """One function on its way to a graph, statement by statement."""
 
@@ -81,6 +86,7 @@ class Lowering(Declarations):
             self._run()
             self.join(1)
             self.land()
+        self.lost()
 
     def _run(self) -> None:
         todo = self.todo
@@ -301,7 +307,7 @@ class Lowering(Declarations):
             head = -1
         else:
             self.kinds.append((head, kind))
-            if truth is True or isinstance(expr, (ir.Comma, Statements)):
+            if truth is True or expr is None or (not plain and _runs_statements(expr)):
                 self.emit(At.LABEL, line)
         self._round(head, node.child_by_field_name("body"), no, update)
         self.todo.append((self._begin_round, head, yes, line))

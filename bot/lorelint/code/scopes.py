@@ -42,6 +42,8 @@ class Scopes(Values):
         self._labels: dict[str, tuple[int, Chain | None]] = {}
         self._gotos: list[tuple[list[End], Chain | None, str, int]] = []
         self._computed: list[tuple[int, Chain | None]] = []
+        self._lost: list[tuple[str, int]] = []  # gotos without a label, and the labels of all readings
+        self._known: set[str] = set()
         self._first = 2  # node of the text being read
         self.use(syntax)
 
@@ -163,8 +165,7 @@ class Scopes(Values):
 
     def land(self) -> None:
         """Lead the gotos to their labels, past what leaving their scopes releases."""
-        taken = {each.decode() for each in _LABEL_ADDRESS.findall(self.syntax.norm)} & self._labels.keys()
-        names = sorted(taken or self._labels.keys())
+        names = self._computed_targets() if self._computed else []
         if len(names) * len(self._computed) > NODE_LIMIT:
             raise TooLarge
         if self._labels:
@@ -176,14 +177,25 @@ class Scopes(Values):
         for ends, chain, name, line in self._gotos:
             label = self._labels.get(name)
             if label is None:
-                self.opaque.add(line)
+                self._lost.append((name, line))
                 continue
             self.ends = ends
             if chain is not None:
                 self._release_for(chain, label[1], line)
             self.join(label[0])
+        self._known |= self._labels.keys()
         self._labels, self._gotos, self._computed = {}, [], []
         self._first = len(self.at)
+
+    def lost(self) -> None:
+        """A goto whose label no reading of the text has is unreadable; in one reading of several it cannot be."""
+        self.opaque.update(line for name, line in self._lost if name not in self._known)
+
+    def _computed_targets(self) -> list[str]:
+        """Labels whose address is taken, and those no goto names (macros may take their address); else all."""
+        taken = {each.decode() for each in _LABEL_ADDRESS.findall(self.syntax.norm)}
+        named = {name for _, _, name, _ in self._gotos}
+        return sorted(self._labels.keys() & taken | self._labels.keys() - named) or sorted(self._labels)
 
     def _land_macros(self) -> None:
         """Jumps inside macros that are given the label as their last argument: ``unsafe_get_user(x, p, Efault)``.

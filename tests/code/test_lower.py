@@ -436,6 +436,10 @@ CASES = {
         11 end of guard(free:kfree)(p) > EXIT
         """,
     ),
+    "__free before the name": (
+        "cpumask_var_t __free(free_cpumask_var) m = NULL; f(m);",
+        "2 cpumask_var_t m = NULL > 3\n3 f(m) > 4\n4 end of guard(free:free_cpumask_var)(m) > EXIT",
+    ),
     "preprocessor arms never follow one another": (
         "f();\n#ifdef A\na1();\n#elif defined(B)\nb1();\n#else\nc1();\n#endif\n#if C\nd1();\n#endif\ng();",
         """

@@ -22,10 +22,15 @@ class Declarations(Scopes):
         if self.syntax.raw.startswith((b"typeof", b"__typeof", b"__auto_type"), node.start_byte):
             text = self.syntax.raw  # read as `int` otherwise
         base = " ".join(text[node.start_byte : end].decode("utf-8", "surrogateescape").split())
-        if not base.startswith(("extern ", "typedef ", "__label__")):
-            self.todo.extend([(self._declarator, each, base) for each in reversed(declarators)])
+        if base.startswith(("extern ", "typedef ", "__label__")):
+            return
+        cleanup = None
+        if self.syntax.frees:  # `type __free(f) x`: noted at the type, holds for all declarators
+            before = self.syntax.norm[node.start_byte : declarators[0].start_byte].rstrip()
+            cleanup = self.syntax.frees.get(node.start_byte + len(before) - len(before[-100:].rsplit(None, 1)[-1]))
+        self.todo.extend([(self._declarator, each, base, cleanup) for each in reversed(declarators)])
 
-    def _declarator(self, node: Node, base: str) -> None:
+    def _declarator(self, node: Node, base: str, cleanup: str | None) -> None:
         value: Node | None = None
         if node.type == "init_declarator":
             value = node.child_by_field_name("value")
@@ -37,7 +42,7 @@ class Declarations(Scopes):
         if base.startswith("static ") and "const " not in base:
             expr, plain = None, True  # set once, before the function first runs
         line, text = self.reader.line(name), self.reader.text(name)
-        cleanup = self.syntax.frees.get(name.start_byte)
+        cleanup = self.syntax.frees.get(name.start_byte, cleanup)
         if cleanup is not None:
             self.todo.append((self.hold, f"free:{cleanup}", (ir.Name(line, text),), line))
         self.declare(ir.Declare(line, text, f"{base} {shape}" if shape else base, expr), plain)

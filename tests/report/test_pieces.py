@@ -86,6 +86,14 @@ def test_two_proofs_are_one_walk() -> None:
     assert [step.text for step in walk] == ["head", "calls", "tests", "returns", "fails", "back"]
 
 
+def test_a_place_may_come_twice_in_one_proof() -> None:
+    """The line that revokes, and at the end: no unmap on the way from that line."""
+    proof = [Step("a.c", 13, "revokes"), Step("b.c", 3, "maps"), Step("a.c", 13, "no unmap on the way")]
+    assert chain.merged([proof]) == proof
+    more = Step("c.c", 1, "more")
+    assert chain.merged([proof, [Step("a.c", 13, "again"), more]]) == [proof[0], more, *proof[1:]]
+
+
 @given(st.lists(st.lists(st.integers(1, 9), max_size=8), max_size=4))
 def test_a_walk_holds_every_place_once(chains: list[list[int]]) -> None:
     walk = chain.merged([[Step("a.c", line, "x") for line in lines] for lines in chains])
@@ -217,6 +225,26 @@ def test_what_counts(samples: ModuleType) -> None:
     assert prose.found(samples.clean_run()) == 0
     live = [prose.counts(samples.judged(samples.LOOP, status)) for status in Status]
     assert live == [True, True, True, False, False, False]
+
+
+def test_what_a_mail_has_shown_it_does_not_show_again(samples: ModuleType) -> None:
+    """Two concerns that share steps and advice: the second says only what is its own."""
+    first = replace(samples.judged(samples.REVOKE), patch=1)
+    second = replace(
+        first,
+        finding=replace(
+            samples.REVOKE,
+            function="ringmap_detach",
+            steps=(*samples.REVOKE.steps[:1], Step("drivers/misc/ringmap/ringmap_revoke.c", 99, "the device goes")),
+        ),
+    )
+    report = replace(
+        samples.untouched_cause(), findings=(first, second), concerns=(Concern(1, (first,)), Concern(1, (second,)))
+    )
+    (reply,) = replies(report, samples.source)
+    assert reply.body.count("Would it work to") == 1
+    assert reply.body.count("lets user space map the area") == 1
+    assert "1. as above\n  2. the device goes\n" in reply.body
 
 
 def test_clean_is_one_line(samples: ModuleType) -> None:

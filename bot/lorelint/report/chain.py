@@ -36,29 +36,28 @@ def links(steps: Iterable[Step]) -> list[Link]:
 
 
 def merged(chains: Sequence[Sequence[Step]]) -> list[Step]:
-    """Several proofs as one walk: every place once, in an order that each of them would take.
+    """Several proofs as one walk, in an order that each of them would take.
 
-    Where two of them speak of one place, the earlier chain's words stand.
+    A place of which an earlier chain has told is not told of again: that chain's words stand.
     """
     walk: list[Step] = []
     for chain in chains:
-        walk = _merged(walk, _once(chain))
-    return _once(walk)
-
-
-def _once(chain: Iterable[Step]) -> list[Step]:
-    seen: dict[tuple[str, int], Step] = {}
-    for step in chain:
-        seen.setdefault((step.path, step.line), step)
-    return list(seen.values())
+        walk = _merged(walk, list(dict.fromkeys(chain)))
+    return walk
 
 
 def _merged(first: list[Step], second: list[Step]) -> list[Step]:
     ours = [(step.path, step.line) for step in first]
     theirs = [(step.path, step.line) for step in second]
+    told = set(ours)
     walk: list[Step] = []
     for what, a, b, c, d in difflib.SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
         if what != "equal":
-            walk += second[c:d]
+            walk += [step for step in second[c:d] if (step.path, step.line) not in told]
         walk += first[a:b]
     return walk
+
+
+def span(numbers: Sequence[int]) -> str:
+    """``3``, ``3-5``: neighbouring step numbers."""
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"

@@ -65,3 +65,10 @@ def tally(report: Report) -> str:
 def place(finding: Finding) -> str:
     """``path:line``."""
     return f"{finding.path}:{finding.line}"
+
+
+def statement(finding: Finding) -> str:
+    """The message, with the function where the message does not name it."""
+    if not finding.function or finding.function in finding.message:
+        return finding.message
+    return f"in {finding.function}() {finding.message}"

@@ -17,7 +17,7 @@ from lorelint.model.finding import Concern, Finding, Kind, Report, Sibling
 from lorelint.model.mail import Patch
 from lorelint.model.trouble import Unseen
 from lorelint.report import prose
-from lorelint.report.chain import Link, links, merged
+from lorelint.report.chain import Link, links, merged, span
 from lorelint.report.place import PatchMap, Source, Spot, causing_spot, no_source
 from lorelint.report.quote import quoted
 from lorelint.report.text import argument, clause, cut, listed, many, once, sentence, shell, words, wrap
@@ -60,6 +60,8 @@ class _Letter:
         self.report = report
         self.patch = patch
         self.map = PatchMap(patch, source)
+        self.shown: set[Link] = set()  # steps that a paragraph has shown
+        self.said: set[str] = set()  # advice and siblings that were told
 
     def lines(self, concerns: list[Concern]) -> Iterator[str]:
         yield from _prose("This is an automated review by lorelint, a static checker.")
@@ -106,7 +108,7 @@ class _Letter:
         steps = links(merged([finding.steps for finding in cited]))
         if steps:
             yield ""
-            yield from _chain(steps)
+            yield from self._chain(steps)
         told = " ".join(self._told(concern, cited))
         if told:
             yield ""
@@ -124,11 +126,30 @@ class _Letter:
                 facts += [finding.message, *finding.facts]
         yield from (sentence(fact) for fact in once(facts))
         siblings = {(s.path, s.function): s for j in concern.findings for s in j.finding.siblings}
-        if siblings:
-            yield _see_also(list(siblings.values()))
+        last = [_see_also(list(siblings.values()))] if siblings else []
         advice = next((clause(finding.advice) for finding in cited if finding.advice), "")
-        if advice:
-            yield f"Would it work to {advice}?"
+        last += [f"Would it work to {advice}?"] if advice else []
+        yield from (text for text in last if text not in self.said)
+        self.said.update(last)
+
+    def _chain(self, steps: list[Link]) -> Iterator[str]:
+        """The proof, numbered: what is so, and where; what a paragraph above has shown is not shown again."""
+        room = len(str(len(steps)))
+        hang = " " * (room + 4)
+        again: list[int] = []
+        for number, step in enumerate(steps, 1):
+            if step in self.shown:
+                again.append(number)
+                continue
+            if again:
+                yield f"  {span(again):>{room}}. as above"
+                again = []
+            yield from _prose(step.text, first=f"  {number:>{room}}. ", rest=hang)
+            place = words(step.place)
+            yield from [hang + place] if " " not in place else _prose(place, first=hang, rest=hang)
+        if again:
+            yield f"  {span(again):>{room}}. as above"
+        self.shown.update(steps)
 
     # -- what stands behind it --------------------------------------------------------------------------------
 
@@ -206,19 +227,9 @@ def _prose(text: str, first: str = "", rest: str | None = None) -> list[str]:
 def _questions(cited: list[Finding]) -> Iterator[str]:
     """What the rules would ask; what has no question of its own is asked about as it stands."""
     yield from once(sentence(finding.ask.rstrip(" ?.") + "?") for finding in cited if finding.ask)
-    stated = once(clause(finding.message) for finding in cited if not finding.ask)
+    stated = once(clause(prose.statement(finding)) for finding in cited if not finding.ask)
     for number, message in enumerate(stated):
         yield f"And that {message}?" if number else f"Is it intended that {message}?"
-
-
-def _chain(steps: list[Link]) -> Iterator[str]:
-    """The proof, numbered: what is so, and where."""
-    room = len(str(len(steps)))
-    hang = " " * (room + 4)
-    for number, step in enumerate(steps, 1):
-        yield from _prose(step.text, first=f"  {number:>{room}}. ", rest=hang)
-        place = words(step.place)
-        yield from [hang + place] if " " not in place else _prose(place, first=hang, rest=hang)
 
 
 def _see_also(siblings: list[Sibling]) -> str:

@@ -9,7 +9,7 @@ from lorelint.model.base import Base, Grade
 from lorelint.model.finding import Concern, Finding, Judged, Kind, Report, Severity, Sibling, Status, Step
 from lorelint.model.mail import Series
 from lorelint.report import excerpt, prose
-from lorelint.report.chain import Link, links
+from lorelint.report.chain import Link, links, span
 from lorelint.report.ink import Ink
 from lorelint.report.place import PatchMap, Source, no_source
 from lorelint.report.text import (
@@ -63,6 +63,9 @@ class _Page:
         for number, concern in enumerate(concerns, 1):
             yield ""
             yield from self._concern(number, len(concerns), concern)
+        if concerns:
+            yield ""
+            yield from self._commands(concerns)
         for judged in remarks:
             yield ""
             yield from self._finding(judged, set(), {})
@@ -136,8 +139,6 @@ class _Page:
         if siblings:
             yield ""
             yield from self._elsewhere(siblings)
-        yield ""
-        yield from self._commands(concern)
 
     def _why_here(self, concern: Concern) -> Iterator[str]:
         """Which patch made it so, and how, when the function itself was not touched."""
@@ -237,7 +238,7 @@ class _Page:
                 if number < len(steps):
                     continue
             if again:
-                yield self.ink(f"  {_span(again):>{room}}. as shown for {clean(said_by(steps, again, said))}", "dim")
+                yield self.ink(f"  {span(again):>{room}}. as shown for {clean(said_by(steps, again, said))}", "dim")
             if before != rule:
                 continue
             again = []
@@ -270,14 +271,14 @@ class _Page:
         if len(siblings) > LISTED:
             yield f"  and {many(len(siblings) - LISTED, 'more place')}"
 
-    def _commands(self, concern: Concern) -> Iterator[str]:
-        rules = dict.fromkeys(judged.finding.rule for judged in concern.findings if prose.counts(judged))
-        commands = [["lorelint", "explain", argument(rule)] for rule in rules]
-        for judged in concern.findings:
-            if judged.finding.kind is Kind.REMARK:
-                commands.append(_why_not(judged.finding, self.report, self.tree))
+    def _commands(self, concerns: tuple[Concern, ...]) -> Iterator[str]:
+        every = [judged for concern in concerns for judged in concern.findings]
+        rules = dict.fromkeys(judged.finding.rule for judged in every if prose.counts(judged))
+        commands: list[tuple[str, ...]] = [("lorelint", "explain", argument(rule)) for rule in rules]
+        remarks = [judged.finding for judged in every if judged.finding.kind is Kind.REMARK]
+        commands += [_why_not(finding, self.report, self.tree) for finding in remarks]
         yield "more:"
-        for command in commands:
+        for command in dict.fromkeys(commands):
             for line in shell(command, self.columns - 2):
                 yield self.ink(f"  {line}", "dim")
 
@@ -291,8 +292,7 @@ class _Page:
                 yield ""
                 yield f"{many(len(those), 'finding')} {one if len(those) == 1 else several}:"
                 yield from self._short(
-                    f"{prose.place(j.finding)}: {j.finding.function}(): {j.finding.message} [{j.finding.rule}]"
-                    for j in those
+                    f"{prose.place(j.finding)}: {prose.statement(j.finding)} [{j.finding.rule}]" for j in those
                 )
 
     def _short(self, texts: Iterable[str]) -> Iterator[str]:
@@ -361,10 +361,6 @@ def prose_style(report: Report) -> str:
     return next((severity.value for severity in Severity if severity in kinds), "good")
 
 
-def _span(numbers: list[int]) -> str:
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
-
-
 def said_by(steps: list[Link], numbers: list[int], said: dict[str, str]) -> str:
     """The rules that have shown these steps."""
     return listed(list(dict.fromkeys(said[f"{steps[n - 1].place} {steps[n - 1].text}"] for n in numbers)))
@@ -416,13 +412,13 @@ def _siblings(findings: Iterable[Judged]) -> list[Sibling]:
     return list(every.values())
 
 
-def _why_not(finding: Finding, report: Report, tree: str) -> list[str]:
+def _why_not(finding: Finding, report: Report, tree: str) -> tuple[str, ...]:
     parts = ["lorelint", "why-not", argument(finding.rule), argument(finding.function)]
     if tree:
         parts.append(f"--tree {argument(tree)}")
     if report.series:
         parts.append(f"--review {argument(report.source)}")
-    return parts
+    return tuple(parts)
 
 
 def _named(finding: Finding) -> str:

@@ -139,13 +139,19 @@ class Bounds:
             for each in ir.walk(node.expr) if node.expr is not None else ():
                 match each:
                     case ir.Assign(op="=", target=target, value=value):
-                        timed = any(isinstance(e, ir.Name) and (e.name in _CLOCK_NAMES or e.name in self.clocks) for e in ir.walk(value))
+                        timed = any(
+                            isinstance(e, ir.Name) and (e.name in _CLOCK_NAMES or e.name in self.clocks)
+                            for e in ir.walk(value)
+                        )
                         if node.id in self.loop.body:
                             inside.add(ir.show(target))
                         elif timed:
                             outside.add(ir.show(target))
                     case ir.Declare(name=name, value=value) if value is not None and node.id not in self.loop.body:
-                        if any(isinstance(e, ir.Name) and (e.name in _CLOCK_NAMES or e.name in self.clocks) for e in ir.walk(value)):
+                        if any(
+                            isinstance(e, ir.Name) and (e.name in _CLOCK_NAMES or e.name in self.clocks)
+                            for e in ir.walk(value)
+                        ):
                             outside.add(name)
         return frozenset(outside - inside)
 

@@ -72,7 +72,9 @@ class Codes:
         return Codes(frozenset(each for each in self.named if negative(each)), self.neg, False, self.but)
 
     def above_zero(self) -> Codes:
-        return Codes(frozenset(each for each in self.named if each != "0" and not negative(each)), False, self.pos, self.but)
+        return Codes(
+            frozenset(each for each in self.named if each != "0" and not negative(each)), False, self.pos, self.but
+        )
 
     def nonzero(self) -> Codes:
         return Codes(self.named - {"0"}, self.neg, self.pos, self.but)
@@ -110,7 +112,11 @@ def const(expr: ir.Expr) -> str:
             return name
         case ir.Unary(op="-", operand=inner):
             symbol = const(inner)
-            return f"-{symbol}" if symbol and symbol != "0" and not negative(symbol) else symbol and symbol.removeprefix("-")
+            return (
+                f"-{symbol}"
+                if symbol and symbol != "0" and not negative(symbol)
+                else symbol and symbol.removeprefix("-")
+            )
         case ir.Cast(value=inner):
             return const(inner)
         case ir.Call(args=(inner,)) if expr.name == "ERR_PTR":

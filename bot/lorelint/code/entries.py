@@ -16,6 +16,7 @@ _IOCTLS = ("unlocked_ioctl", "compat_ioctl", "ioctl")
 DEPTH = 4
 WIDTH = 24
 
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One way in: what kind, and the place that shows it."""
@@ -29,7 +30,7 @@ class Entries:
     def __init__(self, program: Program) -> None:
         self.program = program
         know = program.know
-        self._kinds = {name: "work item" for name in know.names("runs_as_work")}
+        self._kinds = dict.fromkeys(know.names("runs_as_work"), "work item")
         self._kinds.update((name, "kthread") for name in know.names("runs_as_kthread"))
         self._kinds.update((name, "interrupt") for name in know.names("runs_as_interrupt"))
 

@@ -17,7 +17,7 @@ from enum import StrEnum
 from lorelint.code import ir
 from lorelint.code.codes import ANY, Codes, const
 from lorelint.code.program import Program
-from lorelint.code.worlds import TRAIL, Explorer, Marker, Passed, Site, World
+from lorelint.code.worlds import TRAIL, Explorer, Fixed, Marker, Passed, Site, World
 from lorelint.model.finding import Step
 from lorelint.model.knowledge import When
 
@@ -102,7 +102,15 @@ class Marks:
         self.checks = know.names("signal_check")
         self.calls = know.calls
         self.errnos = frozenset(name for name, fact in know.calls.items() if fact.ends_on_signal)
-        self.listed = self.yields | self.waits | self.weak | self.slow_gup | self.checks | know.names("yield_not") | frozenset(know.calls)
+        self.listed = (
+            self.yields
+            | self.waits
+            | self.weak
+            | self.slow_gup
+            | self.checks
+            | know.names("yield_not")
+            | frozenset(know.calls)
+        )
         self.predicates = know.names("seq_retry_predicates")
         self.rereads = know.names("optimistic_reads")
 
@@ -134,9 +142,9 @@ class Marks:
 
     def learned(self, cfg: ir.Cfg, site: Site, codes: Codes) -> Iterable[str]:
         """Marks of knowing a call's result."""
-        if site.name in self.slow_gup and not site.out and not codes.neg and codes.pos:
-            if not site.name.endswith("_fast"):
-                yield YIELD  # __get_user_pages() reschedules for every page it got (mm/gup.c, 6.12)
+        slow = site.name in self.slow_gup and not site.name.endswith("_fast")
+        if slow and not site.out and not codes.neg and codes.pos:
+            yield YIELD  # __get_user_pages() reschedules for every page it got (mm/gup.c, 6.12)
         if self.asks(cfg, site):
             failed = not site.out and codes.fails
             yield SIGNALLED if failed else SIGNAL
@@ -185,7 +193,14 @@ class Summaries:
         key = ("summary", fn.path, fn.name, fn.text, depth)
         return self.program.memo(key, lambda: self._summarise(fn, depth))
 
-    def explorer(self, fn: ir.Function, depth: int = 0, inside: frozenset[int] | None = None, more: Marker | None = None, trail: int = TRAIL) -> Explorer:
+    def explorer(
+        self,
+        fn: ir.Function,
+        depth: int = 0,
+        inside: frozenset[int] | None = None,
+        more: Marker | None = None,
+        trail: int = TRAIL,
+    ) -> Explorer:
         """An exploration of a function whose marks are those of this module, and `more`."""
         cfg = self.program.cfg(fn)
 
@@ -203,7 +218,9 @@ class Summaries:
             if depth and not site.out and not self.marks.speaks_of(site.name):
                 yield from self._sure(site.name, fn.path, codes, depth)
 
-        return Explorer(cfg, marker, learner=learner, inside=inside, plain=plain(fn, cfg), errnos=self.marks.errnos, trail=trail)
+        return Explorer(
+            cfg, marker, learner=learner, inside=inside, plain=plain(fn, cfg), errnos=self.marks.errnos, trail=trail
+        )
 
     def _sure(self, name: str, near: str, codes: Codes, depth: int) -> Iterator[str]:
         """Marks that every path of a callee in the same file to one of these codes has left."""
@@ -228,7 +245,9 @@ class Summaries:
     def _listens(self, fn: ir.Function, depth: int) -> bool:
         if any(SIGNALLED in each.marks and each.codes.fails for each in self.of(fn).outcomes):
             return True
-        names = {call.name for node in self.program.cfg(fn).nodes for call in ir.calls(node.expr)} if depth > 1 else set()
+        names = (
+            {call.name for node in self.program.cfg(fn).nodes for call in ir.calls(node.expr)} if depth > 1 else set()
+        )
         callees = (self.program.function(fn.path, name) for name in sorted(names - {fn.name, ""}))
         return any(self.listens(each, depth - 1) for each in callees if each is not None)
 
@@ -252,7 +271,9 @@ class Summaries:
     def causes(self, fn: ir.Function, code: str, depth: int = DEPTH, chain: tuple[str, ...] = ()) -> tuple[Cause, ...]:
         """Why `fn` can return `code`, each reason once."""
         if not chain:
-            return self.program.memo(("causes", fn.path, fn.name, fn.text, code, depth), lambda: self._causes(fn, code, depth, ()))
+            return self.program.memo(
+                ("causes", fn.path, fn.name, fn.text, code, depth), lambda: self._causes(fn, code, depth, ())
+            )
         return self._causes(fn, code, depth, chain)
 
     def _causes(self, fn: ir.Function, code: str, depth: int, chain: tuple[str, ...]) -> tuple[Cause, ...]:
@@ -270,7 +291,15 @@ class Summaries:
         elif outcome.origin is not None:
             yield from self.handed_on(fn, outcome.origin, outcome.line, code, depth, chain, outcome.marks)
         elif outcome.codes == ANY:
-            yield Cause(code, How.UNKNOWN, "", "", (fn.name,), outcome.marks, (Step(fn.path, outcome.line, f"{fn.name}() returns a value that could not be followed"),))
+            yield Cause(
+                code,
+                How.UNKNOWN,
+                "",
+                "",
+                (fn.name,),
+                outcome.marks,
+                (Step(fn.path, outcome.line, f"{fn.name}() returns a value that could not be followed"),),
+            )
 
     def _of_constant(self, fn: ir.Function, outcome: Outcome, code: str) -> Cause:
         how, api, test = self.classify(outcome.last, code, outcome.trail)
@@ -282,11 +311,22 @@ class Summaries:
         return Cause(code, how, api, test, (fn.name,), outcome.marks, tuple(steps))
 
     def handed_on(
-        self, fn: ir.Function, site: Site, line: int, code: str, depth: int, chain: tuple[str, ...], marks: frozenset[str]
+        self,
+        fn: ir.Function,
+        site: Site,
+        line: int,
+        code: str,
+        depth: int,
+        chain: tuple[str, ...],
+        marks: frozenset[str],
     ) -> Iterator[Cause]:
         """Causes of a code that is the result of a call in `fn`."""
         cfg = self.program.cfg(fn)
-        here = Step(fn.path, cfg.nodes[site.node].line, f"{fn.name}() hands on what {site.name or 'an indirect call'}() returned")
+        here = Step(
+            fn.path,
+            cfg.nodes[site.node].line,
+            f"{fn.name}() hands on what {site.name or 'an indirect call'}() returned",
+        )
         opaque = Cause(code, How.HANDED_ON, site.name, "", (fn.name,), marks, (here,))
         if site.out or not site.name or depth <= 0:
             yield opaque
@@ -303,7 +343,15 @@ class Summaries:
         if not callees or any(each.name in chain or self.of(each).cut for each in callees):
             yield opaque
         for cause in inner:
-            yield Cause(code, cause.how, cause.api, cause.test, (fn.name, *cause.chain), marks | cause.marks, (here, *cause.steps))
+            yield Cause(
+                code,
+                cause.how,
+                cause.api,
+                cause.test,
+                (fn.name, *cause.chain),
+                marks | cause.marks,
+                (here, *cause.steps),
+            )
 
     def classify(self, last: Passed | None, code: str, trail: tuple[Passed, ...] = ()) -> tuple[How, str, str]:
         """What kind of reason the last test before a constant is: (how, callee, condition)."""
@@ -328,7 +376,12 @@ class Summaries:
             if codes.only:
                 return How.MAPPED if codes.only != code else How.HANDED_ON, site.name, last.text
             fact = self.marks.calls.get(site.name)
-            if fact is not None and fact.ends_on_signal and not fact.drops_mmap_lock and site.name not in self.marks.slow_gup:
+            if (
+                fact is not None
+                and fact.ends_on_signal
+                and not fact.drops_mmap_lock
+                and site.name not in self.marks.slow_gup
+            ):
                 return How.INTERRUPTED, site.name, last.text
             return How.COLLAPSED, site.name, last.text
         if site.node == last.node:  # a predicate asked in place says nothing of success
@@ -371,6 +424,8 @@ def _outcome(explorer: Explorer, node: ir.Node, world: World) -> Outcome:
     if expr is None:
         return Outcome(node.line, Codes(), None, "", world.last, world.trail, marks)
     term = explorer.term(expr, dict(world.env), node.id)
+    if isinstance(term, Fixed):
+        return Outcome(node.line, Codes(frozenset({term.symbol})), None, term.symbol, term.why, world.trail, marks)
     if isinstance(term, str):
         return Outcome(node.line, Codes(frozenset({term})), None, term, world.last, world.trail, marks)
     if isinstance(term, Site):

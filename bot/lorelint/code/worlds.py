@@ -46,9 +46,6 @@ class Verdict:
     holds: bool  # value is the test, or its negation
 
 
-Term = Site | str | Verdict  # str: a constant's symbol
-
-
 @dataclass(frozen=True, slots=True)
 class Passed:
     """One test on the way: what it was about and what came out."""
@@ -58,6 +55,17 @@ class Passed:
     site: Site | None  # the call whose result was tested, None for any other condition
     codes: Codes  # what the result can still be after the test
     quiet: bool = False  # the plain truth of a pointer or flag: no sign of failure
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A constant set right behind a test: ``if (!pte) { err = -EAGAIN; goto out; }`` keeps its reason."""
+
+    symbol: str
+    why: Passed
+
+
+Term = Site | str | Fixed | Verdict  # str: a constant's symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +222,7 @@ class Explorer:
                     out = Site(node.id, call.name, taken)
                     env[taken] = out
                     known[out] = ANY
-        self._assign(node, node.expr, env)
+        self._assign(node, node.expr, env, self._reason(node, world))
         fresh = replace(world, env=frozenset(env.items()), known=frozenset(known.items()))
         return self._forget(node, fresh)
 
@@ -224,11 +232,18 @@ class Explorer:
             return world
         return replace(world, trail=tuple(e for e in world.trail if e.site is None or e.site.node != node.id))
 
-    def _assign(self, node: ir.Node, expr: ir.Expr, env: dict[str, Term]) -> None:
+    def _reason(self, node: ir.Node, world: World) -> Passed | None:
+        """The test right before a node, which is why it runs."""
+        last = world.last
+        return last if last is not None and self.trail > 1 and last.node in self.cfg.preds[node.id] else None
+
+    def _assign(self, node: ir.Node, expr: ir.Expr, env: dict[str, Term], reason: Passed | None) -> None:
         for each in ir.walk(expr):
             match each:
                 case ir.Assign(op="=", target=ir.Name(name=name), value=value):
-                    self._bind(env, name, self.term(value, env, node.id))
+                    term = self.term(value, env, node.id)
+                    fixed = reason is not None and isinstance(term, str) and negative(term)
+                    self._bind(env, name, Fixed(str(term), reason) if fixed and reason else term)
                 case ir.Assign(target=ir.Name(name=name)) | ir.Update(target=ir.Name(name=name)):
                     env.pop(name, None)
                 case ir.Declare(name=name, value=value) if value is not None:
@@ -280,7 +295,7 @@ class Explorer:
         return world
 
     def _case(self, node: ir.Node, expr: ir.Expr, labels: tuple[ir.Expr, ...], world: World) -> World | None:
-        term = self.term(expr, dict(world.env), node.id)
+        term = symbol_of(self.term(expr, dict(world.env), node.id))
         if isinstance(term, str):
             symbols = [const(each) for each in labels]
             if labels:
@@ -309,6 +324,7 @@ class Explorer:
         """The world after a test came out as `truth`; None where it cannot."""
         env = dict(world.env)
         subject, op, symbol = self._question(expr, env, node.id)
+        subject = symbol_of(subject)
         if isinstance(subject, Verdict):
             return self._assume(node, subject.test, truth is subject.holds, world)
         text = _told(expr, truth)
@@ -339,7 +355,9 @@ class Explorer:
         if self.trail and not (quiet or predicate):
             trail = (*(each for each in trail if each.site != site), passed)[-self.trail :]
         marks = world.marks | frozenset(self.learner(site, codes))
-        return replace(world, known=frozenset(known.items()), trail=trail, last=passed if self.trail else None, marks=marks)
+        return replace(
+            world, known=frozenset(known.items()), trail=trail, last=passed if self.trail else None, marks=marks
+        )
 
     def _question(self, expr: ir.Expr, env: Mapping[str, Term], node: int) -> tuple[Term | None, str, str]:
         """A condition as (term, comparison, constant symbol)."""
@@ -360,6 +378,11 @@ class Explorer:
             case ir.Call(args=(inner,)) if expr.name == "IS_ERR_OR_NULL":
                 return self.term(inner, env, node), "<=", "0"
         return self.term(expr, env, node), "!=", "0"
+
+
+def symbol_of(term: Term | None) -> Site | str | Verdict | None:
+    """A term without the reason of a constant."""
+    return term.symbol if isinstance(term, Fixed) else term
 
 
 def _told(expr: ir.Expr, truth: bool) -> str:
@@ -487,6 +510,8 @@ def _term(term: Term) -> str:
             return f"{node:06}{name}>{out}"
         case Verdict(test=test, holds=holds):
             return f"{holds}:{ir.show(test)}"
+        case Fixed(symbol=symbol, why=why):
+            return f"{symbol}@{_passed(why)}"
     return term
 
 

@@ -29,7 +29,16 @@ from lorelint_rules.retry import wording
 from lorelint_rules.retry.loops import RETRY_LOOPS, SUMMARIES, RetryLoop
 
 NAME = "errno-collapsed-to-retry"
-_CODES = ("EAGAIN", "EBUSY", "EINTR", "EWOULDBLOCK", "ERESTARTSYS", "ERESTARTNOINTR", "ERESTARTNOHAND", "VM_FAULT_RETRY")
+_CODES = (
+    "EAGAIN",
+    "EBUSY",
+    "EINTR",
+    "EWOULDBLOCK",
+    "ERESTARTSYS",
+    "ERESTARTNOINTR",
+    "ERESTARTNOHAND",
+    "VM_FAULT_RETRY",
+)
 
 
 def run(view: TreeView) -> Iterator[Verdict]:
@@ -86,7 +95,12 @@ def _loops_on(view: TreeView, fn: ir.Function, code: str) -> Iterator[tuple[ir.F
 
 
 def _finding(
-    view: TreeView, fn: ir.Function, outcome: summary.Outcome, api: str, test: str, looping: list[tuple[ir.Function, RetryLoop, int]]
+    view: TreeView,
+    fn: ir.Function,
+    outcome: summary.Outcome,
+    api: str,
+    test: str,
+    looping: list[tuple[ir.Function, RetryLoop, int]],
 ) -> Finding:
     cfg = view.program.cfg(fn)
     assert outcome.last is not None
@@ -106,14 +120,16 @@ def _finding(
         function=fn.name,
         line=outcome.line,
         anchor=f"{api}:{outcome.constant}",
-        message=f"{fn.name}() turns every failure of {api}() into {outcome.constant}, and {caller.name}() retries on that",
+        message=f"{fn.name}() turns every failure of {api}() into {outcome.constant}, "
+        f"and {caller.name}() retries on that",
         severity=Severity.WARNING,
         confidence=0.9,
         steps=tuple(steps),
         need=Need.CALLS,
         concern=wording.concern(caller, loop),
         facts=tuple(facts),
-        advice=f"test for the one result of {api}() that means a lost race, or have it return a code of its own for that, and hand on the rest",
+        advice=f"test for the one result of {api}() that means a lost race, or have it return a code of its own for that, "
+        "and hand on the rest",
         evidence=(f"{outcome.constant}:{summary.How.COLLAPSED}:{api}:{test}",),
     )
 

@@ -170,7 +170,13 @@ class RetryLoops:
         return False
 
     def _pass(
-        self, fn: ir.Function, known: bounds.Bounds, world: worlds.World, test: worlds.Passed, site: worlds.Site, line: int
+        self,
+        fn: ir.Function,
+        known: bounds.Bounds,
+        world: worlds.World,
+        test: worlds.Passed,
+        site: worlds.Site,
+        line: int,
     ) -> Pass | tuple[int, str, tuple[Step, ...]] | None:
         asked = test.codes
         callees = self.program.define(site.name, fn.path) if site.name and not site.out else ()
@@ -299,7 +305,11 @@ RETRY_LOOPS: Analysis[RetryLoops] = Analysis("retry-loops", RetryLoops)
 def steps_of(fn: ir.Function, loop: RetryLoop, went: Pass, cfg: ir.Cfg) -> Iterator[Step]:
     """The chain of a pass: head, call, why the callee gives the code, the test that goes round."""
     head = f"label {loop.loop.label}" if loop.loop.label else f"{loop.loop.kind} loop"
-    yield Step(fn.path, cfg.nodes[loop.loop.head].line if not loop.loop.label else loop.loop.line, f"{fn.name}(): {head}, where each pass starts")
+    yield Step(
+        fn.path,
+        cfg.nodes[loop.loop.head].line if not loop.loop.label else loop.loop.line,
+        f"{fn.name}(): {head}, where each pass starts",
+    )
     yield Step(fn.path, cfg.nodes[went.site.node].line, f"calls {went.site.name or 'through a pointer'}()")
     yield from went.causes[0].steps
     yield Step(fn.path, cfg.nodes[went.test.node].line, f"{went.test.text}: back to {head}")

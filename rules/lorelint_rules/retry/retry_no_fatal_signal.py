@@ -56,9 +56,17 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
         return
     held = wording.held(view, fn, loop)
     if held.atomic:
-        yield Silence(NAME, fn.path, fn.name, loop.loop.line, f"runs with {held.words()} held: no place to leave on a signal")
+        yield Silence(
+            NAME, fn.path, fn.name, loop.loop.line, f"runs with {held.words()} held: no place to leave on a signal"
+        )
     elif not wording.in_user_context(view, fn):
-        yield Silence(NAME, fn.path, fn.name, loop.loop.line, "entered only from work items, kthreads or interrupts: no signals there")
+        yield Silence(
+            NAME,
+            fn.path,
+            fn.name,
+            loop.loop.line,
+            "entered only from work items, kthreads or interrupts: no signals there",
+        )
     else:
         yield _finding(view, fn, loop, min(deaf, key=wording.weight), held)
 
@@ -93,10 +101,14 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, went: Pass, held:
         function=fn.name,
         line=view.program.cfg(fn).nodes[went.test.node].line,
         anchor=f"{loop.name}:{went.site.name}",
-        message=f"a fatal signal does not end {wording.head(loop)} in {fn.name}(): it retries {wording.call(went)} on {went.code}",
+        message=f"a fatal signal does not end {wording.head(loop)} in {fn.name}(): "
+        f"it retries {wording.call(went)} on {went.code}",
         severity=Severity.ERROR if held.mmap else Severity.WARNING,
         confidence=0.8 if went.resolved else 0.6,
-        steps=(*wording.steps(view, fn, loop, went)[:8], Step(fn.path, loop.loop.line, "no signal check on this way round")),
+        steps=(
+            *wording.steps(view, fn, loop, went)[:8],
+            Step(fn.path, loop.loop.line, "no signal check on this way round"),
+        ),
         need=Need.CALLS,
         concern=wording.concern(fn, loop),
         facts=wording.facts(view, fn, [went], killable=False, held=held),
@@ -112,7 +124,10 @@ def _remark(view: TreeView, fn: ir.Function, loop: RetryLoop, went: Pass) -> Ite
         yield Silence(NAME, fn.path, fn.name, loop.loop.line, "a signal check on every path round leaves the loop")
         return
     through = steps[0].text.split("(")[0]
-    message = f"{wording.head(loop)} in {fn.name}() can be killed: {through}() looks at fatal signals on each pass and its -EINTR leaves"
+    message = (
+        f"{wording.head(loop)} in {fn.name}() can be killed: {through}() looks at fatal signals on each pass "
+        "and its -EINTR leaves"
+    )
     yield Finding(
         rule=NAME,
         path=fn.path,

@@ -74,11 +74,14 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, spins: list[Pass]
     cfg = view.program.cfg(fn)
     weak = all(summary.WEAK in each.marks for each in spins)
     lazy = view.know.version >= LAZY
-    facts = [f"what each pass is sure to run: {', '.join(_calls(cfg, loop)) or 'no call'}"]
+    facts = [f"the calls in it are {', '.join(_calls(cfg, loop)) or 'none'}"]
     if weak:
-        facts.append("a pass yields only where a lock is contended or memory is short")
+        facts.append("one that meets no contended lock does not yield")
     if lazy:
-        facts.append("with PREEMPT_LAZY, the default since 7.0 on the large architectures, cond_resched() does nothing; it matters for stable kernels")
+        facts.append(
+            "with PREEMPT_LAZY, the default since 7.0 on the large architectures, "
+            "cond_resched() does nothing; it matters for stable kernels"
+        )
     if held.mmap:
         facts.append("mmap_lock stays held over the yield")
     return Finding(
@@ -90,7 +93,10 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, spins: list[Pass]
         message=f"{wording.head(loop)} in {fn.name}() has a way round on {went.code} that never gives up the CPU",
         severity=Severity.NOTE if lazy else Severity.WARNING,
         confidence=0.5 if weak or not went.resolved else 0.8,
-        steps=(*wording.steps(view, fn, loop, went)[:8], Step(fn.path, loop.loop.line, "no call on this way round must yield")),
+        steps=(
+            *wording.steps(view, fn, loop, went)[:8],
+            Step(fn.path, loop.loop.line, "no call on this way round must yield"),
+        ),
         need=Need.CALLS,
         concern=wording.concern(fn, loop),
         facts=tuple(facts),
@@ -116,7 +122,8 @@ def _judge_fed(view: TreeView, fn: ir.Function, fed: UserLoop) -> Iterator[Verdi
         function=fn.name,
         line=fed.loop.line,
         anchor=f"{fed.loop.kind}:{fed.what}",
-        message=f"the {fed.loop.kind} loop in {fn.name}() goes over {fed.feed} with a way round that never gives up the CPU",
+        message=f"the {fed.loop.kind} loop in {fn.name}() goes over {fed.feed} "
+        "with a way round that never gives up the CPU",
         severity=Severity.NOTE if lazy else Severity.WARNING,
         confidence=0.5 if weak else 0.7,
         steps=(
@@ -125,7 +132,10 @@ def _judge_fed(view: TreeView, fn: ir.Function, fed: UserLoop) -> Iterator[Verdi
         ),
         need=Need.CALLS,
         concern=f"{fn.path}:{fn.name}:loop:{fed.name}",
-        facts=("pin_user_pages() and the like reschedule for each page they got, not where they fail or in their fast path",),
+        facts=(
+            "pin_user_pages() and the like reschedule for each page they got, "
+            "not where they fail or in their fast path",
+        ),
         advice="cond_resched() once a pass",
     )
 

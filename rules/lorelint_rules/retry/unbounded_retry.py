@@ -83,7 +83,9 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, bad: list[Pass]) 
         anchor=f"{loop.name}:{went.site.name}",
         message=wording.endless(fn, loop, went),
         severity=Severity.NOTE if went.owed else _severity(killable, sleeps, held, user),
-        confidence=0.85 if went.resolved and all(c.how not in (summary.How.HANDED_ON, summary.How.UNKNOWN) for c in went.causes) else 0.6,
+        confidence=0.85
+        if went.resolved and all(c.how not in (summary.How.HANDED_ON, summary.How.UNKNOWN) for c in went.causes)
+        else 0.6,
         steps=wording.steps(view, fn, loop, went),
         need=Need.CALLS if went.resolved else Need.FILE,
         concern=wording.concern(fn, loop),

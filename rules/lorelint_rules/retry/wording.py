@@ -8,10 +8,19 @@ from dataclasses import dataclass
 from lorelint.rule import Analysis, Sibling, Silence, Step, TreeView, Verdict, bounds, entries, ir, locks, summary
 from lorelint_rules.retry.loops import RETRY_LOOPS, SUMMARIES, Look, Pass, RetryLoop
 
+Lock = locks.Lock
 LOCKS: Analysis[locks.Locks] = Analysis("locks", lambda view: locks.Locks(view.program))
 ENTRIES: Analysis[entries.Entries] = Analysis("entries", lambda view: entries.Entries(view.program))
 
-_WORST = (summary.How.COLLAPSED, summary.How.INTERRUPTED, summary.How.TRYLOCK, summary.How.CONDITION, summary.How.MAPPED, summary.How.HANDED_ON, summary.How.UNKNOWN)
+_WORST = (
+    summary.How.COLLAPSED,
+    summary.How.INTERRUPTED,
+    summary.How.TRYLOCK,
+    summary.How.CONDITION,
+    summary.How.MAPPED,
+    summary.How.HANDED_ON,
+    summary.How.UNKNOWN,
+)
 MAX_STEPS = 14
 
 
@@ -19,20 +28,20 @@ MAX_STEPS = 14
 class Held:
     """Locks over a loop."""
 
-    locks: frozenset[locks.Lock]
-    callers: frozenset[locks.Lock]  # held by a caller
+    own: frozenset[Lock]
+    callers: frozenset[Lock]  # held by a caller
 
     @property
     def atomic(self) -> bool:
-        return any(lock.atomic for lock in self.locks | self.callers)
+        return any(lock.atomic for lock in self.own | self.callers)
 
     @property
     def mmap(self) -> bool:
-        return any(lock.kind == "mmap_lock" for lock in self.locks | self.callers)
+        return any(lock.kind == "mmap_lock" for lock in self.own | self.callers)
 
     def words(self) -> str:
         """``mmap_lock``, ``a spinlock of a caller``: the lock that matters most, "" for none."""
-        for locks_, whose in ((self.locks, ""), (self.callers, " of a caller")):
+        for locks_, whose in ((self.own, ""), (self.callers, " of a caller")):
             named = sorted(locks_, key=lambda each: (not each.atomic, each.kind != "mmap_lock", each.kind))
             if named and named[0].kind != "asserted":
                 return named[0].kind + whose
@@ -59,7 +68,9 @@ def worst(went: Pass) -> summary.Cause:
 
 def held(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Held:
     state = view.of(LOCKS)
-    over = frozenset.intersection(*(state.at(fn, back[0]) for back in loop.loop.back)) if loop.loop.back else frozenset()
+    over = (
+        frozenset.intersection(*(state.at(fn, back[0]) for back in loop.loop.back)) if loop.loop.back else frozenset()
+    )
     return Held(over & state.at(fn, loop.loop.head), state.around(fn))
 
 
@@ -87,12 +98,16 @@ def call(went: Pass) -> str:
 
 def endless(fn: ir.Function, loop: RetryLoop, went: Pass) -> str:
     code = "any error" if went.code == "any error" else went.code
-    return f"{head(loop)} in {fn.name}() retries {call(went)} on {code} with nothing that ends it: {because(worst(went))}"
+    return (
+        f"{head(loop)} in {fn.name}() retries {call(went)} on {code} with nothing that ends it: {because(worst(went))}"
+    )
 
 
 def because(cause: summary.Cause) -> str:
     """Why the code may persist, in half a sentence."""
-    via = f"{cause.chain[-1]}() gives {cause.code} for " if cause.chain and cause.how is not summary.How.HANDED_ON else ""
+    via = (
+        f"{cause.chain[-1]}() gives {cause.code} for " if cause.chain and cause.how is not summary.How.HANDED_ON else ""
+    )
     match cause.how:
         case summary.How.COLLAPSED:
             return f"{via}every failure of {cause.api or 'a callee'}()".replace("()()", "()")
@@ -103,7 +118,9 @@ def because(cause: summary.Cause) -> str:
         case summary.How.MAPPED:
             return f"{via}one result of {cause.api}() ({cause.test}), which may persist"
         case summary.How.CONDITION:
-            return f"{via}a condition that may persist ({cause.test})" if cause.test else f"{via}reasons that may persist"
+            return (
+                f"{via}a condition that may persist ({cause.test})" if cause.test else f"{via}reasons that may persist"
+            )
         case summary.How.UNKNOWN:
             return "the value returned could not be followed"
     return f"what {cause.api}() fails for is not known here" if cause.api else "the callee is not known here"
@@ -143,7 +160,9 @@ def _failures(view: TreeView, cause: summary.Cause) -> Iterator[Step]:
         if len(lines) > 1:
             places = ", ".join(str(line) for _, line in lines[:6])
             codes = " and ".join(sorted({code for code, _ in lines}))
-            yield Step(callee.path, lines[0][1], f"{callee.name}() fails with {codes} in {len(lines)} places (lines {places})")
+            yield Step(
+                callee.path, lines[0][1], f"{callee.name}() fails with {codes} in {len(lines)} places (lines {places})"
+            )
 
 
 def failures(view: TreeView, name: str, near: str) -> list[tuple[ir.Function, list[tuple[str, int]]]]:
@@ -156,7 +175,9 @@ def failures(view: TreeView, name: str, near: str) -> list[tuple[ir.Function, li
                 code = outcome.constant or (f"what {outcome.origin.name}() returned" if outcome.origin else "an error")
                 seen[(code, outcome.last.node if outcome.last else outcome.line)] = None
         cfg = view.program.cfg(callee)
-        lines = sorted({(code, cfg.nodes[node].line if node < len(cfg.nodes) else node) for code, node in seen}, key=lambda e: e[1])
+        lines = sorted(
+            {(code, cfg.nodes[node].line if node < len(cfg.nodes) else node) for code, node in seen}, key=lambda e: e[1]
+        )
         found.append((callee, lines))
     return found
 
@@ -165,16 +186,10 @@ def facts(view: TreeView, fn: ir.Function, bad: Sequence[Pass], *, killable: boo
     found = []
     if held.words():
         found.append(f"{held.words()} is held over every pass")
-    if killable:
-        found.append("a fatal signal ends it")
-    elif in_user_context(view, fn):
+    if not killable and in_user_context(view, fn):
         found.append("no signal ends it, SIGKILL included")
     if all(summary.YIELD in each.marks for each in bad):
         found.append("each pass sleeps or reschedules")
-    elif all(summary.WEAK in each.marks for each in bad):
-        found.append("each pass yields only where a lock is contended or the kernel preempts")
-    else:
-        found.append("a pass need not give up the CPU")
     return tuple(found)
 
 
@@ -219,18 +234,13 @@ def _deals(view: TreeView, fn: ir.Function, api: str) -> str:
         return f"retries {api}() itself"
     texts = set()
     for outcome in view.of(SUMMARIES).of(fn).outcomes:
-        last = outcome.last
-        if last is None or last.site is None or last.site.name != api or not last.codes.fails:
+        failed = [
+            each for each in outcome.trail if each.site is not None and each.site.name == api and each.codes.fails
+        ]
+        if not failed:
             continue
-        if outcome.constant and outcome.constant != "0":
-            texts.add(f"returns {outcome.constant} when {api}() fails")
-        elif outcome.origin is not None and outcome.origin.name == api:
+        if outcome.origin is not None and outcome.origin.name == api:
             texts.add(f"hands the error of {api}() on")
+        elif outcome.constant and outcome.constant != "0" and outcome.trail[-1] == failed[-1]:
+            texts.add(f"returns {outcome.constant} when {api}() fails")
     return min(texts, default="")
-
-
-def path_without(went: Pass, *marks: str) -> bool:
-    return not (set(marks) & went.marks)
-
-
-__all__ = ["SIGNAL", "WAIT", "WEAK", "YIELD", "path_without"]

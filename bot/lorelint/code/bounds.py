@@ -66,7 +66,7 @@ class Bounds:
             if name in self.cursors:
                 yield Tested(self.cursors[name])
         asked = node.expr.name if isinstance(node.expr, ir.Call) else ""
-        if asked and edge.when is True and asked not in self.checks:
+        if asked and edge.when is True and asked not in self.checks and not asked.startswith("IS_ERR"):
             yield Bound("progress", asked)
         for call in ir.calls(node.expr):
             if call.name in self.clocks:

@@ -128,8 +128,8 @@ def _finding(
         need=Need.CALLS,
         concern=wording.concern(caller, loop),
         facts=tuple(facts),
-        advice=f"test for the one result of {api}() that means a lost race, or have it return a code of its own for that, "
-        "and hand on the rest",
+        advice=f"test for the one result of {api}() that means a lost race, or have it return a code of its own "
+        "for that, and hand on the rest",
         evidence=(f"{outcome.constant}:{summary.How.COLLAPSED}:{api}:{test}",),
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -22,24 +22,25 @@ import b4
 
 from lorelint.edge.letters import Letter, mail_parser, open_letter
 from lorelint.edge.mailbox import Mail
-from lorelint.mail.body import Head, lines_of_transport, odd_characters, read_head, unflow
+from lorelint.mail.body import lines_of_transport, unflow
+from lorelint.mail.choose import Found, in_order
 from lorelint.mail.diff import Diffs, parse_diff
+from lorelint.mail.patch import make_patch, ranges
 from lorelint.mail.render import render
-from lorelint.mail.threads import Node, acyclic_parents, part_lanes, part_threads
-from lorelint.model.mail import BaseHint, Message, Patch, Series, Thread
+from lorelint.mail.threads import MAX_POSTINGS, Node, acyclic_parents, part_lanes, part_threads
+from lorelint.model.mail import BaseHint, Message, Series, Thread
 from lorelint.model.trouble import Trouble
 
 MAX_BODY = 8 << 20  # characters of one body that are looked at
 MAX_SUBJECT = 500
 MAX_DEPTH = 20  # answers upon answers whose trailers count
 MAX_ANSWERS = 2_000
-MAX_REROLL = 300  # mails of a lane in which partial rerolls are looked for
+MAX_REROLLS = 3  # newest revisions that may be partial rerolls; the older ones are not reviewed
 _MAX_REPLY = 8 << 10  # characters of a reply in which b4 looks for trailers
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MARKS = re.compile(r"(?:base-commit|change-id|prerequisite-patch-id|prerequisite-base-commit):\s", re.IGNORECASE)
 _TRAILER = re.compile(r"\s{0,8}\w\S{0,60}:\s+\S|<[^>]+>\s*$|\s*\[[^\]]+\]\s*$")
 _LIST_TAG = re.compile(r"((?:\[[^\]]*\]\s*)+)((?:re|aw|fwd)(?:\[\d+\])?:\s*|\w{2,3}:\s*(?=\[))", re.IGNORECASE)
-_PATCH_TAG = re.compile(r"\[[^\]]*\b(?:patch|rfc)", re.IGNORECASE)
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
@@ -53,15 +54,6 @@ class _Item:
     has_diff: bool
     stand_in: EmailMessage | None = None
     node: Node | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A series, the lane it was found in, and the mails of that lane."""
-
-    lane: int
-    series: Series
-    members: frozenset[str]
 
 
 def read_threads(mails: Sequence[Mail], source: str, named: str = "") -> tuple[Thread, ...]:
@@ -205,16 +197,18 @@ def _stand_in(item: _Item, in_reply_to: str) -> EmailMessage:
     head = b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
     message = mail_parser().parsebytes(head + _reduced(item).encode("utf-8", "replace"))
     letter = item.letter
-    name = re.sub(r'[\\"\r\n]', " ", letter.sender[0])
-    address = re.sub(r"[<>\s]", "", letter.sender[1])
+    # What still looks like an encoded word could not be decoded; b4 would try, and raise.
+    name = re.sub(r'[\\"\r\n]|=\?', " ", letter.sender[0])
+    address = re.sub(r"[<>\s]|=\?", "", letter.sender[1])
     message["Message-Id"] = f"<{letter.msgid}>"
-    message["Subject"] = item.subject
+    message["Subject"] = item.subject.replace("=?", "= ?")
     message["From"] = f'"{name}" <{address}>'
     message["Date"] = format_datetime(letter.date or _EPOCH)
     if in_reply_to:
         message["In-Reply-To"] = f"<{in_reply_to}>"
-    if letter.references:
-        message["References"] = " ".join(f"<{each}>" for each in letter.references[-MAX_SUBJECT:])
+    references = [f"<{each}>" for each in letter.references[-MAX_SUBJECT:] if "=?" not in each]
+    if references:
+        message["References"] = " ".join(references)
     return message
 
 
@@ -268,21 +262,16 @@ def _thread(items: Sequence[_Item], source: str, named: str) -> Thread:
     for msgid in broken:
         _node(by_id[msgid], "")
     nodes = [item.node for item in items if item.node]
-    found: list[_Found] = []
+    found: list[Found] = []
     covers: list[str] = []
     for at, lane in enumerate(part_lanes(nodes, parent)):
         series, lonely = _lane([by_id[node.msgid] for node in lane], troubles)
-        found += [_Found(at, each, frozenset(node.msgid for node in lane)) for each in series]
+        found += [Found(at, each, frozenset(node.msgid for node in lane)) for each in series]
         covers += lonely
-    series_of_thread = _ordered(found, named, parent)
+    series_of_thread = in_order(found, named, parent)
     in_series = {patch.msgid for each in series_of_thread for patch in each.patches}
     in_series |= {each.cover.msgid for each in series_of_thread if each.cover}
-    for item in items:
-        if item.letter.msgid in in_series:
-            continue
-        troubles += [each for each in item.letter.troubles if each.kind not in ("charset", "mangled", "attachment")]
-        if item.has_diff:
-            troubles.append(Trouble("diff-in-reply", item.letter.msgid, "a reply holds a diff, which is not reviewed"))
+    troubles += _left_out(items, in_series)
     if not series_of_thread:
         reason = f"a cover letter only ({covers[0]})" if covers else "no mail of this thread holds a patch"
         troubles.append(Trouble("no-patch", items[0].letter.msgid, reason))
@@ -290,54 +279,21 @@ def _thread(items: Sequence[_Item], source: str, named: str) -> Thread:
     return Thread(source, messages, series_of_thread, tuple(troubles))
 
 
-def _ordered(found: Sequence[_Found], named: str, parent: Mapping[str, str]) -> tuple[Series, ...]:
-    """The series to be reviewed last: the newest revision of what was named, or of the thread's first posting."""
-    if not found:
-        return ()
-    chosen = _chosen(found, named, parent)
-
-    def rank(each: _Found) -> tuple[bool, int, bool, str, int]:
-        own = _sender(each.series) == _sender(chosen)
-        date = (each.series.cover or each.series.patches[0].mail).date
-        return _related(each.series, chosen), each.series.version, own, date, each.lane
-
-    return tuple(each.series for each in sorted(found, key=rank))
-
-
-def _chosen(found: Sequence[_Found], named: str, parent: Mapping[str, str]) -> Series:
-    """The series that the named mail is of, answers, or stands over; else that nearest to the root.
-
-    A mail of the discussion with a diff in it is a patch to b4, but comes after what is called one.
-    """
-    at = named
-    for _ in range(len(parent) + 1):
-        for each in found:
-            if at in _mails(each.series):
-                return each.series
-        at = parent.get(at, "")
-    under = [each for each in found if named in each.members] or found
-    return min(under, key=lambda each: (not _tagged(each.series), each.lane)).series
-
-
-def _mails(series: Series) -> set[str]:
-    return {patch.msgid for patch in series.patches} | ({series.cover.msgid} if series.cover else set())
-
-
-def _related(one: Series, other: Series) -> bool:
-    """Whether two series of one thread are revisions of one work."""
-    if one is other or (one.hint.change_id and one.hint.change_id == other.hint.change_id):
-        return True
-    if one.subject.casefold() == other.subject.casefold():
-        return True
-    return _sender(one) == _sender(other)
-
-
-def _tagged(series: Series) -> bool:
-    return any(_PATCH_TAG.search(patch.mail.subject) for patch in series.patches)
-
-
-def _sender(series: Series) -> str:
-    return (series.cover or series.patches[0].mail).from_addr.lower()
+def _left_out(items: Sequence[_Item], in_series: Container[str]) -> Iterator[Trouble]:
+    """What is worth telling of mails that are in no series."""
+    patches = posted = 0
+    for item in items:
+        posted += item.node is not None and item.node.posted
+        if item.letter.msgid in in_series:
+            continue
+        yield from (each for each in item.letter.troubles if each.kind not in ("charset", "mangled", "attachment"))
+        if item.has_diff and item.node is not None and item.node.posted:
+            patches += item.node.counter > 0
+        elif item.has_diff:
+            yield Trouble("diff-in-reply", item.letter.msgid, "a reply holds a diff, which is not reviewed")
+    if patches:
+        text = f"patches that are in no series that can be made out, not reviewed: {patches}"
+        yield Trouble("too-large" if posted > MAX_POSTINGS else "unreadable", items[0].letter.msgid, text)
 
 
 def _lane(items: Sequence[_Item], troubles: list[Trouble]) -> tuple[list[Series], list[str]]:
@@ -354,7 +310,7 @@ def _lane(items: Sequence[_Item], troubles: list[Trouble]) -> tuple[list[Series]
         if made is not None:
             series.append(made)
     alone = [cover for version, cover in sorted(box.covers.items()) if version not in box.series]
-    lonely = [f"0/{cover.expected}: {cover.subject}" for cover in alone]
+    lonely = [f"0/{cover.expected}: {_shown(cover.subject)}" for cover in alone]
     return series, lonely
 
 
@@ -382,7 +338,8 @@ def _assembled(box: b4.LoreMailbox, version: int, items: Sequence[_Item]) -> b4.
     moves the patches. So a reroll, which asks for the older ones, works on a mailbox of its own.
     b4 makes no promise of what it raises, and may exit; then it is tried again without rerolls.
     """
-    if not box.series[version].complete and version > 1 and version - 1 in box.series and len(items) <= MAX_REROLL:
+    recent = version in sorted(box.series)[-MAX_REROLLS:]
+    if recent and not box.series[version].complete and version - 1 in box.series:
         series = _asked(_box(items), version, reroll=True)
         if series is not None and series.partial_reroll:
             return series
@@ -406,7 +363,9 @@ def _series(assembled: b4.LoreSeries, by_id: Mapping[str, _Item]) -> Series | No
     for seq, read in enumerate(assembled.patches):
         if seq == 0 or read is None:
             continue
-        patches.append(_patch(seq, read, by_id[read.msgid]))
+        item = by_id[read.msgid]
+        trailers = tuple(dict.fromkeys(trailer.as_string() for trailer in read.followup_trailers))
+        patches.append(make_patch(seq, item.message, read.subject, tuple(item.letter.troubles), trailers))
     if not patches:
         return None
     first = assembled.patches[0]
@@ -444,7 +403,7 @@ def _gaps(assembled: b4.LoreSeries, where: str) -> Iterator[Trouble]:
     expected = assembled.expected
     missing = [at for at in range(1, expected + 1) if at >= len(assembled.patches) or assembled.patches[at] is None]
     if missing:
-        text = f"{len(missing)} of {expected} patches are missing: {_ranges(missing)}"
+        text = f"{len(missing)} of {expected} patches are missing: {ranges(missing)}"
         yield Trouble("incomplete-series", where, text)
     older: dict[int, list[int]] = {}
     for at, read in enumerate(assembled.patches):
@@ -452,40 +411,9 @@ def _gaps(assembled: b4.LoreSeries, where: str) -> Iterator[Trouble]:
         if at and version is not None and version != assembled.revision:
             older.setdefault(version, []).append(at)
     for version, places in sorted(older.items()):
-        yield Trouble("partial-reroll", where, f"taken from version {version}: {_ranges(places)}")
+        yield Trouble("partial-reroll", where, f"taken from version {version}: {ranges(places)}")
 
 
-def _ranges(numbers: Sequence[int]) -> str:
-    """1-3, 7"""
-    out: list[list[int]] = []
-    for number in numbers:
-        if out and out[-1][-1] == number - 1:
-            out[-1] = [out[-1][0], number]
-        else:
-            out.append([number])
-    return ", ".join("-".join(str(each) for each in span) for span in out)
-
-
-def _patch(seq: int, read: b4.LoreMessage, item: _Item) -> Patch:
-    message = item.message
-    head: Head = read_head(message.body)
-    diffs = parse_diff(message.body, message.msgid)
-    troubles = [*item.letter.troubles, *diffs.troubles]
-    troubles += odd_characters(message.body, diffs.files, message.msgid)
-    if not diffs.files:
-        troubles.append(Trouble("mangled", message.msgid, "looks like a patch, but no change of a file can be read"))
-    elif not any(file.path.endswith((".c", ".h")) for file in diffs.files):
-        troubles.append(Trouble("not-c", message.msgid, "touches no C file"))
-    sender = (message.from_name, message.from_addr)
-    return Patch(
-        seq=seq,
-        msgid=message.msgid,
-        subject=head.subject or read.subject,
-        author=head.author if head.author[1] else sender,
-        message=head.message,
-        body=message.body,
-        diffs=diffs.files,
-        mail=message,
-        troubles=tuple(dict.fromkeys(troubles)),
-        followups=tuple(dict.fromkeys(trailer.as_string() for trailer in read.followup_trailers)),
-    )
+def _shown(text: str) -> str:
+    """A stranger's words, cut, with nothing in them that a terminal would obey."""
+    return "".join(char if char.isprintable() else "?" for char in text[:80])

@@ -7,6 +7,7 @@ headers, nesting, character sets). Here every such case ends in a value and a Tr
 from __future__ import annotations
 
 import codecs
+import email.errors
 import email.header
 import email.policy
 import hashlib
@@ -118,7 +119,7 @@ def _decoded(text: str) -> str:
     if "=?" in text:
         try:
             chunks = email.header.decode_header(text)
-        except (ValueError, LookupError, AssertionError):
+        except (ValueError, LookupError, AssertionError, email.errors.MessageError):
             chunks = []
         decoded = "".join(_chunk(chunk, charset) for chunk, charset in chunks)
         text = decoded or text
@@ -213,7 +214,7 @@ def _prepare_parts(letter: Letter) -> None:
 def _payload(part: EmailMessage) -> bytes:
     try:
         payload = part.get_payload(decode=True)
-    except (ValueError, LookupError, TypeError, AssertionError):
+    except (ValueError, LookupError, TypeError, AssertionError, email.errors.MessageError):
         return b""
     return payload if isinstance(payload, bytes) else b""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 MAX_CLIMB = 50  # answers upon answers that are followed from a patch to what it was posted under
-MAX_LANES = 200
+MAX_POSTINGS = 300  # of one thread that are looked at, those nearest to its root
 _DAY = 86_400
 
 
@@ -42,10 +42,7 @@ class _Cluster:
     nodes: list[Node]
     parent: _Cluster | None
     lane: _Lane | None = None
-
-    @property
-    def counters(self) -> set[int]:
-        return {node.counter for node in self.nodes}
+    counters: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -129,15 +126,15 @@ def part_lanes(nodes: Sequence[Node], parent: Mapping[str, str]) -> tuple[tuple[
     """The lanes of one thread, that of the earliest posting nearest to the root first.
 
     A lane holds postings, the replies to them and what they were posted under. No mail that was
-    posted is in two lanes.
+    posted is in two lanes; of more than MAX_POSTINGS postings some are in none.
     """
     by_id = {node.msgid: node for node in nodes}
     above = _posted_above(nodes, parent, by_id)
     clusters = _clusters(nodes, parent, above, by_id)
     lanes: list[_Lane] = []
-    for cluster in clusters:
+    for cluster in clusters[:MAX_POSTINGS]:
         _place(cluster, lanes)
-    return tuple(_members(lane, nodes, parent, above, by_id) for lane in lanes[:MAX_LANES])
+    return tuple(_members(lane, nodes, parent, above, by_id) for lane in lanes)
 
 
 def _posted_above(nodes: Sequence[Node], parent: Mapping[str, str], by_id: Mapping[str, Node]) -> dict[str, str]:
@@ -191,12 +188,13 @@ def _clusters(
             key = (anchor, node.version, node.expected, node.author)
         for cluster in by_key.setdefault(key, []):
             if node.counter not in cluster.counters:
-                cluster.nodes.append(node)
                 break
         else:
-            cluster = _Cluster(key, [node], upper)
+            cluster = _Cluster(key, [], upper)
             by_key[key].append(cluster)
             clusters.append(cluster)
+        cluster.nodes.append(node)
+        cluster.counters.add(node.counter)
         home[node.msgid] = cluster
     return clusters
 

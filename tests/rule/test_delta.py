@@ -306,3 +306,18 @@ def test_programs_beside_the_kernel_are_left_alone_and_said(bench: SimpleNamespa
     result = bench.run(bench.applied([{}, {"tools/testing/x.c": FRESH}]), bench.BAD)
     assert told(result) == []
     assert [(each.kind, each.path) for each in result.unseen] == [("skipped", "tools/testing/x.c")]
+
+
+def test_a_macro_in_a_header_that_turns_is_read_again(bench: SimpleNamespace) -> None:
+    user = '#include "lib.h"\nint user(void)\n{\n\treturn LIMIT(1);\n}\n'
+    before = {"x/lib.h": "#define LIMIT(x) 7\n", "x/b.c": user, "x/c.c": FINE}
+
+    def run(view):  # type: ignore[no-untyped-def]
+        for fn in view.functions:
+            if any(macro.body.strip() == "0" for macro in view.program.macros("x/lib.h")):
+                yield bench.finding("limit", fn, fn.line, "LIMIT", "LIMIT is nothing")
+
+    rule = replace(bench.LOUD, name="limit", run=run)
+    result = bench.run(bench.applied([before, {**before, "x/lib.h": "#define LIMIT(x) 0\n"}]), rule)
+    assert told(result) == [(1, "user", "new")]
+    assert only(result).because == "LIMIT() changed"

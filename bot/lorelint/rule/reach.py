@@ -126,19 +126,21 @@ class _Reach:
         """Functions that may read a table, structure or macro which differs: its folder, users of a header."""
         for place in sorted({key[1] for key in self.changes.data if len(key) == 3 and key[0] == "table"}):
             self._read_by(self._beside(place), place)
-        for kind, place, name in sorted(key for key in self.changes.data if len(key) == 3 and key[0] != "table"):
-            came = self.changes.facts[(kind, place, name)].endswith(" was added")
-            if place.endswith(".h") and not came:  # in a .c file it is for that file alone
-                self._read_by(order(self.changes.after.mentions(name), place), place)
+        for place, name, words in self.changes.turned():
+            if place.endswith(".h"):  # in a .c file it is for that file alone
+                self._read_by(order(self.changes.after.mentions(name), place), place, words)
 
-    def _read_by(self, paths: Sequence[str], place: str) -> None:
+    def _read_by(self, paths: Sequence[str], place: str, words: frozenset[str] = frozenset()) -> None:
+        """Functions of the files nearest to a place, those that hold one of the words if there are any."""
         near = [path for path in paths if path not in self.changes.paths]
         if len(near) > NEAR:
             text = f"{len(near)} files may read what changed here: the nearest {NEAR} were looked at"
             self.cut.append(Unseen("cut", place, 0, text))
+        sought = tuple(word.encode("utf-8", "surrogateescape") for word in sorted(words))
         for path in near[:NEAR]:
             for fn in self._admitted(self.changes.after, path):
-                self._add(fn)
+                if not sought or any(word in fn.text for word in sought):
+                    self._add(fn)
 
     def _beside(self, path: str) -> tuple[str, ...]:
         """Files of the same folder."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,60 @@ def test_gzipped_and_maildir(shared: Path, tmp_path: Path) -> None:
     (boxed,) = open_thread(str(folder.parent))
     assert boxed.series == plain.series
     shutil.rmtree(folder)
+
+
+def git(folder: Path, program: str, *arguments: str) -> str:
+    identity = ["-c", "user.name=A", "-c", "user.email=a@x", "-c", "commit.gpgsign=false"]
+    done = subprocess.run([program, "-C", str(folder), *identity, *arguments], capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+def test_what_git_format_patch_writes(tmp_path: Path, program: Callable[[str], str]) -> None:
+    """All kinds of changes, names that git quotes, with a cover letter and a base: as git tells them itself."""
+    tree, out, call = tmp_path / "tree", tmp_path / "out", program("git")
+    tree.mkdir()
+    git(tree, call, "init", "-q")
+    lines = "".join(f"\tline {at};\n" for at in range(40))
+    (tree / "a b.c").write_text(lines)
+    (tree / "moved.c").write_text(lines + "end\n")
+    (tree / "gone.c").write_text("gone\n")
+    (tree / "bin").write_bytes(b"\0\1")
+    (tree / "run.sh").write_text("x")
+    git(tree, call, "add", ".")
+    git(tree, call, "commit", "-qm", "base")
+    (tree / "a b.c").write_text(lines.replace("line 3;", "line three;").replace("line 30;", "\n\f\u2028;"))
+    (tree / "moved.c").rename(tree / 't\u00e4 ".c')
+    (tree / "gone.c").unlink()
+    (tree / "bin").write_bytes(b"\0\2")
+    (tree / "run.sh").chmod(0o755)
+    (tree / "new.c").write_text("no newline")
+    git(tree, call, "add", ".")
+    git(tree, call, "commit", "-qm", "first\n\nFrom the start.\n\n-- \nnot a signature")
+    (tree / "new.c").write_text("newline\n")
+    git(tree, call, "commit", "-qam", "second")
+    git(tree, call, "format-patch", "-q", "--cover-letter", "--base=HEAD~2", "-o", str(out), "HEAD~2")
+    (thread,) = open_thread(str(out))
+    ((_, series),) = reviewable([thread])
+    assert series.complete and series.cover is not None and len(series.patches) == 2
+    assert series.hint.base_commit == git(tree, call, "rev-parse", "HEAD~2").strip()
+    first, second = series.patches
+    assert first.message == "From the start.\n\n--\nnot a signature"
+    assert {(file.change.value, file.old_path, file.new_path) for file in first.diffs} == {
+        ("modify", "a b.c", "a b.c"),
+        ("rename", "moved.c", 't\u00e4 ".c'),
+        ("binary", "bin", "bin"),
+        ("delete", "gone.c", ""),
+        ("create", "", "new.c"),
+        ("mode", "run.sh", "run.sh"),
+    }
+    assert (second.diffs[0].hunks[0].no_newline_old, second.diffs[0].hunks[0].no_newline_new) == (True, False)
+    counted = [
+        [
+            sum(line.op == "+" for _, line in file.lines()),
+            sum(line.op == "-" for _, line in file.lines()),
+        ]
+        for file in first.diffs
+        if file.hunks
+    ]
+    rows = [row.split("\t")[:2] for row in git(tree, call, "show", "--numstat", "--format=", "HEAD~1").splitlines()]
+    assert counted == [[int(added), int(gone)] for added, gone in rows if added != "-" and (added, gone) != ("0", "0")]

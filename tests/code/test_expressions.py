@@ -55,6 +55,34 @@ def test_read(text: str, expected: ir.Expr) -> None:
     assert read(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "op", "left", "right"),
+    [
+        ("(x) && y == 3", "&&", "x", "y == 3"),
+        ("(x) && y", "&&", "x", "y"),
+        ("!(f()) && a", "&&", "!f()", "a"),
+        ("!(f()) && a < 2", "&&", "!f()", "a < 2"),
+        ("(f()) - 4", "-", "f()", "4"),
+        ("(x) & y == 3", "&", "x", "y == 3"),
+        ("(f()) * 4 + 1", "+", "f() * 4", "1"),
+        ("(x) && y || z", "||", "x && y", "z"),
+    ],
+)
+def test_parentheses_that_are_no_cast(text: str, op: str, left: str, right: str) -> None:
+    expr = read(text)
+    assert isinstance(expr, ir.Binary)
+    assert (ir.show(expr.left), expr.op, ir.show(expr.right)) == (left, op, right)
+
+
+@pytest.mark.parametrize(
+    ("text", "type_"),
+    [("(u64)-1", "u64"), ("(u32) - 1", "u32"), ("(size_t)*p", "size_t"), ("(u8)&x", "u8"), ("(void *)&&l", "void *")],
+)
+def test_casts(text: str, type_: str) -> None:
+    expr = read(text)
+    assert isinstance(expr, ir.Cast) and expr.type == type_
+
+
 @pytest.mark.parametrize("text", ["likely(x)", "unlikely((x))", "__builtin_expect(x, 0)", "likely(unlikely(x))"])
 def test_hints_leave_no_trace(text: str) -> None:
     assert read(text) == name("x")

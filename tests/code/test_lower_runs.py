@@ -94,8 +94,8 @@ def c_cond(cond: Cond) -> str:
             return f"t{cond.number}()"
         case "set":
             return f"(v = s{cond.number}())"
-        case "not":  # parentheses around a bare call are not for the grammar: it may see a cast
-            return f"!{one}" if cond.parts[0].kind == "test" else f"!({one})"
+        case "not":
+            return f"!({one})"
         case "and":
             return f"({one} && {rest[0]})"
         case "or":
@@ -105,7 +105,7 @@ def c_cond(cond: Cond) -> str:
         case "else":
             return f"({one} ?: {rest[0]})"
         case "hint":
-            return f"unlikely(!!{one})" if cond.parts[0].kind == "test" else f"unlikely(!!({one}))"
+            return f"unlikely(!!({one}))"
         case "comma":
             return f"(d{cond.number}(), {one})"
         case "block":

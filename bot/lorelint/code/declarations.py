@@ -27,7 +27,8 @@ class Declarations(Scopes):
         cleanup = None
         if self.syntax.frees:  # `type __free(f) x`: noted at the type, holds for all declarators
             before = self.syntax.norm[node.start_byte : declarators[0].start_byte].rstrip()
-            cleanup = self.syntax.frees.get(node.start_byte + len(before) - len(before[-100:].rsplit(None, 1)[-1]))
+            word = (before[-100:].rsplit(None, 1) or [b""])[-1]
+            cleanup = self.syntax.frees.get(node.start_byte + len(before) - len(word))
         self.todo.extend([(self._declarator, each, base, cleanup) for each in reversed(declarators)])
 
     def _declarator(self, node: Node, base: str, cleanup: str | None) -> None:

@@ -127,6 +127,9 @@ class Reader:
 
     def _unary(self, node: Node) -> Plan:
         parts = node.children
+        if len(parts) == 2 and parts[1].type == "cast_expression" and (no_cast := self._no_cast(parts[1])):
+            op, left, right = no_cast
+            return _build_no_cast, f"{op} {left} {parts[0].type}", (right,)
         return (_build_unary, parts[0].type, (parts[1],)) if len(parts) == 2 else self._other(node)
 
     def _update(self, node: Node) -> Plan:
@@ -141,6 +144,17 @@ class Reader:
         parts = node.children
         if len(parts) != 3:
             return self._other(node)
+        left, prefix = parts[0], ""
+        if left.type == "parenthesized_expression" and parts[1].type in ("-", "+", "&", "*"):
+            cast = _TYPE_IN_PARENTHESES.fullmatch(self._norm, left.start_byte, left.end_byte)
+            if cast is not None:  # `(u64)-1`
+                return _build_cast_of, f"{parts[1].type} {cast[1].decode()}", (parts[2],)
+        if left.type == "unary_expression" and left.child_count == 2:
+            prefix, left = left.children[0].type, left.children[1]
+        if left.type == "cast_expression" and (no_cast := self._no_cast(left)):
+            op, name, right = no_cast
+            if _BINDING.get(parts[1].type, 0) > _BINDING[op]:
+                return _build_no_cast_of, f"{op} {name} {prefix} {parts[1].type}", (right, parts[2])
         return _build_binary, parts[1].type, (parts[0], parts[2])
 
     def _assign(self, node: Node) -> Plan:
@@ -172,7 +186,30 @@ class Reader:
         parts = node.named_children
         if len(parts) != 2:
             return self._other(node)
+        if no_cast := self._no_cast(node):
+            op, left, right = no_cast
+            return _build_no_cast, f"{op} {left} ", (right,)
         return _build_cast, self.plain_text(parts[0]), (parts[1],)
+
+    def _no_cast(self, node: Node) -> tuple[str, str, Node] | None:
+        """(operator, left side, right side) of ``(x) && y == 3`` or ``(f()) - 4``, which the grammar takes for a cast.
+
+        Kernel style has spaces on both sides of an operator with two operands, and none behind one with one.
+        """
+        parts = node.named_children
+        value = parts[-1]
+        if value.type not in ("pointer_expression", "unary_expression") or node.type != "cast_expression":
+            return None
+        op, right = value.children[0], value.children[-1]
+        sign = op.type
+        if sign == "&" and right.type == "pointer_expression" and right.start_byte == op.end_byte:
+            sign, op, right = "&&", right.children[0], right.children[-1]
+        name = _VALUE_IN_PARENTHESES.fullmatch(self._norm[parts[0].start_byte : parts[0].end_byte])
+        if _TYPE_IN_PARENTHESES.match(self._norm, node.start_byte):
+            return None
+        if name is None or sign not in _BINDING or not self._norm[op.end_byte : op.end_byte + 1].isspace():
+            return None
+        return sign, name[1].decode() + ("()" if name[2] else ""), right
 
     def _parentheses(self, node: Node) -> Plan | Node:
         parts = node.named_children
@@ -310,6 +347,28 @@ def _build_binary(op: str, line: int, parts: list[ir.Expr]) -> ir.Expr:
     return ir.Binary(line, op, parts[0], parts[1])
 
 
+def _build_cast_of(text: str, line: int, parts: list[ir.Expr]) -> ir.Expr:
+    op, _, type_ = text.partition(" ")
+    return ir.Cast(line, type_, ir.Unary(line, op, parts[0]))
+
+
+def _build_no_cast(text: str, line: int, parts: list[ir.Expr]) -> ir.Expr:
+    op, left, prefix = text.split(" ")
+    return ir.Binary(line, op, _no_cast_left(left, prefix, line), parts[0])
+
+
+def _build_no_cast_of(text: str, line: int, parts: list[ir.Expr]) -> ir.Expr:
+    """The operator behind it binds tighter: ``(x) && y == 3``."""
+    op, left, prefix, inner = text.split(" ")
+    return ir.Binary(line, op, _no_cast_left(left, prefix, line), ir.Binary(line, inner, parts[0], parts[1]))
+
+
+def _no_cast_left(left: str, prefix: str, line: int) -> ir.Expr:
+    name = ir.Name(line, left.removesuffix("()"))
+    value = ir.Call(line, name, ()) if left.endswith("()") else name
+    return ir.Unary(line, prefix, value) if prefix else value
+
+
 def _build_assign(op: str, line: int, parts: list[ir.Expr]) -> ir.Expr:
     return ir.Assign(line, op, parts[0], parts[1])
 
@@ -362,6 +421,12 @@ def _character_value(text: str) -> int | None:
     return ord(value) if isinstance(value, str) and len(value) == 1 else None
 
 
+_TYPE_IN_PARENTHESES = re.compile(rb"\(\s*((?:__)?[us](?:8|16|32|64)|[a-z]\w*_t|unsigned|int|long|short|char)\s*\)")
+_VALUE_IN_PARENTHESES = re.compile(rb"([A-Za-z_]\w*)\s*(\(\s*\))?")
+_BINDING = {
+    "||": 1, "&&": 2, "|": 3, "^": 4, "&": 5, "==": 6, "!=": 6, "<": 7, ">": 7, "<=": 7, ">=": 7,
+    "<<": 8, ">>": 8, "+": 9, "-": 9, "*": 10, "/": 10, "%": 10,
+}  # fmt: skip
 _NAMES = frozenset({
     "identifier", "field_identifier", "type_identifier", "primitive_type", "statement_identifier",
     "null", "true", "false",

@@ -1,0 +1,226 @@
+"""Who unmaps: in the function that revokes, below it, or around it in every caller.
+
+`Cover` answers for one place in one function: is there a call that takes the user mappings away on the
+same way through the function (before the place or behind it, on a way that is no failure)? If there is
+none, the question goes up to the callers, and where nobody calls, to what the function is entered for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lorelint.rule import Step, TreeView, flow, ir
+from lorelint.rule.analyses import entry, unmaps
+from lorelint.rule.analyses.folder import folder_of, prefetch
+from lorelint.rule.analyses.mapping import Way
+from lorelint.rule.analyses.scope import Scope, peel
+
+DEPTH = 4
+WIDTH = 12  # callers of one function that are looked at
+_FAILURE = frozenset({"ret", "rc", "r", "err", "error", "rv", "retval", "status", "res", "result", "rval"})
+_AWAKE = frozenset({"PCI_D0", "false", "0"})
+
+
+class Fate(StrEnum):
+    """What becomes of the mappings on one way to the marker."""
+
+    COVERED = "covered"  # somebody unmaps
+    EXEMPT = "exempt"  # nothing can be mapped at that time
+    EXPOSED = "exposed"  # entered from outside, and nobody on the way unmaps
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One way in, from the top: its fate, and the place that decides it."""
+
+    fate: Fate
+    step: Step
+    chain: tuple[Step, ...] = ()  # calls from there down to the marker
+    top: ir.Function | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A direct caller of the function that revokes, and the ways in through it."""
+
+    fn: ir.Function
+    line: int
+    node: int
+    leaves: tuple[Leaf, ...]
+
+    @property
+    def good(self) -> bool:
+        return bool(self.leaves) and all(leaf.fate in (Fate.COVERED, Fate.EXEMPT) for leaf in self.leaves)
+
+    @property
+    def bad(self) -> bool:
+        return any(leaf.fate is Fate.EXPOSED for leaf in self.leaves)
+
+
+class Cover:
+    """The question for the object of some ways."""
+
+    def __init__(self, view: TreeView, ways: tuple[Way, ...]) -> None:
+        self.view = view
+        self.program = view.program
+        self.dmabuf = bool(ways) and all(way.dmabuf for way in ways)
+
+    def fits(self, unmap: unmaps.Unmap) -> bool:
+        """Whether an unmap reaches these VMAs: those of a dma-buf are linked in the dma-buf's own file."""
+        if not self.dmabuf:
+            return True
+        text = unmap.mapping
+        foreign = any(word in text for word in ("inode->i_mapping", "i_mapping", "anon_inode"))
+        return not foreign or "f_mapping" in text or "dmabuf" in text or unmap.api.startswith(("drm_", "ttm_"))
+
+    def here(self, scope: Scope, node: int) -> unmaps.Unmap | None:
+        """An unmap on the same way through the function as this node."""
+        found = [each for each in unmaps.unmaps(self.program, scope) if self.fits(each)]
+        if not found:
+            return None
+        back = {edge for loop in self.program.loops(scope.fn) for edge in loop.back}
+
+        def may(at: ir.Node, edge: ir.Edge) -> bool:
+            return (at.id, edge.to) not in back and not failure(scope, at, edge)
+
+        for each in found:
+            same = each.node == node
+            if same or flow.reaches(scope.cfg, [each.node], {node}, may=may) or flow.reaches(scope.cfg, [node], {each.node}, may=may):
+                return each
+        return None
+
+    def callers(self, fn: ir.Function, variable: str) -> tuple[Caller, ...]:
+        """Direct callers with the fate of each; `variable` is the parameter that says whether it revokes at all."""
+        return tuple(self._callers(fn, variable))
+
+    def _callers(self, fn: ir.Function, variable: str) -> Iterator[Caller]:
+        folder = folder_of(fn.path)
+        sites = sorted(self.program.callers(fn), key=lambda site: folder_of(site.fn.path) != folder)[:WIDTH]
+        prefetch(self.program, (site.fn.name for site in sites if not site.fn.static))
+        exposed = False
+        for site in sites:
+            if exposed and folder_of(site.fn.path) != folder:
+                return  # callers elsewhere are only asked whether there is a way in at all
+            scope = Scope(self.program, site.fn)
+            for node, call in _sites(scope, fn.name, site.line):
+                if not _idle(fn, call, variable):
+                    caller = Caller(site.fn, site.line, node, _until_exposed(self._fates(scope, node, call.line, {fn.key, site.fn.key}, 1)))
+                    exposed = exposed or caller.bad
+                    yield caller
+
+    def fates(self, fn: ir.Function, callers: tuple[Caller, ...]) -> tuple[Leaf, ...]:
+        """The ways in to a function in which nothing unmaps; behind the first that is exposed, some may be left out."""
+        found = [*self._entries(fn, ()), *(leaf for caller in callers for leaf in caller.leaves)]
+        if not found:
+            found.append(self._unentered(fn, ()))
+        return tuple(found)
+
+    def _fates(self, scope: Scope, node: int, line: int, seen: frozenset[tuple[str, str]] | set[tuple[str, str]], depth: int) -> Iterator[Leaf]:
+        fn = scope.fn
+        here = Step(fn.path, line, f"{fn.name}() comes here")
+        covered = self.here(scope, node)
+        if covered is not None:
+            yield Leaf(Fate.COVERED, covered.step, (here,), fn)
+            return
+        entries = self._entries(fn, (here,))
+        yield from entries
+        if self._is_exported(fn):
+            yield self._unentered(fn, (here,))
+        sites = [site for site in self.program.callers(fn) if site.fn.key not in seen]
+        if not sites and not entries:
+            yield self._unentered(fn, (here,))
+            return
+        if depth >= DEPTH:
+            yield Leaf(Fate.UNKNOWN, Step(fn.path, fn.line, f"callers of {fn.name}() were not looked at"), (here,), fn)
+            return
+        prefetch(self.program, (site.fn.name for site in sites[:WIDTH] if not site.fn.static))
+        for site in sites[:WIDTH]:
+            above = Scope(self.program, site.fn)
+            for at, call in _sites(above, fn.name, site.line):
+                for leaf in self._fates(above, at, call.line, {*seen, site.fn.key}, depth + 1):
+                    yield Leaf(leaf.fate, leaf.step, (*leaf.chain, here), leaf.top)
+
+    def _entries(self, fn: ir.Function, chain: tuple[Step, ...]) -> tuple[Leaf, ...]:
+        return tuple(Leaf(self._fate(each), each.step, chain, fn) for each in entry.entries(self.program, fn))
+
+    def _fate(self, each: entry.Entry) -> Fate:
+        match each.kind:
+            case entry.Kind.CLOSE | entry.Kind.FREE:
+                # the last user of one file says nothing about a dma-buf, which has a file of its own
+                other = self.dmabuf and each.table != "dma_buf_ops"
+                return Fate.EXPOSED if other else Fate.EXEMPT
+            case entry.Kind.BEGIN | entry.Kind.END:
+                return Fate.EXEMPT
+            case entry.Kind.MOVE:
+                return Fate.COVERED
+            case entry.Kind.UNKNOWN:
+                return Fate.UNKNOWN
+        return Fate.EXPOSED
+
+    def _is_exported(self, fn: ir.Function) -> bool:
+        """A hub that modules may call, whoever they are: more callers than are looked at, or none in this tree."""
+        raw = self.program.raw(fn.path) or b""
+        if not re.search(rb"EXPORT_SYMBOL\w*\(\s*" + re.escape(fn.name.encode()) + rb"\s*[,)]", raw):
+            return False
+        return not 0 < len(self.program.callers(fn)) <= WIDTH
+
+    def _unentered(self, fn: ir.Function, chain: tuple[Step, ...]) -> Leaf:
+        """Nobody calls it by name and no table holds it."""
+        step = Step(fn.path, fn.line, f"{fn.name}() is called from outside this tree")
+        raw = self.program.raw(fn.path) or b""
+        if self._is_exported(fn):
+            return Leaf(Fate.EXPOSED, step, chain, fn)
+        if fn.name.endswith("_store") and b"ATTR" in raw:
+            return Leaf(Fate.EXPOSED, Step(fn.path, fn.line, f"{fn.name}() is a sysfs attribute"), chain, fn)
+        if fn.text.lstrip().startswith((b"SYSCALL_DEFINE", b"COMPAT_SYSCALL_DEFINE")):
+            return Leaf(Fate.EXPOSED, Step(fn.path, fn.line, f"{fn.name}() is a system call"), chain, fn)
+        return Leaf(Fate.UNKNOWN, Step(fn.path, fn.line, f"nobody was found who calls {fn.name}()"), chain, fn)
+
+
+
+def _until_exposed(leaves: Iterator[Leaf]) -> tuple[Leaf, ...]:
+    found: list[Leaf] = []
+    for leaf in leaves:
+        found.append(leaf)
+        if leaf.fate is Fate.EXPOSED:
+            break
+    return tuple(found)
+
+
+def _sites(scope: Scope, name: str, line: int) -> Iterator[tuple[int, ir.Call]]:
+    for node in scope.cfg.nodes:
+        for call in ir.calls(node.expr):
+            if call.name == name and call.line == line:
+                yield node.id, call
+
+
+def _idle(fn: ir.Function, call: ir.Call, variable: str) -> bool:
+    """Whether this call hands over the value that means: do not revoke."""
+    for at, param in enumerate(fn.params):
+        if variable and param.name == variable and at < len(call.args):
+            return ir.show(peel(call.args[at])) in _AWAKE
+    return False
+
+
+def failure(scope: Scope, node: ir.Node, edge: ir.Edge) -> bool:
+    """Whether an edge is taken because a call failed."""
+    if node.at is not ir.At.TEST or edge.when is not True or node.expr is None:
+        return False
+    expr = peel(node.expr)
+    match expr:
+        case ir.Binary(op="<" | "!=", left=ir.Name(name=name), right=ir.Number(value=0)):
+            return name in _FAILURE
+        case ir.Name(name=name):
+            return name in _FAILURE and all(_from_call(value) for value in scope.values(name))
+        case ir.Call():
+            return expr.name in ("IS_ERR", "IS_ERR_OR_NULL")
+    return False
+
+
+def _from_call(value: ir.Expr) -> bool:
+    value = peel(value)
+    return isinstance(value, ir.Call | ir.Number | ir.Unary)

@@ -1,0 +1,118 @@
+"""Which functions of a folder revoke something, and by which ways the thing can have been mapped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lorelint.rule import Sibling, Step, TreeView, ir
+from lorelint.rule.analyses import mapping, unmaps
+from lorelint.rule.analyses.mapping import Gate, Way
+from lorelint.rule.analyses.scope import Scope, tag
+from lorelint_rules.revoke import markers
+from lorelint_rules.revoke.markers import Kind, Marker
+
+_CALLED = re.compile(rb"(?<![\w.>])([A-Za-z_]\w+)\s*\(")
+_UP = 4  # callers climbed from a predicate to a handler
+_WIDE = 40
+#: Tables that would have a field for mapping what they are about.
+_COULD_MAP = frozenset({"file_operations", "dma_buf_ops", "vfio_device_ops", "drm_gem_object_funcs"})
+
+
+def names(view: TreeView, folder: str) -> dict[str, str]:
+    """Functions of a folder that may revoke: name -> path."""
+
+    def compute() -> dict[str, str]:
+        found: dict[str, str] = {}
+        for path, raw in mapping.files(view.program, folder):
+            if markers.HINT.search(raw):
+                for fn in view.program.functions(path):
+                    if markers.HINT.search(fn.text):
+                        found.setdefault(fn.name, path)
+        return found
+
+    return view.program.memo(("revoking", folder), compute)
+
+
+def calls(view: TreeView, fn: ir.Function) -> Iterator[tuple[ir.Function, int]]:
+    """Functions of the same folder that may revoke, called here; with the line of the call."""
+    known = names(view, fn.path.rpartition("/")[0])
+    called = {each.decode("utf-8", "surrogateescape") for each in _CALLED.findall(fn.text, fn.text.find(b"{"))} & known.keys()
+    for name in sorted(called - {fn.name}):
+        for callee in view.program.define(name, fn.path):
+            for site in view.program.callers(callee):
+                if site.fn.key == fn.key:
+                    yield callee, site.line
+
+
+def ways(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[tuple[Way, Gate | None], ...]:
+    """The ways to the memory of the marker's object, the one with a test of the marker first."""
+    found = markers.ways_of(marker, mapping.ways(view.program, fn.path))
+    if not found and marker.kind is Kind.BIT:
+        found = _by_predicate(view, fn, marker)
+    return tuple(sorted(found, key=lambda each: (each[1] is None, each[0].counted, each[0].entry.path != fn.path)))
+
+
+def _by_predicate(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[tuple[Way, Gate | None], ...]:
+    """Handlers in other folders that ask a predicate of this file which looks for the bit."""
+    program = view.program
+    found: list[tuple[Way, Gate | None]] = []
+    for reader in program.functions(fn.path):
+        if reader.returns.split()[-1:] != ["bool"] or not any(name.encode() in reader.text for name in marker.names):
+            continue
+        gate = _gate(Scope(program, reader), marker)
+        if gate is not None:
+            found.extend((way, gate) for way in _above(view, reader))
+    return tuple(dict.fromkeys(found))
+
+
+def _gate(scope: Scope, marker: Marker) -> Gate | None:
+    for node in scope.cfg.nodes:
+        if node.at in (ir.At.TEST, ir.At.RETURN) and node.expr is not None:
+            for each in ir.walk(node.expr):
+                if isinstance(each, ir.Member) and each.field == marker.field and scope.tag_of(each.base) == marker.tag:
+                    text = ir.show(node.expr)
+                    step = Step(scope.fn.path, node.line, f"{scope.fn.name}() tests {text}")
+                    return Gate(marker.tag, marker.field, marker.names, text, step)
+    return None
+
+
+def _above(view: TreeView, reader: ir.Function) -> Iterator[Way]:
+    """Ways whose handler calls this predicate, itself or through others."""
+    seen = {reader.key}
+    level = [reader]
+    for _ in range(_UP):
+        above: list[ir.Function] = []
+        for each in level:
+            for site in view.program.callers(each):
+                if site.fn.key in seen or len(seen) > _WIDE:
+                    continue
+                seen.add(site.fn.key)
+                above.append(site.fn)
+                if mapping.maps(site.fn):
+                    yield from mapping.way_of(view.program, site.fn)
+        level = above
+
+
+def why_not_mapped(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[str, tuple[Step, ...]]:
+    """Why no user mapping of the object can exist, with the table that shows it."""
+    for table in view.program.tables(fn.path):
+        type_ = tag(table.type)
+        if type_ in _COULD_MAP and table.get("mmap") is None:
+            steps = (Step(table.path, table.line, f"{type_} {table.name} sets no .mmap"),)
+            return f"{type_} {table.name} has no .mmap: no user PTE of struct {marker.tag} can exist", steps
+    return f"no mmap or fault handler was found that maps memory of struct {marker.tag} and tests .{marker.field}", ()
+
+
+def siblings(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[Sibling, ...]:
+    """Functions of the same folder that unmap when they revoke."""
+    found: list[Sibling] = []
+    for name, path in sorted(names(view, fn.path.rpartition("/")[0]).items()):
+        for each in view.program.define(name, path):
+            if each.key == fn.key or len(found) >= 3:
+                continue
+            scope = Scope(view.program, each)
+            if any(other.anchor == marker.anchor for other in markers.find(view, scope)):
+                for unmap in unmaps.unmaps(view.program, scope)[:1]:
+                    found.append(Sibling(each.path, unmap.step.line, each.name, f"unmaps by {unmap.api}()"))
+    return tuple(found)

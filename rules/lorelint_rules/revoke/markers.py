@@ -1,0 +1,226 @@
+"""Revoke markers: the statements after which an object, or the memory behind it, is no longer to be used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lorelint.rule import TreeView, ir
+from lorelint.rule.analyses.mapping import Gate, Way
+from lorelint.rule.analyses.scope import Scope, peel
+
+
+class Kind(StrEnum):
+    """What kind of statement marks the object."""
+
+    FIELD = "field"  # revoked = true: the field's name says it
+    STATE = "state"  # status = CLOSED: the constant's name says it; only with a gate
+    OWNER = "owner"  # O->dev = NULL which a handler tests
+    BIT = "bit"  # a flag that a gate looks for is set or cleared
+    CALL = "call"  # pci_reset_function() and the like
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """One statement that revokes."""
+
+    node: int
+    line: int
+    kind: Kind
+    tag: str  # struct of the object
+    field: str  # the field, or the call's name
+    object: str  # C text of the object
+    text: str  # C text of the statement
+    value: str  # name of the variable that says yes or no, "" for a constant
+    names: frozenset[str] = frozenset()  # bits
+
+    @property
+    def anchor(self) -> str:
+        return f"{self.field}() of struct {self.tag}" if self.kind is Kind.CALL else f"struct {self.tag}.{self.field}"
+
+
+#: Markers so plain that no handler need test them to be believed.
+STRONG = frozenset({"revoked", "unplugged", "disassociated"})
+_WORDS = re.compile(
+    r"(?:^|_)(?:REVOK\w*|DEAD|CLOSED|CLOSING|GONE|REMOVED|REMOVING|UNPLUG\w*|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPENDED"
+    r"|SUSPENDING|WEDGED|DETACHED|INVALIDATED|STOPPED|OFFLINE|DISABLED|BANNED|KILLED)(?:_|$)"
+)
+_OWNER = re.compile(r"^(?:info|dev|vdev|pdev|device|owner|hw|mdev|adev|ndev|udev|card|parent|ctrl)$")
+_STORES = {"WRITE_ONCE": (0, 1), "smp_store_release": (0, 1), "atomic_set": (0, 1), "xchg": (0, 1), "smp_store_mb": (0, 1), "rcu_assign_pointer": (0, 1)}
+_BITS = {"set_bit": (1, 0), "__set_bit": (1, 0), "test_and_set_bit": (1, 0)}
+_FRESH = re.compile(r"alloc|_create$|_new$|kmemdup")
+_RESETS = frozenset({"pci_reset_function", "pci_try_reset_function", "__pci_reset_function_locked", "pci_reset_bus"})
+_POWER = "pci_set_power_state"
+_KILLS = frozenset({"kill_dax"})
+_AWAKE = frozenset({"PCI_D0", "PCI_UNKNOWN", "PCI_POWER_ERROR"})
+
+#: What a text must hold for `find` to find anything in it.
+HINT = re.compile(
+    rb"(?:->|\.)(?:revoked|dead|closed|unplugged|removed|disconnected|disassociated|dying|gone|suspended|madv)\b\s*(?:=(?!=)|,|\))"
+    rb"|\bpci_(?:try_)?reset_function\s*\(|__pci_reset_function_locked\s*\(|\bpci_reset_bus\s*\(|\bpci_set_power_state\s*\(|\bkill_dax\s*\("
+    rb"|(?:->|\.)(?:info|dev|vdev|pdev|device|owner|hw|mdev|adev|ndev|udev|card|parent|ctrl)\s*=\s*NULL\b"
+    rb"|\bWRITE_ONCE\s*\([^;]*(?:NULL|revoked|dead|closed|unplugged|removed|disconnected|dying|gone)"
+    rb"|(?:=|,|\()\s*\w*(?:REVOK|DEAD|CLOSED|CLOSING|GONE|REMOVED|REMOVING|UNPLUG|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPEND"
+    rb"|WEDGED|DETACHED|INVALIDATED|STOPPED|OFFLINE|DISABLED|BANNED|KILLED)\w*\b"
+    rb"|\bIORESOURCE_(?:BUSY|EXCLUSIVE)\b|\bPCI_COMMAND_MEMORY\b"
+)
+
+
+def find(view: TreeView, scope: Scope) -> tuple[Marker, ...]:
+    """All markers of a function, in order; whether they matter is for the mappings to say."""
+    fields = view.know.names("revoke_markers_fields")
+    found = [
+        each for node in scope.cfg.nodes if node.expr is not None for each in _in(view, scope, fields, node.id, node.expr)
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _in(view: TreeView, scope: Scope, fields: frozenset[str], node: int, expr: ir.Expr) -> Iterator[Marker]:
+    for each in ir.walk(expr):
+        match each:
+            case ir.Assign(op="=", target=target, value=value):
+                yield from _stored(scope, fields, node, each, target, value)
+            case ir.Assign(op="|=", target=target, value=value):
+                yield from _bit(scope, node, each, target, value, _set_bits(view, value))
+            case ir.Assign(op="&=", target=target, value=value):
+                yield from _bit(scope, node, each, target, value, _cleared(view, scope, value))
+            case ir.Call() if each.name in _STORES and len(each.args) >= 2:
+                to, what = _STORES[each.name]
+                yield from _stored(scope, fields, node, each, _through(each.args[to]), each.args[what])
+            case ir.Call() if each.name in _BITS and len(each.args) >= 2:
+                to, what = _BITS[each.name]
+                bits = frozenset(n for n in _capitals(each.args[what]) if _WORDS.search(n))
+                yield from _bit(scope, node, each, _through(each.args[to]), each.args[what], bits)
+            case ir.Call():
+                yield from _call(scope, node, each)
+
+
+def _through(expr: ir.Expr) -> ir.Expr:
+    expr = peel(expr)
+    return expr.operand if isinstance(expr, ir.Unary) and expr.op == "&" else expr
+
+
+def _stored(scope: Scope, fields: frozenset[str], node: int, whole: ir.Expr, target: ir.Expr, value: ir.Expr) -> Iterator[Marker]:
+    target = peel(target)
+    if not isinstance(target, ir.Member):
+        return
+    kind, variable = _meaning(fields, target.field, peel(value))
+    if kind is None or fresh(scope, target.base):
+        return
+    owner = scope.tag_of(target.base)
+    if owner:
+        yield Marker(node, whole.line, kind, owner, target.field, ir.show(target.base), ir.show(whole), variable)
+
+
+def _meaning(fields: frozenset[str], field: str, value: ir.Expr) -> tuple[Kind | None, str]:
+    """What kind of marker a store is, and the variable that decides; (None, "") for none."""
+    match value:
+        case ir.Name(name=name) if name in ("false", "NULL"):
+            return (Kind.OWNER if name == "NULL" and _OWNER.search(field) else None), ""
+        case ir.Number(value=0):
+            return None, ""
+        case ir.Name(name=name) if name.isupper():
+            worded = _WORDS.search(name) is not None
+            if field in fields and (field != "madv" or worded):
+                return Kind.FIELD, ""
+            return (Kind.STATE if worded else None), ""
+    if field not in fields:
+        return None, ""
+    match value:
+        case ir.Unary(op="-") if field == "madv":
+            return Kind.FIELD, ""
+        case ir.Name(name="true") | ir.Number():
+            return (Kind.FIELD if field != "madv" else None), ""
+        case ir.Name(name=name):
+            return (Kind.FIELD if field != "madv" else None), name
+    return None, ""
+
+
+def _capitals(expr: ir.Expr) -> frozenset[str]:
+    return frozenset(each.name for each in ir.walk(expr) if isinstance(each, ir.Name) and each.name.isupper())
+
+
+def _set_bits(view: TreeView, value: ir.Expr) -> frozenset[str]:
+    known = view.know.names("revoke_marker_flags_set")
+    return frozenset(name for name in _capitals(value) if name in known or _WORDS.search(name))
+
+
+def _cleared(view: TreeView, scope: Scope, value: ir.Expr) -> frozenset[str]:
+    """Bits that ``x &= ~mask`` takes away, a mask in a local followed."""
+    known = view.know.names("revoke_marker_flags_cleared")
+    found: set[str] = set()
+    for each in ir.walk(value):
+        if isinstance(each, ir.Unary) and each.op == "~":
+            found |= _capitals(scope.resolve(each.operand)) & known
+    return frozenset(found)
+
+
+def _bit(scope: Scope, node: int, whole: ir.Expr, target: ir.Expr, value: ir.Expr, bits: frozenset[str]) -> Iterator[Marker]:
+    if not bits:
+        return
+    place = _place(scope, target)
+    if place is None or fresh(scope, place.base):
+        return
+    owner = scope.tag_of(place.base)
+    if owner:
+        yield Marker(node, whole.line, Kind.BIT, owner, place.field, ir.show(place.base), ir.show(whole), "", bits)
+
+
+def _place(scope: Scope, expr: ir.Expr) -> ir.Member | None:
+    """The field that is written, through casts, indices, ``&``, ``*`` and a local that points to it."""
+    for _ in range(8):
+        expr = scope.resolve(expr)
+        match expr:
+            case ir.Member():
+                return expr
+            case ir.Unary(op="*" | "&", operand=inner) | ir.Index(base=inner):
+                expr = inner
+            case _:
+                return None
+    return None
+
+
+def fresh(scope: Scope, base: ir.Expr) -> bool:
+    """Whether the object was made by this very function: nobody can have mapped it."""
+    while isinstance(base, ir.Member):
+        base = base.base
+    if not isinstance(base, ir.Name):
+        return False
+    return any(isinstance(value, ir.Call) and _FRESH.search(value.name) for value in map(peel, scope.values(base.name)))
+
+
+def _call(scope: Scope, node: int, call: ir.Call) -> Iterator[Marker]:
+    if call.name not in _RESETS | _KILLS | {_POWER} or not call.args:
+        return
+    variable = ""
+    if call.name == _POWER:
+        state = peel(call.args[1]) if len(call.args) > 1 else call.args[0]
+        if isinstance(state, ir.Name) and state.name in _AWAKE:
+            return
+        variable = state.name if isinstance(state, ir.Name) and not state.name.isupper() else ""
+    device = scope.resolve(call.args[0])
+    owner = device.base if isinstance(device, ir.Member) else device
+    tag = scope.tag_of(owner)
+    if tag:
+        yield Marker(node, call.line, Kind.CALL, tag, call.name, ir.show(owner), ir.show(call), variable)
+
+
+# -- do they matter ---------------------------------------------------------------------------
+
+
+def ways_of(marker: Marker, ways: tuple[Way, ...]) -> tuple[tuple[Way, Gate | None], ...]:
+    """The ways by which the object's memory can have been mapped, with the test of the marker where there is one."""
+    found: list[tuple[Way, Gate | None]] = []
+    for way in ways:
+        gate = way.gate(marker.tag, marker.field)
+        if marker.kind is Kind.BIT and gate is not None:
+            gate = next((g for g in way.gates if (g.tag, g.field) == (gate.tag, gate.field) and g.names & marker.names), None)
+        if gate is not None or (marker.tag in way.tags and _believed(marker)):
+            found.append((way, gate))
+    return tuple(found)
+
+
+def _believed(marker: Marker) -> bool:
+    return marker.kind is Kind.CALL or (marker.kind is Kind.FIELD and marker.field in STRONG)

@@ -1,0 +1,1 @@
+"""Rules about VMAs: looked up for one address, used for more than that."""

@@ -317,7 +317,9 @@ class _Page:
         if report.unseen:
             yield ""
             yield self.ink(f"not seen: {_unseen(report)}", "bold")
-            yield from self._short(f"{u.path}:{u.line}: {u.text} [{u.kind}]" for u in report.unseen)
+            yield from self._short(
+                f"{u.path}{f':{u.line}' if u.line else ''}: {u.text} [{u.kind}]" for u in report.unseen
+            )
 
     def _summary(self, concerns: int) -> Iterator[str]:
         past = self._past()
@@ -441,6 +443,7 @@ def _unseen(report: Report) -> str:
         "unresolved": ("call unresolved", "calls unresolved"),
         "skipped": ("file skipped", "files skipped"),
         "cut": ("budget reached", "budgets reached"),
+        "undecided": ("verdict undecided", "verdicts undecided"),
     }
     kinds: dict[str, int] = {}
     for unseen in report.unseen:

@@ -26,7 +26,7 @@ from lorelint.model.trouble import Trouble
 MAX_HEADER = 64 << 10
 MAX_REFERENCES = 1_000
 MAX_PARTS = 200
-_MSGID = re.compile(r"<([^<>\s]{1,998})>")
+_MSGID = re.compile(r"<([^<>\s\x00-\x1f\x7f]{1,998})>")
 _PATCH_NAME = re.compile(r".*\.(?:patch|diff)(?:\.txt)?", re.IGNORECASE)
 _DIFF = re.compile(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ )", re.MULTILINE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
@@ -16,6 +17,7 @@ import jsonschema
 import pytest
 
 import lorelint
+from lorelint.cli.common import waiting
 from lorelint.report.json import schema
 
 Cli = Callable[..., Any]
@@ -268,3 +270,24 @@ def test_a_bug_does_not_look_like_findings(cli: Cli, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("lorelint.wire.House.rules", broken)
     done = cli("rules")
     assert done.code == 2 and "this is a bug in lorelint" in done.err
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_wait_is_told_on_a_terminal_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with waiting("reviewing \x1b[31mx"):
+        pass
+    assert terminal.getvalue() == ""
+    with waiting("reviewing \x1b[31mx"):
+        time.sleep(1.3)
+    said = terminal.getvalue()
+    assert said.startswith("\rreviewing <U+001B>[31mx ... 1 s\x1b[K") and said.endswith("\r\x1b[K")
+    monkeypatch.setattr(sys, "stderr", quiet := io.StringIO())
+    with waiting("x"):
+        time.sleep(1.2)
+    assert quiet.getvalue() == ""

@@ -35,6 +35,8 @@ def name(text: str) -> ir.Name:
         ("a[i]", ir.Index(0, name("a"), name("i"))),
         ("*p", ir.Unary(0, "*", name("p"))),
         ("-EAGAIN", ir.Unary(0, "-", name("EAGAIN"))),
+        ("-1", ir.Number(0, "-1", -1)),
+        ("a -1", ir.Binary(0, "-", name("a"), ir.Number(0, "1", 1))),
         ("i++", ir.Update(0, "++", name("i"), False)),
         ("--i", ir.Update(0, "--", name("i"), True)),
         ("a = b", ir.Assign(0, "=", name("a"), name("b"))),

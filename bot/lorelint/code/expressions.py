@@ -310,7 +310,8 @@ def _build_name(text: str, line: int, _: list[ir.Expr]) -> ir.Expr:
 
 
 def _build_number(text: str, line: int, _: list[ir.Expr]) -> ir.Expr:
-    return ir.Number(line, text, integer(text))
+    value = integer(text.lstrip("+-"))  # the grammar takes a sign before digits for a part of the literal
+    return ir.Number(line, text, -value if value and text.startswith("-") else value)
 
 
 def _build_character(text: str, line: int, _: list[ir.Expr]) -> ir.Expr:

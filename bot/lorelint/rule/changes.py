@@ -145,20 +145,20 @@ class Changes:
                         found.append((value, f".{field} of {table} leads to it now", path))
         return tuple(found)
 
-    def turned(self) -> tuple[tuple[str, str, frozenset[str]], ...]:
-        """Macros and structures an unchanged function may read otherwise now: (path, name, words in such a function).
+    def turned(self) -> tuple[tuple[str, str, str, frozenset[str]], ...]:
+        """Macros and structures an unchanged function may read otherwise now: (kind, path, name, words in it).
 
         What is added is read by nobody yet; a macro is read by its name, a structure by fields that went or turned.
         """
         found = []
         for path in self.paths:
-            for read in (_macros, _structs):
+            for kind, read in (("macro", _macros), ("struct", _structs)):
                 old, new = read(self.before, path), read(self.after, path)
                 for name in sorted(old):
                     fields = old[name]
                     words = [each for each in fields if new.get(name, {}).get(each) != fields[each]]
                     if words:
-                        found.append((path, name, frozenset((name,) if read is _macros else words)))
+                        found.append((kind, path, name, frozenset((name,) if kind == "macro" else words)))
         return tuple(found)
 
     def partner(self, fn: Function) -> Function | None:

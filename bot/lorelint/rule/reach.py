@@ -124,13 +124,14 @@ class _Reach:
 
     def readers(self) -> None:
         """Functions that may read a table, structure or macro which differs: its folder, users of a header."""
-        for place in sorted({key[1] for key in self.changes.data if len(key) == 3 and key[0] == "table"}):
-            self._read_by(self._beside(place), place)
-        for place, name, words in self.changes.turned():
+        for place, name in sorted({key[1:] for key in self.changes.data if len(key) == 3 and key[0] == "table"}):
+            self._read_by(self._beside(place), place, self.changes.facts[("table", place, name)])
+        for kind, place, name, words in self.changes.turned():
             if place.endswith(".h"):  # in a .c file it is for that file alone
-                self._read_by(order(self.changes.after.mentions(name), place), place, words)
+                paths = order(self.changes.after.mentions(name), place)
+                self._read_by(paths, place, self.changes.facts[(kind, place, name)], words)
 
-    def _read_by(self, paths: Sequence[str], place: str, words: frozenset[str] = frozenset()) -> None:
+    def _read_by(self, paths: Sequence[str], place: str, told: str, words: frozenset[str] = frozenset()) -> None:
         """Functions of the files nearest to a place, those that hold one of the words if there are any."""
         near = [path for path in paths if path not in self.changes.paths]
         if len(near) > NEAR:
@@ -140,7 +141,7 @@ class _Reach:
         for path in near[:NEAR]:
             for fn in self._admitted(self.changes.after, path):
                 if not sought or any(word in fn.text for word in sought):
-                    self._add(fn)
+                    self._add(fn, because=told)
 
     def _beside(self, path: str) -> tuple[str, ...]:
         """Files of the same folder."""

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from lorelint.code import ir
 from lorelint.code.codes import ANY, TRUTH, Codes, compare, const, negative
+from lorelint.code.liveness import liveness
 
 K = TypeVar("K")
 
@@ -220,7 +221,7 @@ class Explorer:
                 taken = address_of(argument)
                 if taken:
                     out = Site(node.id, call.name, taken)
-                    env[taken] = out
+                    self._bind(env, taken, out)
                     known[out] = ANY
         self._assign(node, node.expr, env, self._reason(node, world))
         fresh = replace(world, env=frozenset(env.items()), known=frozenset(known.items()))
@@ -245,15 +246,18 @@ class Explorer:
                     fixed = reason is not None and isinstance(term, str) and negative(term)
                     self._bind(env, name, Fixed(str(term), reason) if fixed and reason else term)
                 case ir.Assign(target=ir.Name(name=name)) | ir.Update(target=ir.Name(name=name)):
-                    env.pop(name, None)
+                    self._bind(env, name, None)
                 case ir.Declare(name=name, value=value) if value is not None:
                     self._bind(env, name, self.term(value, env, node.id))
                 case ir.Declare(name=name):
-                    env.pop(name, None)
+                    self._bind(env, name, None)
 
     @staticmethod
     def _bind(env: dict[str, Term], name: str, term: Term | None) -> None:
-        if term is None:
+        # A flag speaks of what its variables were when it was set.
+        for flag in [flag for flag, held in env.items() if isinstance(held, Verdict) and _reads(held, name)]:
+            del env[flag]
+        if term is None or (isinstance(term, Verdict) and _reads(term, name)):
             env.pop(name, None)
         else:
             env[name] = term
@@ -380,6 +384,10 @@ class Explorer:
         return self.term(expr, env, node), "!=", "0"
 
 
+def _reads(verdict: Verdict, name: str) -> bool:
+    return any(isinstance(each, ir.Name) and each.name == name for each in ir.walk(verdict.test))
+
+
 def symbol_of(term: Term | None) -> Site | str | Verdict | None:
     """A term without the reason of a constant."""
     return term.symbol if isinstance(term, Fixed) else term
@@ -428,69 +436,6 @@ def _name(expr: ir.Expr) -> str:
     return ""
 
 
-def used(node: ir.Node) -> frozenset[str]:
-    """Variables a node reads (or hands on by address)."""
-    if node.expr is None:
-        return frozenset()
-    targets = {id(e.target) for e in ir.walk(node.expr) if isinstance(e, ir.Assign) and e.op == "="}
-    return frozenset(e.name for e in ir.walk(node.expr) if isinstance(e, ir.Name) and id(e) not in targets)
-
-
-def written(node: ir.Node) -> frozenset[str]:
-    """Variables a node overwrites whole."""
-    if node.expr is None:
-        return frozenset()
-    found = set()
-    for each in ir.walk(node.expr):
-        match each:
-            case ir.Assign(op="=", target=ir.Name(name=name)) | ir.Declare(name=name):
-                found.add(name)
-    return frozenset(found)
-
-
-def liveness(cfg: ir.Cfg) -> tuple[frozenset[str], ...]:
-    """For each node the variables whose value may still be read from there on."""
-    reads = [used(node) for node in cfg.nodes]
-    kills = [written(node) for node in cfg.nodes]
-    # `again = ret == -EAGAIN` keeps ret alive as long as again is: the test is asked of ret later.
-    live: list[frozenset[str]] = list(reads)
-    before: list[list[int]] = [[] for _ in cfg.nodes]
-    for node in cfg.nodes:
-        for edge in node.out:
-            before[edge.to].append(node.id)
-    queue = deque(reversed(range(len(cfg.nodes))))
-    waiting = set(queue)
-    while queue:
-        id_ = queue.popleft()
-        waiting.discard(id_)
-        node = cfg.nodes[id_]
-        after: frozenset[str] = frozenset().union(*(live[edge.to] for edge in node.out)) if node.out else frozenset()
-        fresh = reads[id_] | (after - kills[id_])
-        if fresh != live[id_]:
-            live[id_] = fresh
-            for each in before[id_]:
-                if each not in waiting:
-                    waiting.add(each)
-                    queue.append(each)
-    held = _held_by_flags(cfg)
-    if not held:
-        return tuple(live)
-    return tuple(each | frozenset(n for flag, names in held.items() if flag in each for n in names) for each in live)
-
-
-def _held_by_flags(cfg: ir.Cfg) -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
-    for node in cfg.nodes:
-        match node.expr:
-            case ir.Assign(op="=", target=ir.Name(name=name), value=(ir.Binary() | ir.Unary()) as value):
-                names = frozenset(e.name for e in ir.walk(value) if isinstance(e, ir.Name))
-                found[name] = found.get(name, frozenset()) | names
-            case ir.Declare(name=name, value=(ir.Binary() | ir.Unary()) as value):
-                names = frozenset(e.name for e in ir.walk(value) if isinstance(e, ir.Name))
-                found[name] = found.get(name, frozenset()) | names
-    return found
-
-
 def _frozen(worlds: Mapping[K, set[World]]) -> dict[K, tuple[World, ...]]:
     return {key: tuple(sorted(each, key=_order)) for key, each in worlds.items()}
 
@@ -501,7 +446,7 @@ def _order(world: World) -> tuple[str, ...]:
     known = sorted(f"{_term(site)}:{_codes(codes)}" for site, codes in world.known)
     trail = [_passed(each) for each in world.trail]
     last = _passed(world.last) if world.last else ""
-    return (str(env), str(known), str(trail), last, str(sorted(map(str, world.marks))))
+    return (str(env), str(known), str(trail), last, str(sorted(map(str, world.marks))), str(world.coarse))
 
 
 def _term(term: Term) -> str:
@@ -521,4 +466,4 @@ def _codes(codes: Codes) -> str:
 
 def _passed(passed: Passed) -> str:
     site = _term(passed.site) if passed.site else ""
-    return f"{passed.node:06}{passed.text}{site}{_codes(passed.codes)}"
+    return f"{passed.node:06}{passed.text}{site}{_codes(passed.codes)}{passed.quiet}"

@@ -48,6 +48,7 @@ def delta(
     programs  makes the program of a tree; asked once per tree, so it may share caches between them
     missing   numbers of patches that did not come
     """
+    _ask_at_once(applied, programs)
     walk = _Walk(tuple(sorted(rules, key=lambda rule: rule.name)), frozenset(missing))
     whole = bool(applied.base.tree)
     last: tuple[Tree, Judge] | None = None
@@ -58,6 +59,20 @@ def delta(
         walk.patch(snapshot, Trust(applied.base, files, snapshot), before, after)
         last = (snapshot.after, after)
     return walk.result()
+
+
+def _ask_at_once(applied: Applied, programs: Callable[[Tree], Program]) -> None:
+    """Search the tree for the callers of all changed functions of the series in one go: a search reads it whole."""
+    words: set[str] = set()
+    for snapshot in applied.snapshots:
+        before, after = programs(snapshot.before), programs(snapshot.after)
+        for path in sorted(_touched(snapshot)[0]):
+            old = {fn.name: fn for fn in before.functions(path)}
+            changed = (fn for fn in after.functions(path) if fn.name in old and fn != old[fn.name])
+            words.update(fn.name for fn in changed if not fn.static or path.endswith(".h"))
+    if words and applied.snapshots:
+        tree = applied.snapshots[0].before
+        (tree.under if isinstance(tree, OverlayTree) else tree).mentions(sorted(words))
 
 
 def _same(one: Tree, other: Tree) -> bool:

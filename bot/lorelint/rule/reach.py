@@ -95,12 +95,19 @@ class _Reach:
             self.cut.append(unseen)
 
     def callers(self) -> None:
-        """Callers of changed functions, some levels up; a hub is not climbed over."""
+        """Callers of changed functions, some levels up; a hub is not climbed over.
+
+        Above the first level only static functions are climbed: their callers are in the same file. An exported
+        caller whose own text did not change would have to pass the change on twice, and each one asked about
+        costs a search of the tree.
+        """
         level = [(fn, pair.told()) for pair in self.changes.touched if (fn := _climbs(pair)) is not None]
         seen = {self._key(fn) for fn, _ in level}
-        for _ in range(DEPTH):
+        for number in range(DEPTH):
             above: list[tuple[Function, str]] = []
             for fn, told in level:
+                if number and not fn.static:
+                    continue
                 for caller in self._above(fn):
                     if len(seen) >= LIMIT:
                         text = f"callers above {fn.name}(): the budget is spent"
@@ -191,5 +198,7 @@ def _userland(pair: Pair) -> bool:
 
 
 def _climbs(pair: Pair) -> Function | None:
-    """The function whose callers are to be asked; none for a pure move and for what is gone."""
-    return None if pair.after is None or alike(pair) or _userland(pair) else pair.after
+    """The function whose callers are to be asked; none for a pure move, for what is gone, and for what is
+    new: whoever calls that was changed himself."""
+    known = pair.before is not None and pair.after is not None
+    return None if not known or alike(pair) or _userland(pair) else pair.after

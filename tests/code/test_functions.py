@@ -54,6 +54,9 @@ def first(raw: bytes) -> Function:
         (b"struct s *f(struct s *a) /* note */", "f", "struct s *", False, ["struct s * a"]),
         (b"static int unknown_word_first f(int a)", "f", "int unknown_word_first", True, ["int a"]),
         (b"int f(int a\n#ifdef B\n, int b\n#endif\n)", "f", "int", False, ["int a", "int b"]),
+        (b"static int PREFIX(f)(int a)", "f", "int", True, ["int a"]),
+        (b"STATIC int f(int a)", "f", "int", True, ["int a"]),
+        (b"DEFINE_GUARD(g, T, a(_T), _T = 0)\n\nint f(int a)", "f", "int", False, ["int a"]),
         (b"main()", "main", "", False, []),
     ],
 )
@@ -64,6 +67,7 @@ def test_headers(header: bytes, name: str, returns: str, static: bool, params: l
     assert fn.static is static
     assert [f"{param.type} {param.name}" for param in fn.params] == params
     assert fn.degraded == ()
+    assert fn.text.startswith(header[header.rfind(b"\n\n") + 2 :] if b"\n\n" in header else header)
 
 
 def test_where() -> None:

@@ -134,6 +134,38 @@ def test_an_event_macro_holds_no_function() -> None:
     assert found(raw) == ["f"]
 
 
+def test_what_has_no_semicolon_hides_nothing() -> None:
+    raw = b"""#include <a.h>
+/* words */
+#include "b.h"
+
+static void f(int a)
+#define NOP(x) (x = 1)
+#define TWO(x, y) \\
+	((x) = (y))
+{
+	NOP(a);
+}
+
+DEFINE_GUARD(g, flags(_T),
+		_T->a = 1)
+
+static int g(void)
+{
+	return 0;
+}
+
+#define AFTER(x) = x
+int h(void)
+{
+	return 0;
+}
+"""
+    assert found(raw) == ["f", "g", "h"]
+    assert texts(raw)[1].startswith(b"static int g")
+    assert not segments(raw).doubt
+
+
 def test_doubt_falls_back_to_a_parse() -> None:
     raw = b"int f(void)\n{\n\treturn 0;\n}\n}\nint g(void)\n{\n}\n"
     assert segments(raw).doubt == "a stray closing brace"

@@ -48,7 +48,7 @@ class Site:
 
 _RETRY = re.compile(r"until|(?:^|_)retry|^for_i915_gem_ww$")
 _ONCE = re.compile(r"^_*(?:scoped_|with_|if_|when_|unless_|case_|on_)|guard|_scope(?:d|_|$)|(?:^|_)once(?:_|$)|class_")
-_EACH = re.compile(r"each|for_|loop|walk|iter|_in_")
+_EACH = re.compile(r"each|for_|loop|walk|iter")
 
 # `)` and what makes it the head of a block: a brace, a deeper line, or a statement on the same line
 _HEAD = re.compile(rb"\)(?:\s*+\{|[ \t]*+\n\s*+(?:[A-Za-z_*(;]|\+\+|--)|[ \t]++[A-Za-z_])")

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from lorelint.code import words
 from lorelint.code.ir import Param
-from lorelint.code.lex import closing, mask, opening
+from lorelint.code.lex import blank, closing, mask, opening
 
 _PLAIN = re.compile(rb"(\([^()]*+\))\s*+\Z")
+_AFTER_CALL = re.compile(rb"\)[ \t]*+\n\s*?(?<=\n)(?=[A-Za-z_])")
 _WORD = re.compile(rb"[A-Za-z_]\w*+")
 _NAME_AT_END = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
 _ANNOTATION = re.compile(rb"\b(?:__\w++|no\w++|asmlinkage|[A-Z]\w*+(?:_IF_KUNIT|_IFN_KUNIT|_ATTRIBUTE))")
@@ -51,6 +52,8 @@ def header(code: bytes) -> Header | None:
             if named is not None:
                 return _named(code, named, begin, found.end(1))
     text = without_annotations(code) if b"__" in code else code
+    if _AFTER_CALL.search(text):
+        text = _declaration(text)
     end = len(text.rstrip())
     while end and text[end - 1 : end] != b")":  # a word after the parameters, known or not
         found = _NAME_AT_END.search(text, max(0, end - 64), end)
@@ -70,11 +73,35 @@ def header(code: bytes) -> Header | None:
         # a function that returns a pointer to a function: int (*name(int a))(long)
         outer = opening(text, inner - 1)
         if outer < 0 or not _POINTER_NAME.match(text, outer):
-            return None
+            return _made_name(text, outer, inner, begin, end)
         end = len(text[: inner - 1].rstrip())
         if text[end - 1 : end] != b")":
             return None
     return None
+
+
+def _declaration(text: bytes) -> bytes:
+    """Blank calls in column 0 that stand before a declaration and have no semicolon: ``late_initcall(f)``."""
+    cut = declared_from(text)
+    return blank(text[:cut]) + text[cut:]
+
+
+def declared_from(text: bytes) -> int:
+    """Where the declaration begins after such calls, in text without annotations."""
+    cut = 0
+    for found in _AFTER_CALL.finditer(text):
+        if text.count(b"(", 0, found.end()) == text.count(b")", 0, found.end()):
+            cut = found.start() + 1
+    return cut
+
+
+def _made_name(text: bytes, outer: int, inner: int, begin: int, end: int) -> Header | None:
+    """``int PREFIX(name)(int a)``: the name that a macro completes."""
+    named = _NAME_AT_END.search(text, max(0, outer - 80), outer) if outer > 0 else None
+    part = _WORD.fullmatch(text, outer + 1, inner - 1) if outer > 0 else None
+    if named is None or part is None or named.group(1) in words.KEYWORDS:
+        return None
+    return Header(part.group(), part.start(), begin, end, False, b"")
 
 
 def _old_style(text: bytes) -> Header | None:
@@ -95,7 +122,7 @@ def _named(text: bytes, named: re.Match[bytes], begin: int, end: int) -> Header 
     upper = name[0] == 0x5F or name[0] < 0x61  # an underscore or a capital
     if upper and (_DEFINER.match(name) or (_UPPER.match(name) and not _type_before(before))):
         first = _WORD.search(text, begin, end)
-        if first is None or text[begin + 1 : first.start()].strip():
+        if first is None or text[begin + 1 : first.start()].strip() or first.group() in words.KEYWORDS:
             return None
         return Header(first.group(), first.start(), begin, end, bool(_DEFINER.match(name)), name)
     return Header(name, named.start(1), begin, end, False, b"")
@@ -217,6 +244,9 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+_PREFIX = re.compile(rb"\w++\s*+\(\Z")
+_STATIC = re.compile(rb"[A-Z_]*STATIC[A-Z_]*\Z")
+_LINKAGE = re.compile(rb"[A-Z0-9_]*(?:STATIC|INLINE|ATTR|EXPORT|VISIBLE|CALLABLE)[A-Z0-9_]*\Z")
 _STORAGE = frozenset(b"static inline extern __inline __inline__ __always_inline register".split())
 
 
@@ -224,7 +254,10 @@ def returns(text: bytes, head: Header) -> tuple[str, bool]:
     """Return type and whether the function is ``static``."""
     if head.definer:
         return ("long" if head.pairs else ""), text.startswith(b"static")
-    return _returns(text[: head.at])
+    before = text[: head.at]
+    if before.endswith(b"("):  # PREFIX(name)(int a)
+        before = _PREFIX.sub(b"", before)
+    return _returns(before)
 
 
 @lru_cache(65536)
@@ -234,6 +267,6 @@ def _returns(before: bytes) -> tuple[str, bool]:
     if b"__" in before or b"no" in before or b"asmlinkage" in before or b"KUNIT" in before:
         before = without_annotations(before, words.KEPT_IN_TYPES)
     kind = before.replace(b"*", b" * ").split()
-    static = b"static" in kind
-    told = type_text(b" ".join(word for word in kind if word not in _STORAGE))
+    static = b"static" in kind or any(_STATIC.match(word) for word in kind)
+    told = type_text(b" ".join(word for word in kind if word not in _STORAGE and not _LINKAGE.match(word)))
     return told if "(" not in told else "", static

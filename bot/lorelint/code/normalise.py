@@ -17,7 +17,7 @@ from lorelint.code.lex import BLANK, closing, mask
 from lorelint.code.statements import statement_arguments
 
 _ANNOTATION = re.compile(
-    rb"\b(?:__\w++|no(?:inline|trace|instr|kprobe)\w*+|asmlinkage|fastcall|[A-Z]\w*+(?:_KUNIT|_ATTR|_ATTRIBUTES|LIB_API)"
+    rb"(?<![\w.>])(?:__\w++|no(?:inline|trace|instr|kprobe)\w*+|asmlinkage|fastcall|[A-Z]\w*+(?:_KUNIT|_ATTR|_ATTRIBUTES|LIB_API)"
     rb"|TARGET_ATTRIBUTE|ACPI_PRINTF_LIKE|check_canary_attributes|uaccess_kmsan_or_inline|rseq_inline|debug_noinline)\b"
 )
 _DECLARED = re.compile(rb"([A-Za-z_]\w*+)(?:\s*+\[[^\]]*+\])*+\s*+\Z")
@@ -88,13 +88,12 @@ def blank_attributes(code: bytes, frees: dict[int, str]) -> bytes:
             at = end
             while code[at : at + 1].isspace():
                 at += 1
-            if code[at : at + 1] == b"(":
-                close = closing(code, at)
-                if close < 0:
-                    continue
-                if word in words.CLEANUP:
-                    _note_cleanup(code, start, code[at + 1 : close - 1], frees)
-                end = close
+            close = closing(code, at) if code[at : at + 1] == b"(" else -1
+            if close < 0:
+                continue
+            if word in words.CLEANUP:
+                _note_cleanup(code, start, code[at + 1 : close - 1], frees)
+            end = close
         elif word not in words.PLAIN:
             continue
         if code[end : end + 1] in (b",", b")") and code[max(0, start - 80) : start].rstrip()[-1:] in (b",", b"("):

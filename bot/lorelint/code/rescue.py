@@ -16,14 +16,23 @@ _ASM = re.compile(
     rb"\b(?:asm|__asm__|__asm|asm_inline|asm_goto_output)\b"
     rb"(?:\s*+\b(?:volatile|__volatile__|__volatile|goto|inline|__inline__)\b)*+\s*+\("
 )
-_NUMBER = re.compile(rb"(?<![\w.])[0-9](?=[0-9]*+(?:_|[G-KMNO-TVWYZg-kmno-tvwyz])\w)")
+_NUMBER = re.compile(rb"(?<![\w.])[0-9]\w*+")
+_LITERAL = re.compile(
+    rb"(?:0[xX][0-9a-fA-F]+|0[bB][01]+|[0-9]+)[uUlLzZ]*|[0-9]+(?:[eE][0-9]*)?[fFlL]?|0[xX][0-9a-fA-F]*[pP][0-9]*"
+)
+_UNIT = re.compile(rb"(?<=[0-9]) ++[A-Z]\w*+(?=\s*+[;)\]+*/-])")
+_TAIL = re.compile(rb"\}\s*+(\w*(?:for_each|while)\w*+)\s*+\(")
+_DO = re.compile(rb"\bdo\s*+\Z")
+_NO_NAME = re.compile(rb"(?<=[;{])\s*+\w++\s++:\s*+\d++\s*+;")
 _DESIGNATED = re.compile(rb"(?<=[(,])(\s*+)\.(?=\w++\s*+=[^=])")
 _OPERATOR = re.compile(rb"(?<=[(,])\s*+(?:[=!<>]=|<<|>>|&&|\|\||[-+*/%&|^<>])(?=\s*+[,)])")
 _EMPTY = re.compile(rb"(?<=[(,])(\s*+),|,(?=\s*+\))")
 _UNKNOWN = re.compile(rb"(?<=[;{}])(\s*+)([A-Z_][A-Z0-9_]*+)(?=\s++[A-Za-z_]\w*+\s++\**[A-Za-z_]\w*+\s*+(?:[;=,]|\[))")
-_SECTION = re.compile(rb"(?<=\])\s*+__\w++(?=\s*+[;=])")
+_SECTION = re.compile(rb"(?<=\])\s*+__\w++(?=\s*+[;=])|(?<=\w)\s++__[A-Z]++__(?=\s*+[;=])")
 _NO_SEMICOLON = re.compile(rb"(?m)^([ \t]*+)[A-Za-z_]\w*+(?:[ \t]*+(?=\())?")
 _IN_STRING = re.compile(rb"(?<=\")\s*+[A-Za-z_]\w*+\s*+\(|\b[A-Z_][A-Z0-9_]++\s++(?=[a-z_]\w*+\(\")")
+_NEXT_LINE = re.compile(rb"[ \t]*+\n\s*?([ \t]*+)(?=[A-Za-z_}*])")
+_NEXT_CALL = re.compile(rb"[ \t]++[A-Z_]++\(")
 _DECLARE = re.compile(rb"\b(?:DECLARE|DEFINE)_[A-Z0-9_]++\(\s*+(\w++)")
 _OPERAND = re.compile(rb"\"s*+\"\s*+\(")  # "r" (x): in masked text nothing but an operand of assembler
 _NAME = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
@@ -62,7 +71,8 @@ def assembler(code: bytes, _: int) -> bytes:
 
 def arguments(code: bytes, _: int) -> bytes:
     """Arguments that are no expressions: ``.a = 1``, ``==``, nothing at all, ``48_47``."""
-    code = _NUMBER.sub(b"_", code)
+    code = _NUMBER.sub(_number, code)
+    code = _UNIT.sub(lambda found: found.group().translate(BLANK), code)
     code = _DESIGNATED.sub(rb"\1 ", code)
     code = _OPERATOR.sub(lambda found: re.sub(rb"\S", b"_", found.group()), code)
     for _n in range(4):
@@ -70,6 +80,36 @@ def arguments(code: bytes, _: int) -> bytes:
         if not count:
             break
     return code
+
+
+def _number(found: re.Match[bytes]) -> bytes:
+    text = found.group()
+    return text if _LITERAL.fullmatch(text) else b"_" + text[1:]
+
+
+def tails(code: bytes, _: int) -> bytes:
+    """``do { .. } for_each_x(..);`` as a ``while``; fields without a name blank."""
+    code = _NO_NAME.sub(lambda found: found.group().translate(BLANK), code)
+    out = bytearray(code)
+    for found in _TAIL.finditer(code):
+        brace = _opening_brace(code, found.start())
+        start, end = found.span(1)
+        if brace > 0 and end - start >= 5 and _DO.search(code, max(0, brace - 64), brace):
+            out[start:end] = b"while".ljust(end - start)
+    return bytes(out)
+
+
+def _opening_brace(code: bytes, at: int) -> int:
+    need, here = 1, at
+    for _ in range(400):
+        found = code.rfind(b"{", 0, here)
+        if found < 0:
+            return -1
+        need += code.count(b"}", found + 1, here) - 1
+        here = found
+        if need == 0:
+            return found
+    return -1
 
 
 def strings(code: bytes, _: int) -> bytes:
@@ -113,7 +153,10 @@ def semicolons(code: bytes, _: int) -> bytes:
         end = closing(code, found.end(), 4096) if code[found.end() : found.end() + 1] == b"(" else found.end()
         if end < 0 or (end == found.end() and not word.isupper()):
             continue
-        tail = re.compile(rb"[ \t]*+\n\s*?([ \t]*+)(?=[A-Za-z_}*])").match(code, end)
+        if word.isupper() and _NEXT_CALL.match(code, end):
+            out[end] = 0x3B
+            continue
+        tail = _NEXT_LINE.match(code, end)
         if tail is None or len(tail.group(1).expandtabs()) > len(found.group(1).expandtabs()):
             continue
         at = tail.start() if code[tail.start()] != 0x0A else tail.start(1)
@@ -125,5 +168,11 @@ def semicolons(code: bytes, _: int) -> bytes:
 
 
 RESCUES: tuple[Callable[[bytes, int], bytes], ...] = (
-    arguments, strings, semicolons, unknown_words, assembler, conditionals
+    arguments,
+    tails,
+    strings,
+    semicolons,
+    unknown_words,
+    assembler,
+    conditionals,
 )

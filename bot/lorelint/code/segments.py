@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from lorelint.code.headers import Header, first_arms, header
+from lorelint.code.headers import Header, declared_from, first_arms, header, without_annotations
 from lorelint.code.lex import BLANK, COMMENT, DIRECTIVE, STRING, mask
 from lorelint.code.parse import LIMIT, definitions
 
@@ -54,8 +54,7 @@ _COLUMN_0 = re.compile(rb"\n(?:\{|[A-Za-z_]\w*+(?!\w*+[ \t]*+:))")
 _LINE_END = re.compile(rb"[ \t]*+(?:/\*[^\n]*+)?+\n")
 _BLANK_OR_COMMENT = re.compile(rb"(?:\s++|" + COMMENT + rb")*+")
 _TYPE = re.compile(rb"\b(?:struct|union|enum)\b[^()=;]*+\Z")
-_LOOSE_CALL = re.compile(rb"\s*+(?!__)[A-Za-z_]\w*+\([^()]*+\)[ \t]*+\n")  # late_initcall(f), and no semicolon
-_DESIGNATOR = re.compile(rb"\{\s*+\.\s*+\w++\s*+=")
+_DESIGNATOR = re.compile(rb"\{(?:\s++|" + COMMENT + rb")*+\.\s*+\w++\s*+=")
 _COLUMN_0_WORD = re.compile(rb"\s*+(?<![^\n])([A-Za-z_])")
 _SEMICOLON = re.compile(rb"\s*+;")
 _EXTERN_C = re.compile(rb"\bextern\s++\"C\"\s*+\Z")
@@ -169,8 +168,13 @@ class _Scan:
                     raise _Doubt("a stray closing brace")
                 self.extern -= 1
                 self.start = at
-            elif char == 0x23 and not raw[self.start : found.start()].strip():
+            elif char == 0x23 and self._nothing_before(found.start()):
                 self.start = at
+
+    def _nothing_before(self, at: int) -> bool:
+        """No token of the item before `at`, comments apart."""
+        found = _BLANK_OR_COMMENT.match(self.raw, self.start)
+        return found is not None and found.end() >= at
 
     def _in_parens(self, at: int) -> bool:
         text = self.raw[self.start : at]
@@ -211,23 +215,30 @@ class _Scan:
         raw = self.raw
         tail = text.rstrip()
         end = self._end(at)
+        if tail.endswith(b"="):
+            return self._data(PieceKind.DATA, start, at, end)
         piece = None
-        table = _DESIGNATOR.match(raw, at) is not None  # define_machine(name) { .name = .. }, too
-        if not table and (tail.endswith(b")") or (b"(" in tail and b"=" not in tail)):
+        table = _DESIGNATOR.match(raw, at) is not None  # machine(name) { .name = .. }
+        if b"(" in tail and not table:
             piece = _function(raw, start, at, end)
-        if piece is None and (table or b"=" in tail or _TYPE.search(tail)):
-            kind = PieceKind.DATA if table or b"=" in tail else PieceKind.TYPE
-            if self.pieces and self.pieces[-1].start == start and kind is self.pieces[-1].kind:
-                self.pieces.pop()  # a[] = { .. }, b = { .. }
-            self.pieces.append(Piece(kind, start, at, end, None))
-            return end  # the item goes on until its semicolon
         if piece is None:
+            code = mask(tail) if b"#" in tail or b"/" in tail else tail
+            if table or b"=" in code:
+                return self._data(PieceKind.DATA, start, at, end)
+            if _TYPE.search(code):
+                return self._data(PieceKind.TYPE, start, at, end)
             if b"#" in text:
                 raise _Doubt("a header cut by a conditional")
-            self.pieces.append(Piece(PieceKind.OTHER, start, at, end, None))
-            return end
+            return self._data(PieceKind.OTHER, start, at, end)
         self.pieces.append(_trimmed(raw, piece))
         self.start = end
+        return end
+
+    def _data(self, kind: PieceKind, start: int, at: int, end: int) -> int:
+        """A piece whose item goes on until its semicolon."""
+        if self.pieces and self.pieces[-1].start == start and kind is self.pieces[-1].kind:
+            self.pieces.pop()  # a[] = { .. }, b = { .. }
+        self.pieces.append(Piece(kind, start, at, end, None))
         return end
 
     def _end(self, at: int) -> int:
@@ -285,13 +296,12 @@ def _trimmed(raw: bytes, piece: Piece) -> Piece:
     text = raw[piece.start : piece.start + head.at]
     if b"}" not in text and b"#" not in text and b")" not in text:
         return piece
-    text = mask(text)
+    text = without_annotations(mask(text))
     cut = text.rfind(b"}") + 1  # struct { .. } *name(..) {
     last = text.rfind(b"#")
     if last >= 0 and text.find(b"\n", last) >= 0 and text[text.find(b"\n", last) :].strip():
         cut = max(cut, text.find(b"\n", last))
-    while found := _LOOSE_CALL.match(text, cut):
-        cut = found.end()
+    cut += declared_from(text[cut:])
     cut += len(text[cut:]) - len(text[cut:].lstrip())
     if cut == 0:
         return piece

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from lorelint.code.headers import param, split, without_annotations
 from lorelint.code.lex import closing, mask
 from lorelint.code.segments import PieceKind, segments
+from lorelint.code.words import KEPT_IN_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def structs(path: str, raw: bytes) -> tuple[Struct, ...]:
             continue
         line += raw.count(b"\n", at, piece.brace)
         at = piece.brace
-        body = _DIRECTIVE.sub(b"", without_annotations(mask(raw[piece.brace + 1 : piece.end - 1])))
+        body = _DIRECTIVE.sub(b"", without_annotations(mask(raw[piece.brace + 1 : piece.end - 1]), KEPT_IN_TYPES))
         kind = (tag.group(1) or tag.group(3)).decode()
         found.append(Struct(path, line, kind, _text(name), tuple(_fields(body))))
     return tuple(found)

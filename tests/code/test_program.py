@@ -106,6 +106,18 @@ def test_define(make: Callable[..., Program]) -> None:
     assert places(program.define("nowhere", "mm/core.c")) == []
 
 
+def test_a_stub_beside_a_declaration(make: Callable[..., Program]) -> None:
+    stub = b"static inline int real(int a)\n{\n\treturn 0;\n}\n"
+    files: dict[str, bytes | None] = {
+        "mm/real.c": b"int real(int a)\n{\n\treturn a;\n}\n",
+        "fs/user.c": b"#include <linux/real.h>\nint use(void)\n{\n\treturn real(1);\n}\n",
+    }
+    both = make({**files, "include/linux/real.h": b"#ifdef A\nint real(int a);\n#else\n" + stub + b"#endif\n"})
+    assert places(both.define("real", "fs/user.c")) == [("include/linux/real.h", 4), ("mm/real.c", 1)]
+    alone = make({**files, "include/linux/real.h": stub})
+    assert places(alone.define("real", "fs/user.c")) == [("include/linux/real.h", 1)]
+
+
 def test_callers(make: Callable[..., Program]) -> None:
     program = make()
 

@@ -17,7 +17,7 @@ from lorelint.code import tables as _tables
 from lorelint.code.ir import Cfg, Function, Loop
 from lorelint.code.macros import Include, Macro
 from lorelint.code.reads import READ, Key, Sources
-from lorelint.code.search import CallSite, Use, calls_in, may_define, rank, seen_from, uses_in, visible
+from lorelint.code.search import CallSite, Use, calls_in, declares, may_define, rank, seen_from, uses_in, visible
 from lorelint.code.structs import Struct
 from lorelint.code.tables import Setting, Table
 from lorelint.model.knowledge import Knowledge
@@ -122,7 +122,7 @@ class Program(Sources):
 
         C's rules, then nearness: the same file; a header it includes; the same directory; anywhere it
         could be linked from. The first level that has one answers, with all it has (several
-        architectures, several configurations).
+        architectures, several configurations; a stub in a header that also declares the real one).
         """
         return self.memo(("define", name, near), lambda: self._define(name, near))
 
@@ -141,6 +141,9 @@ class Program(Sources):
         included = self.includes(near) if any(fn.path.endswith(".h") for fn in found) else ()
         best = min((rank(fn, near, included) for fn in found), default=0)
         chosen = [fn for fn in found if rank(fn, near, included) == best]
+        if any(fn.path.endswith(".h") and declares(self._read(fn.path) or b"", name) for fn in chosen):
+            # a stub beside a declaration: which of the two it is, the configuration says
+            chosen = [fn for fn in found if fn in chosen or not fn.path.endswith(".h")]
         return tuple(sorted(chosen, key=lambda fn: (fn.path, fn.line)))
 
     def macro(self, name: str, near: str) -> tuple[Macro, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lorelint.code.ir import Function
-from lorelint.code.lex import mask, opening
+from lorelint.code.lex import closing, mask, opening
 from lorelint.code.macros import Include
 from lorelint.code.tables import Table, named, settings
 
@@ -128,6 +128,17 @@ def may_define(raw: bytes, name: str) -> bool:
     return False
 
 
+def declares(raw: bytes, name: str) -> bool:
+    """Whether a header has a declaration ``name(..);`` on a line from column 0."""
+    word = name.encode("utf-8", "surrogateescape")
+    for found in re.finditer(rb"(?<!\w)" + re.escape(word) + rb"(?=\()", raw):
+        start = raw.rfind(b"\n", 0, found.start()) + 1
+        close = closing(raw, found.end(), 4096)
+        if close > 0 and raw[start] not in b" \t#/*\n" and _ENDS.match(raw, close):
+            return True
+    return False
+
+
 def calls_in(fn: Function, name: str) -> Iterator[CallSite]:
     """Calls of `name` by name in the body of a function."""
     word = name.encode("utf-8", "surrogateescape")
@@ -139,6 +150,7 @@ def calls_in(fn: Function, name: str) -> Iterator[CallSite]:
         yield CallSite(fn, fn.first_line + code.count(b"\n", 0, found.start()))
 
 
+_ENDS = re.compile(rb"[\w\s()]*+;")
 _CALLEE = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
 
 

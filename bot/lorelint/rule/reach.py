@@ -105,6 +105,8 @@ class _Reach:
         seen = {self._key(fn) for fn, _ in level}
         for number in range(DEPTH):
             above: list[tuple[Function, str]] = []
+            # One search of the tree for all names of a level: a search costs the same for one as for many.
+            self.changes.after.tree.mentions([fn.name for fn, _ in level if not fn.static])
             for fn, told in level:
                 if number and not fn.static:
                     continue

@@ -14,8 +14,8 @@ step() {
   printf '=== %s: %s (%d s)\n' "$name" "$([ "$code" = 0 ] && echo ok || echo "failed, exit code $code")" $((SECONDS - start))
 }
 export PATH="$PWD/$bin:$bin:$PATH"
-step format "$bin/ruff" format --check bot rules tests
-step lint "$bin/ruff" check bot rules tests
+step format "$bin/ruff" format --check --output-format concise bot rules tests
+step lint "$bin/ruff" check --output-format concise bot rules tests
 step types "$bin/mypy"
 step layers "$bin/lint-imports" --no-cache
 step tests "$bin/python" -m pytest -n 2 -q -rs --durations=8

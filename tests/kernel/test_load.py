@@ -154,7 +154,7 @@ def test_a_folder_without_data(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     name=st.sampled_from(sorted(path.name for path in DATA.glob("*.toml"))),
     where=st.floats(0, 1, exclude_max=True),

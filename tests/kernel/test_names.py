@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def headers(tree: Path) -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
+@cache
 def declared(tree: Path) -> frozenset[str]:
     words: set[bytes] = set()
     for path in headers(tree):

@@ -64,9 +64,10 @@ class Caller:
 class Cover:
     """The question for the object of some ways."""
 
-    def __init__(self, view: TreeView, ways: tuple[Way, ...]) -> None:
+    def __init__(self, view: TreeView, ways: tuple[Way, ...], *, unbinding: bool = True) -> None:
         self.view = view
         self.program = view.program
+        self.unbinding = unbinding  # whether the removal of a driver counts: no handler knows of a reset
         self.dmabuf = bool(ways) and all(way.dmabuf for way in ways)
 
     def fits(self, unmap: unmaps.Unmap) -> bool:
@@ -89,7 +90,11 @@ class Cover:
 
         for each in found:
             same = each.node == node
-            if same or flow.reaches(scope.cfg, [each.node], {node}, may=may) or flow.reaches(scope.cfg, [node], {each.node}, may=may):
+            if (
+                same
+                or flow.reaches(scope.cfg, [each.node], {node}, may=may)
+                or flow.reaches(scope.cfg, [node], {each.node}, may=may)
+            ):
                 return each
         return None
 
@@ -108,7 +113,12 @@ class Cover:
             scope = Scope(self.program, site.fn)
             for node, call in _sites(scope, fn.name, site.line):
                 if not _idle(fn, call, variable):
-                    caller = Caller(site.fn, site.line, node, _until_exposed(self._fates(scope, node, call.line, {fn.key, site.fn.key}, 1)))
+                    caller = Caller(
+                        site.fn,
+                        site.line,
+                        node,
+                        _until_exposed(self._fates(scope, node, call.line, {fn.key, site.fn.key}, 1)),
+                    )
                     exposed = exposed or caller.bad
                     yield caller
 
@@ -119,7 +129,9 @@ class Cover:
             found.append(self._unentered(fn, ()))
         return tuple(found)
 
-    def _fates(self, scope: Scope, node: int, line: int, seen: frozenset[tuple[str, str]] | set[tuple[str, str]], depth: int) -> Iterator[Leaf]:
+    def _fates(
+        self, scope: Scope, node: int, line: int, seen: frozenset[tuple[str, str]] | set[tuple[str, str]], depth: int
+    ) -> Iterator[Leaf]:
         fn = scope.fn
         here = Step(fn.path, line, f"{fn.name}() comes here")
         covered = self.here(scope, node)
@@ -153,11 +165,13 @@ class Cover:
                 # the last user of one file says nothing about a dma-buf, which has a file of its own
                 other = self.dmabuf and each.table != "dma_buf_ops"
                 return Fate.EXPOSED if other else Fate.EXEMPT
-            case entry.Kind.BEGIN | entry.Kind.END:
+            case entry.Kind.BEGIN | entry.Kind.END | entry.Kind.FROZEN:
                 return Fate.EXEMPT
             case entry.Kind.MOVE:
                 return Fate.COVERED
             case entry.Kind.UNKNOWN:
+                return Fate.UNKNOWN
+            case entry.Kind.REMOVE if not self.unbinding:
                 return Fate.UNKNOWN
         return Fate.EXPOSED
 
@@ -179,7 +193,6 @@ class Cover:
         if fn.text.lstrip().startswith((b"SYSCALL_DEFINE", b"COMPAT_SYSCALL_DEFINE")):
             return Leaf(Fate.EXPOSED, Step(fn.path, fn.line, f"{fn.name}() is a system call"), chain, fn)
         return Leaf(Fate.UNKNOWN, Step(fn.path, fn.line, f"nobody was found who calls {fn.name}()"), chain, fn)
-
 
 
 def _until_exposed(leaves: Iterator[Leaf]) -> tuple[Leaf, ...]:

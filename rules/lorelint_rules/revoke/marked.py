@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lorelint.rule import Sibling, Step, TreeView, ir
 from lorelint.rule.analyses import mapping, unmaps
+from lorelint.rule.analyses.folder import folder_of
 from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.scope import Scope, tag
 from lorelint_rules.revoke import markers
@@ -36,13 +37,40 @@ def names(view: TreeView, folder: str) -> dict[str, str]:
 
 def calls(view: TreeView, fn: ir.Function) -> Iterator[tuple[ir.Function, int]]:
     """Functions of the same folder that may revoke, called here; with the line of the call."""
-    known = names(view, fn.path.rpartition("/")[0])
-    called = {each.decode("utf-8", "surrogateescape") for each in _CALLED.findall(fn.text, fn.text.find(b"{"))} & known.keys()
+    known = names(view, folder_of(fn.path))
+    called = {
+        each.decode("utf-8", "surrogateescape") for each in _CALLED.findall(fn.text, fn.text.find(b"{"))
+    } & known.keys()
     for name in sorted(called - {fn.name}):
         for callee in view.program.define(name, fn.path):
             for site in view.program.callers(callee):
                 if site.fn.key == fn.key:
                     yield callee, site.line
+
+
+def found(view: TreeView, scope: Scope) -> tuple[Marker, ...]:
+    """All markers of a function, those among them that lie in a helper which is handed the memory."""
+    own = markers.find(view, scope) if markers.HINT.search(scope.fn.text) else ()
+    helpers = freeing(view, folder_of(scope.fn.path))
+    if any(name.encode() in scope.fn.text for name in helpers):
+        own = (*own, *markers.handed(scope, helpers))
+    return own
+
+
+def freeing(view: TreeView, folder: str) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Helpers of a folder that give back memory which plain parameters name: name -> (API, parameters from 0)."""
+
+    def compute() -> dict[str, tuple[str, tuple[int, ...]]]:
+        helpers: dict[str, tuple[str, tuple[int, ...]]] = {}
+        for name, path in names(view, folder).items():
+            for fn in view.program.functions(path):
+                if fn.name == name and markers.GIVES.search(fn.text):
+                    gives = markers.frees_parameters(Scope(view.program, fn))
+                    if gives is not None:
+                        helpers[name] = gives
+        return helpers
+
+    return view.program.memo(("freeing", folder), compute)
 
 
 def ways(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[tuple[Way, Gate | None], ...]:
@@ -73,7 +101,7 @@ def _gate(scope: Scope, marker: Marker) -> Gate | None:
                 if isinstance(each, ir.Member) and each.field == marker.field and scope.tag_of(each.base) == marker.tag:
                     text = ir.show(node.expr)
                     step = Step(scope.fn.path, node.line, f"{scope.fn.name}() tests {text}")
-                    return Gate(marker.tag, marker.field, marker.names, text, step)
+                    return Gate(marker.tag, marker.field, marker.names, False, text, step)
     return None
 
 
@@ -106,13 +134,13 @@ def why_not_mapped(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[str
 
 def siblings(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[Sibling, ...]:
     """Functions of the same folder that unmap when they revoke."""
-    found: list[Sibling] = []
-    for name, path in sorted(names(view, fn.path.rpartition("/")[0]).items()):
+    right: list[Sibling] = []
+    for name, path in sorted(names(view, folder_of(fn.path)).items()):
         for each in view.program.define(name, path):
-            if each.key == fn.key or len(found) >= 3:
+            if each.key == fn.key or len(right) >= 3:
                 continue
             scope = Scope(view.program, each)
-            if any(other.anchor == marker.anchor for other in markers.find(view, scope)):
+            if any(other.anchor == marker.anchor for other in found(view, scope)):
                 for unmap in unmaps.unmaps(view.program, scope)[:1]:
-                    found.append(Sibling(each.path, unmap.step.line, each.name, f"unmaps by {unmap.api}()"))
-    return tuple(found)
+                    right.append(Sibling(each.path, unmap.step.line, each.name, f"unmaps by {unmap.api}()"))
+    return tuple(right)

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     OWNER = "owner"  # O->dev = NULL which a handler tests
     BIT = "bit"  # a flag that a gate looks for is set or cleared
     CALL = "call"  # pci_reset_function() and the like
+    FREE = "free"  # the very memory that is mapped is given back
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +36,63 @@ class Marker:
     text: str  # C text of the statement
     value: str  # name of the variable that says yes or no, "" for a constant
     names: frozenset[str] = frozenset()  # bits
+    api: str = ""  # the call, where it is one
 
     @property
     def anchor(self) -> str:
-        return f"{self.field}() of struct {self.tag}" if self.kind is Kind.CALL else f"struct {self.tag}.{self.field}"
+        return f"{self.api}() of struct {self.tag}" if self.api else f"struct {self.tag}.{self.field}"
 
 
 #: Markers so plain that no handler need test them to be believed.
 STRONG = frozenset({"revoked", "unplugged", "disassociated"})
 _WORDS = re.compile(
-    r"(?:^|_)(?:REVOK\w*|DEAD|CLOSED|CLOSING|GONE|REMOVED|REMOVING|UNPLUG\w*|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPENDED"
-    r"|SUSPENDING|WEDGED|DETACHED|INVALIDATED|STOPPED|OFFLINE|DISABLED|BANNED|KILLED)(?:_|$)"
+    r"(?:^|_)(?:REVOK\w*|DEAD|CLOSED|GONE|REMOVED|UNPLUG\w*|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPENDED"
+    r"|SUSPENDING|DETACHED|INVALIDATED)(?:_|$)"
 )
-_OWNER = re.compile(r"^(?:info|dev|vdev|pdev|device|owner|hw|mdev|adev|ndev|udev|card|parent|ctrl)$")
-_STORES = {"WRITE_ONCE": (0, 1), "smp_store_release": (0, 1), "atomic_set": (0, 1), "xchg": (0, 1), "smp_store_mb": (0, 1), "rcu_assign_pointer": (0, 1)}
+_OWNER = re.compile(r"^(?:info|dev|vdev|pdev|mdev|adev|ndev|udev)$")
+_STORES = {
+    "WRITE_ONCE": (0, 1),
+    "smp_store_release": (0, 1),
+    "atomic_set": (0, 1),
+    "xchg": (0, 1),
+    "smp_store_mb": (0, 1),
+    "rcu_assign_pointer": (0, 1),
+}
 _BITS = {"set_bit": (1, 0), "__set_bit": (1, 0), "test_and_set_bit": (1, 0)}
 _FRESH = re.compile(r"alloc|_create$|_new$|kmemdup")
 _RESETS = frozenset({"pci_reset_function", "pci_try_reset_function", "__pci_reset_function_locked", "pci_reset_bus"})
 _POWER = "pci_set_power_state"
 _KILLS = frozenset({"kill_dax"})
+#: Gives memory back: arguments (from 0) that name it.
+_FREES = {
+    "free_contig_range": (0,),
+    "dma_free_coherent": (2, 3),
+    "dma_free_attrs": (2, 3),
+    "dma_free_wc": (2, 3),
+    "dma_free_noncoherent": (2, 3),
+    "free_pages": (0,),
+    "__free_pages": (0,),
+    "free_pages_exact": (0,),
+}
+#: Structs of the core that stand for any device: which driver's memory is meant they do not say.
+_ANYBODY = frozenset({"pci_dev", "device", "platform_device", "pci_bus", "pci_slot"})
 _AWAKE = frozenset({"PCI_D0", "PCI_UNKNOWN", "PCI_POWER_ERROR"})
 
 #: What a text must hold for `find` to find anything in it.
 HINT = re.compile(
     rb"(?:->|\.)(?:revoked|dead|closed|unplugged|removed|disconnected|disassociated|dying|gone|suspended|madv)\b\s*(?:=(?!=)|,|\))"
     rb"|\bpci_(?:try_)?reset_function\s*\(|__pci_reset_function_locked\s*\(|\bpci_reset_bus\s*\(|\bpci_set_power_state\s*\(|\bkill_dax\s*\("
-    rb"|(?:->|\.)(?:info|dev|vdev|pdev|device|owner|hw|mdev|adev|ndev|udev|card|parent|ctrl)\s*=\s*NULL\b"
+    rb"|(?:->|\.)(?:info|dev|vdev|pdev|mdev|adev|ndev|udev)\s*=\s*NULL\b"
     rb"|\bWRITE_ONCE\s*\([^;]*(?:NULL|revoked|dead|closed|unplugged|removed|disconnected|dying|gone)"
-    rb"|(?:=|,|\()\s*\w*(?:REVOK|DEAD|CLOSED|CLOSING|GONE|REMOVED|REMOVING|UNPLUG|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPEND"
-    rb"|WEDGED|DETACHED|INVALIDATED|STOPPED|OFFLINE|DISABLED|BANNED|KILLED)\w*\b"
+    rb"|(?:=|,|\()\s*\w*(?:REVOK|DEAD|CLOSED|GONE|REMOVED|UNPLUG|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPEND"
+    rb"|DETACHED|INVALIDATED)\w*\b"
+    rb"|\b(?:free_contig_range|dma_free_(?:coherent|attrs|wc|noncoherent)|(?:__)?free_pages|free_pages_exact)\s*\("
     rb"|\bIORESOURCE_(?:BUSY|EXCLUSIVE)\b|\bPCI_COMMAND_MEMORY\b"
+)
+
+
+GIVES = re.compile(
+    rb"\b(?:free_contig_range|dma_free_(?:coherent|attrs|wc|noncoherent)|(?:__)?free_pages|free_pages_exact)\s*\("
 )
 
 
@@ -72,7 +100,10 @@ def find(view: TreeView, scope: Scope) -> tuple[Marker, ...]:
     """All markers of a function, in order; whether they matter is for the mappings to say."""
     fields = view.know.names("revoke_markers_fields")
     found = [
-        each for node in scope.cfg.nodes if node.expr is not None for each in _in(view, scope, fields, node.id, node.expr)
+        each
+        for node in scope.cfg.nodes
+        if node.expr is not None
+        for each in _in(view, scope, fields, node.id, node.expr)
     ]
     return tuple(dict.fromkeys(found))
 
@@ -102,7 +133,9 @@ def _through(expr: ir.Expr) -> ir.Expr:
     return expr.operand if isinstance(expr, ir.Unary) and expr.op == "&" else expr
 
 
-def _stored(scope: Scope, fields: frozenset[str], node: int, whole: ir.Expr, target: ir.Expr, value: ir.Expr) -> Iterator[Marker]:
+def _stored(
+    scope: Scope, fields: frozenset[str], node: int, whole: ir.Expr, target: ir.Expr, value: ir.Expr
+) -> Iterator[Marker]:
     target = peel(target)
     if not isinstance(target, ir.Member):
         return
@@ -157,7 +190,9 @@ def _cleared(view: TreeView, scope: Scope, value: ir.Expr) -> frozenset[str]:
     return frozenset(found)
 
 
-def _bit(scope: Scope, node: int, whole: ir.Expr, target: ir.Expr, value: ir.Expr, bits: frozenset[str]) -> Iterator[Marker]:
+def _bit(
+    scope: Scope, node: int, whole: ir.Expr, target: ir.Expr, value: ir.Expr, bits: frozenset[str]
+) -> Iterator[Marker]:
     if not bits:
         return
     place = _place(scope, target)
@@ -192,6 +227,8 @@ def fresh(scope: Scope, base: ir.Expr) -> bool:
 
 
 def _call(scope: Scope, node: int, call: ir.Call) -> Iterator[Marker]:
+    if call.name in _FREES:
+        yield from freed(scope, node, call, call.name, _FREES[call.name])
     if call.name not in _RESETS | _KILLS | {_POWER} or not call.args:
         return
     variable = ""
@@ -203,8 +240,61 @@ def _call(scope: Scope, node: int, call: ir.Call) -> Iterator[Marker]:
     device = scope.resolve(call.args[0])
     owner = device.base if isinstance(device, ir.Member) else device
     tag = scope.tag_of(owner)
-    if tag:
-        yield Marker(node, call.line, Kind.CALL, tag, call.name, ir.show(owner), ir.show(call), variable)
+    if tag and tag not in _ANYBODY:
+        yield Marker(node, call.line, Kind.CALL, tag, call.name, ir.show(owner), ir.show(call), variable, api=call.name)
+
+
+def freed(scope: Scope, node: int, call: ir.Call, api: str, places: tuple[int, ...]) -> Iterator[Marker]:
+    """Memory named by fields of an object that this call gives back."""
+    for at in places:
+        for owner, field in scope.members(call.args[at]) if at < len(call.args) else ():
+            if api != "free_contig_range" and not _outlives(scope, owner, field):
+                continue  # the object goes with its memory: its lifetime is another question
+            yield Marker(node, call.line, Kind.FREE, owner, field, f"struct {owner}", ir.show(call), "", api=api)
+
+
+def _outlives(scope: Scope, owner: str, field: str) -> bool:
+    """Whether the object forgets the memory and lives on: the field is cleared, the object is not freed."""
+    cleared = False
+    for node in scope.cfg.nodes:
+        for each in ir.walk(node.expr) if node.expr is not None else ():
+            match each:
+                case ir.Assign(
+                    op="=", target=ir.Member(base=base, field=name), value=ir.Name(name="NULL") | ir.Number(value=0)
+                ):
+                    cleared = cleared or (name == field and scope.tag_of(base) == owner)
+                case ir.Call(args=(ir.Name() as first, *_)) if each.name in (
+                    "kfree",
+                    "kvfree",
+                    "devm_kfree",
+                    "kfree_rcu",
+                ):
+                    if scope.tag_of(first) == owner:
+                        return False
+    return cleared
+
+
+def handed(scope: Scope, frees: dict[str, tuple[str, tuple[int, ...]]]) -> Iterator[Marker]:
+    """Fields handed to a helper that gives back what its parameter names (name -> (API, parameters from 0))."""
+    for node in scope.cfg.nodes:
+        for call in ir.calls(node.expr):
+            if call.name in frees:
+                api, places = frees[call.name]
+                yield from freed(scope, node.id, call, api, places)
+
+
+def frees_parameters(scope: Scope) -> tuple[str, tuple[int, ...]] | None:
+    """(API, parameters from 0) of a helper that gives back memory named by plain parameters, None for any other."""
+    for node in scope.cfg.nodes:
+        for call in ir.calls(node.expr):
+            places = _FREES.get(call.name, ())
+            names = {atom for at in places if at < len(call.args) for atom in scope.atoms(call.args[at])}
+            found = tuple(
+                at for at, param in enumerate(scope.fn.params) if param.name in names and "struct " not in param.type
+            )
+            if found:
+                return call.name, found
+    return None
 
 
 # -- do they matter ---------------------------------------------------------------------------
@@ -214,13 +304,27 @@ def ways_of(marker: Marker, ways: tuple[Way, ...]) -> tuple[tuple[Way, Gate | No
     """The ways by which the object's memory can have been mapped, with the test of the marker where there is one."""
     found: list[tuple[Way, Gate | None]] = []
     for way in ways:
-        gate = way.gate(marker.tag, marker.field)
-        if marker.kind is Kind.BIT and gate is not None:
-            gate = next((g for g in way.gates if (g.tag, g.field) == (gate.tag, gate.field) and g.names & marker.names), None)
-        if gate is not None or (marker.tag in way.tags and _believed(marker)):
+        asked = way.gates if marker.kind not in (Kind.CALL, Kind.FREE) else ()
+        gate = next((each for each in asked if _guards(marker, each)), None)
+        if _meant(marker, way, gate):
             found.append((way, gate))
     return tuple(found)
 
 
-def _believed(marker: Marker) -> bool:
-    return marker.kind is Kind.CALL or (marker.kind is Kind.FIELD and marker.field in STRONG)
+def _guards(marker: Marker, gate: Gate) -> bool:
+    if (gate.tag, gate.field) != (marker.tag, marker.field):
+        return False
+    return (
+        gate.null if marker.kind is Kind.OWNER else bool(gate.names & marker.names) if marker.kind is Kind.BIT else True
+    )
+
+
+def _meant(marker: Marker, way: Way, gate: Gate | None) -> bool:
+    match marker.kind:
+        case Kind.FREE:
+            return (marker.tag, marker.field) in way.mapped and not way.tracked and not way.counted
+        case Kind.CALL:
+            return marker.tag in way.tags and (way.device or marker.api in _KILLS)
+        case Kind.FIELD if marker.field in STRONG:
+            return gate is not None or marker.tag in way.tags
+    return gate is not None

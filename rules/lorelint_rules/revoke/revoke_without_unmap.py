@@ -36,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
+from lorelint.rule.analyses.folder import folder_of
 from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.revoke import marked, markers, wording
@@ -59,15 +60,17 @@ def run(view: TreeView) -> Iterator[Verdict]:
 
 
 def _judge(view: TreeView, fn: ir.Function) -> Iterator[tuple[str, Verdict]]:
-    if markers.HINT.search(fn.text):
+    if markers.HINT.search(fn.text) or any(
+        name.encode() in fn.text for name in marked.freeing(view, folder_of(fn.path))
+    ):
         scope = Scope(view.program, fn)
-        for marker in markers.find(view, scope):
+        for marker in marked.found(view, scope):
             verdict = _own(view, scope, marker)
             if verdict is not None:
                 yield marker.anchor, verdict
     for callee, line in marked.calls(view, fn):
         scope = Scope(view.program, callee)
-        for marker in markers.find(view, scope):
+        for marker in marked.found(view, scope):
             verdict = _around(view, fn, line, scope, marker)
             if verdict is not None:
                 yield marker.anchor, verdict
@@ -82,11 +85,13 @@ def _own(view: TreeView, scope: Scope, marker: Marker) -> Verdict | None:
     quiet = _harmless(fn, marker, ways)
     if quiet is not None:
         return quiet
-    cover = Cover(view, tuple(way for way, _ in ways))
+    cover = Cover(view, tuple(way for way, _ in ways), unbinding=marker.kind not in (Kind.CALL, Kind.FREE))
     here = cover.here(scope, marker.node)
     if here is not None:
         reason = f"{here.api}() {'here' if not here.chain else 'below'}: the mappings go with {marker.text}"
-        return Silence(NAME, fn.path, fn.name, marker.line, reason, (wording.marker(fn, marker), here.step, *here.chain))
+        return Silence(
+            NAME, fn.path, fn.name, marker.line, reason, (wording.marker(fn, marker), here.step, *here.chain)
+        )
     callers = cover.callers(fn, marker.value)
     leaves = cover.fates(fn, callers)
     if any(leaf.fate is Fate.EXPOSED for leaf in leaves):
@@ -99,7 +104,9 @@ def _own(view: TreeView, scope: Scope, marker: Marker) -> Verdict | None:
     if any(leaf.fate is Fate.UNKNOWN for leaf in leaves):
         unknown = next(leaf for leaf in leaves if leaf.fate is Fate.UNKNOWN)
         return Doubt(NAME, fn.path, fn.name, marker.line, marker.anchor, unknown.step.text)
-    return Silence(NAME, fn.path, fn.name, marker.line, wording.safe(leaves), (wording.marker(fn, marker), *wording.fates(leaves)))
+    return Silence(
+        NAME, fn.path, fn.name, marker.line, wording.safe(leaves), (wording.marker(fn, marker), *wording.fates(leaves))
+    )
 
 
 def _around(view: TreeView, fn: ir.Function, line: int, scope: Scope, marker: Marker) -> Verdict | None:
@@ -107,7 +114,7 @@ def _around(view: TreeView, fn: ir.Function, line: int, scope: Scope, marker: Ma
     ways = marked.ways(view, scope.fn, marker)
     if not ways or _harmless(fn, marker, ways) is not None:
         return None
-    cover = Cover(view, tuple(way for way, _ in ways))
+    cover = Cover(view, tuple(way for way, _ in ways), unbinding=marker.kind not in (Kind.CALL, Kind.FREE))
     if cover.here(scope, marker.node) is not None:
         return None
     callers = cover.callers(scope.fn, marker.value)
@@ -127,10 +134,10 @@ def _contrast(fn: ir.Function, callers: tuple[Caller, ...], leaves: tuple[Leaf, 
     """Callers that leave the mappings while others of the same folder take them away: theirs is the defect."""
     if any(leaf.top is fn for leaf in leaves):
         return ()  # entered from outside itself
-    folder = fn.path.rpartition("/")[0]
+    folder = folder_of(fn.path)
     good = any(caller.good for caller in callers)
     bad = tuple(caller for caller in callers if caller.bad)
-    return bad if good and all(caller.fn.path.rpartition("/")[0] == folder for caller in bad) else ()
+    return bad if good and all(folder_of(caller.fn.path) == folder for caller in bad) else ()
 
 
 def _harmless(fn: ir.Function, marker: Marker, ways: Ways) -> Silence | None:
@@ -140,7 +147,14 @@ def _harmless(fn: ir.Function, marker: Marker, ways: Ways) -> Silence | None:
         reason = f"only pages with references of their own are mapped ({way.inserter}): they stay valid"
         return Silence(NAME, fn.path, fn.name, marker.line, reason, way.steps)
     if all(way.table == "bin_attribute" for way, _ in ways):
-        return Silence(NAME, fn.path, fn.name, marker.line, "a sysfs file: kernfs ends its mappings when it is removed", ways[0][0].steps)
+        return Silence(
+            NAME,
+            fn.path,
+            fn.name,
+            marker.line,
+            "a sysfs file: kernfs ends its mappings when it is removed",
+            ways[0][0].steps,
+        )
     return None
 
 
@@ -163,7 +177,7 @@ def _finding(
     callers: tuple[Caller, ...] = (),
 ) -> Finding:
     way, gate = ways[0]
-    near = way.entry.path.rpartition("/")[0] == fn.path.rpartition("/")[0]
+    near = folder_of(way.entry.path) == folder_of(fn.path)
     return Finding(
         rule=NAME,
         path=fn.path,
@@ -172,7 +186,8 @@ def _finding(
         anchor=marker.anchor,
         message=wording.message(fn, marker, way),
         severity=Severity.ERROR if wording.is_device(way) else Severity.WARNING,
-        confidence=(0.85 if way.entry.path == fn.path else 0.75 if near else 0.65) - (0.0 if gate or marker.kind is Kind.CALL else 0.1),
+        confidence=(0.85 if way.entry.path == fn.path else 0.75 if near else 0.65)
+        - (0.0 if gate or marker.kind in (Kind.CALL, Kind.FREE) else 0.1),
         steps=wording.steps(fn, line, marker, way, gate, leaves, below),
         need=Need.CALLS,
         concern=marker.anchor,

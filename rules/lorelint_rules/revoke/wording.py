@@ -7,7 +7,17 @@ from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint_rules.revoke.cover import Caller, Fate, Leaf
 from lorelint_rules.revoke.markers import Kind, Marker
 
-_MEMORY = frozenset({"vmf_insert_pfn", "vmf_insert_pfn_prot", "vmf_insert_pfn_pmd", "vmf_insert_pfn_pud", "io_remap_pfn_range", "remap_pfn_range", "vm_iomap_memory"})
+_MEMORY = frozenset(
+    {
+        "vmf_insert_pfn",
+        "vmf_insert_pfn_prot",
+        "vmf_insert_pfn_pmd",
+        "vmf_insert_pfn_pud",
+        "io_remap_pfn_range",
+        "remap_pfn_range",
+        "vm_iomap_memory",
+    }
+)
 
 
 def is_device(way: Way) -> bool:
@@ -20,18 +30,30 @@ def marker(fn: ir.Function, found: Marker) -> Step:
 
 
 def message(fn: ir.Function, found: Marker, way: Way) -> str:
-    what = f"{found.field}() takes the memory of {found.object} away" if found.kind is Kind.CALL else f"{found.text} revokes the object"
+    what = f"{found.text} revokes the object"
+    if found.kind is Kind.CALL:
+        what = f"{found.api}() takes the memory of {found.object} away"
+    elif found.kind is Kind.FREE:
+        what = f"{found.api}() gives the memory of {found.object} back"
     return f"{what}, and the user mappings that {way.handler.name}() has made stay"
 
 
 def steps(
-    fn: ir.Function, line: int, found: Marker, way: Way, gate: Gate | None, leaves: tuple[Leaf, ...], below: tuple[Step, ...]
+    fn: ir.Function,
+    line: int,
+    found: Marker,
+    way: Way,
+    gate: Gate | None,
+    leaves: tuple[Leaf, ...],
+    below: tuple[Step, ...],
 ) -> tuple[Step, ...]:
     exposed = next(leaf for leaf in leaves if leaf.fate is Fate.EXPOSED)
     made = below or (marker(fn, found),)
     out = [*made, way.entry, way.insert]
     if gate is not None:
-        out.append(Step(gate.step.path, gate.step.line, f"{gate.step.text}: it keeps new PTEs out, those that are there stay"))
+        out.append(
+            Step(gate.step.path, gate.step.line, f"{gate.step.text}: it keeps new PTEs out, those that are there stay")
+        )
     out.append(Step(fn.path, line, f"no unmap on the way through {fn.name}(), in its callees, or around it"))
     out.append(Step(exposed.step.path, exposed.step.line, f"entered by {exposed.step.text}"))
     return tuple(dict.fromkeys(out))
@@ -44,22 +66,31 @@ def facts(view: TreeView, kind: Kind, way: Way, gate: Gate | None, callers: tupl
             leaf = caller.leaves[0]
             how = "unmaps" if leaf.fate is Fate.COVERED else "runs when nothing can be mapped"
             out.append(f"{caller.fn.name}() {how} ({leaf.step.path}:{leaf.step.line})")
-    if gate is None and kind is not Kind.CALL:
+    if gate is None and kind not in (Kind.CALL, Kind.FREE):
         out.append("no fault or mmap handler was found that tests the marker")
     if way.dmabuf:
-        out.append("VMAs of a dma-buf are linked in dmabuf->file->f_mapping: the zap of the exporter's own device file does not reach them")
-        told = sorted(view.know.names("dma_invalidate_apis_not_cpu_unmap") & {"dma_buf_move_notify", "dma_buf_invalidate_mappings"})
+        out.append(
+            "VMAs of a dma-buf are linked in dmabuf->file->f_mapping: the zap of the exporter's own device file does not reach them"
+        )
+        told = sorted(
+            view.know.names("dma_invalidate_apis_not_cpu_unmap")
+            & {"dma_buf_move_notify", "dma_buf_invalidate_mappings"}
+        )
         out.extend(f"{name}() tells importers; it takes no CPU mapping away" for name in told)
     return tuple(out)
 
 
 def advice(way: Way) -> str:
     mapping = "dmabuf->file->f_mapping" if way.dmabuf else "the address_space of the mapped file"
-    return f"call unmap_mapping_range() on {mapping} after the marker is set, under the lock that the fault handler takes"
+    return (
+        f"call unmap_mapping_range() on {mapping} after the marker is set, under the lock that the fault handler takes"
+    )
 
 
 def fates(leaves: tuple[Leaf, ...]) -> tuple[Step, ...]:
-    return tuple(dict.fromkeys(Step(leaf.step.path, leaf.step.line, f"{leaf.fate}: {leaf.step.text}") for leaf in leaves))
+    return tuple(
+        dict.fromkeys(Step(leaf.step.path, leaf.step.line, f"{leaf.fate}: {leaf.step.text}") for leaf in leaves)
+    )
 
 
 def safe(leaves: tuple[Leaf, ...]) -> str:

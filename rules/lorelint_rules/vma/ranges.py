@@ -26,7 +26,9 @@ _LENGTH = re.compile(
     r"|(?:^|_)(?:nr|num|n|no|total)_?(?:of_)?(?:user_)?(?:pages|bytes|pgs|vecs|frames|pfns)$|^pages_?nr$|^page_?(?:count|cnt|nr)$"
 )
 _END = re.compile(r"(?:^|_)(?:end|last|stop)(?:_addr|_va)?$")
-_TALK = re.compile(r"^(?:pr_|dev_|trace_|drm_(?:dbg|err|info|warn)|netdev_|ibdev_|v?s?n?printk?|print_|DRM_|WARN|BUG|pr_debug|access_ok|_?dbg)")
+_TALK = re.compile(
+    r"^(?:pr_|dev_|trace_|drm_(?:dbg|err|info|warn)|netdev_|ibdev_|v?s?n?printk?|print_|DRM_|WARN|BUG|pr_debug|access_ok|_?dbg)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,10 @@ def lookups(scope: Scope) -> Iterator[Lookup]:
     """All single-address lookups of a function whose result is kept in a local."""
     for node in scope.cfg.nodes:
         match node.expr:
-            case ir.Assign(op="=", target=ir.Name(name=name), value=value) | ir.Declare(name=name, value=ir.Expr() as value):
+            case (
+                ir.Assign(op="=", target=ir.Name(name=name), value=value)
+                | ir.Declare(name=name, value=ir.Expr() as value)
+            ):
                 call = peel(value)
                 if isinstance(call, ir.Call) and (address := _address(scope, call)) is not None:
                     yield Lookup(node.id, call.line, call.name, name, address)
@@ -135,7 +140,9 @@ def proof(view: TreeView, scope: Scope, lookup: Lookup) -> Step | None:
     for loop in view.program.loops(scope.fn):
         if lookup.node in loop.body and _moves(scope, loop, lookup):
             line = scope.cfg.nodes[loop.head].line
-            return Step(scope.fn.path, line, f"a loop moves the address and looks the VMA up again for each step ({lookup.api})")
+            return Step(
+                scope.fn.path, line, f"a loop moves the address and looks the VMA up again for each step ({lookup.api})"
+            )
     for node in scope.cfg.nodes:
         if node.expr is None:
             continue
@@ -182,7 +189,9 @@ def _ends(view: TreeView, scope: Scope, lookup: Lookup, expr: ir.Expr) -> Step |
 
 
 def _handed(view: TreeView, scope: Scope, lookup: Lookup, call: ir.Call, args: tuple[ir.Expr, ...]) -> Step | None:
-    if any(_is_field(each, lookup.vma, "vm_end") for arg in args for each in ir.walk(arg)) and not _TALK.match(call.name):
+    if any(_is_field(each, lookup.vma, "vm_end") for arg in args for each in ir.walk(arg)) and not _TALK.match(
+        call.name
+    ):
         return Step(scope.fn.path, call.line, f"hands the end of the VMA to {call.name or ir.show(call.callee)}()")
     if not any(isinstance(arg, ir.Name) and arg.name == lookup.vma for arg in args):
         return None
@@ -200,7 +209,12 @@ def unseen_callee(view: TreeView, scope: Scope, lookup: Lookup) -> str:
         for call in ir.calls(node.expr):
             if any(isinstance(arg, ir.Name) and arg.name == lookup.vma for arg in call.args):
                 if not call.name or not view.program.define(call.name, scope.fn.path):
-                    if not _PREDICATE.match(call.name) and call.name not in ("likely", "unlikely", "IS_ERR", "IS_ERR_OR_NULL"):
+                    if not _PREDICATE.match(call.name) and call.name not in (
+                        "likely",
+                        "unlikely",
+                        "IS_ERR",
+                        "IS_ERR_OR_NULL",
+                    ):
                         return call.name or ir.show(call.callee)
     return ""
 
@@ -215,7 +229,8 @@ def _is_field(expr: ir.Expr, vma: str, *fields: str) -> bool:
 def _only_the_address(scope: Scope, expr: ir.Expr, lookup: Lookup) -> bool:
     """Whether a comparison with this says no more than that the VMA holds the address itself."""
     return expr == lookup.address or (
-        not any(isinstance(each, ir.Binary) for each in ir.walk(expr)) and scope.atoms(expr, 1) <= scope.atoms(lookup.address)
+        not any(isinstance(each, ir.Binary) for each in ir.walk(expr))
+        and scope.atoms(expr, 1) <= scope.atoms(lookup.address)
     )
 
 
@@ -247,7 +262,9 @@ def length_in(scope: Scope, expr: ir.Expr, atoms: frozenset[str]) -> str:
     return ""
 
 
-def used_in_calls(scope: Scope, address: ir.Expr, know: frozenset[str], nodes: frozenset[int] | None = None) -> Iterator[Held]:
+def used_in_calls(
+    scope: Scope, address: ir.Expr, know: frozenset[str], nodes: frozenset[int] | None = None
+) -> Iterator[Held]:
     """Calls that are handed the address and a length of the range that begins there."""
     atoms = address_atoms(scope, address)
     if not atoms:
@@ -292,7 +309,9 @@ def length_parameters(scope: Scope) -> tuple[str, ...]:
     return tuple(
         param.name
         for param in scope.fn.params
-        if "*" not in param.type and "struct" not in param.type and (_LENGTH.search(param.name) or _END.search(param.name))
+        if "*" not in param.type
+        and "struct" not in param.type
+        and (_LENGTH.search(param.name) or _END.search(param.name))
     )
 
 
@@ -306,8 +325,6 @@ def reached(scope: Scope, sources: tuple[int, ...]) -> frozenset[int]:
             seen.add(here)
             todo.extend(edge.to for edge in scope.cfg.nodes[here].out)
     return frozenset(seen)
-
-
 
 
 def is_length(name: str) -> bool:

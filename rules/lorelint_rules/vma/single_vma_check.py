@@ -81,7 +81,8 @@ def _judge(view: TreeView, look: Look) -> Verdict:
     if proof is not None:
         return look.silence("the end of the range was thought of", proof)
     found = _own(view, look) or _parameter(look)
-    need, callers = Need.FILE, ()
+    need = Need.FILE
+    callers: tuple[Step, ...] = ()
     if found is None:
         need = Need.CALLS if view.whole else Need.PATCH
         found, callers = _in_callers(view, look)
@@ -129,7 +130,10 @@ def _parameter(look: Look) -> Held | None:
 
 def _is_verdict(scope: Scope) -> bool:
     """Whether the function answers a question: a value is returned, and no pointer to data."""
-    return scope.fn.returns.replace("static", "").replace("inline", "").strip() not in ("", "void") and "*" not in scope.fn.returns
+    return (
+        scope.fn.returns.replace("static", "").replace("inline", "").strip() not in ("", "void")
+        and "*" not in scope.fn.returns
+    )
 
 
 def _in_callers(view: TreeView, look: Look) -> tuple[Held | None, tuple[Step, ...]]:
@@ -147,7 +151,9 @@ def _in_callers(view: TreeView, look: Look) -> tuple[Held | None, tuple[Step, ..
                     held = _holds(view, caller, node.id, call.args[at[0]])
                     if held is not None:
                         return held, ()
-                    seen.append(Step(site.fn.path, call.line, f"{site.fn.name}() holds no length of a range that begins there"))
+                    seen.append(
+                        Step(site.fn.path, call.line, f"{site.fn.name}() holds no length of a range that begins there")
+                    )
     return None, tuple(seen)
 
 
@@ -197,7 +203,11 @@ def _finding(look: Look, held: Held, need: Need) -> Finding:
     message += f"{held.fn.name}() holds {held.length}" if by_caller else f"{held.length} is in hand"
     steps = (
         look.step,
-        Step(fn.path, line, f"{what} of this one VMA decides: {ir.show(e)}" if (e := scope.cfg.nodes[node].expr) else what),
+        Step(
+            fn.path,
+            line,
+            f"{what} of this one VMA decides: {ir.show(e)}" if (e := scope.cfg.nodes[node].expr) else what,
+        ),
         Step(held.fn.path, held.line, held.how),
     )
     return Finding(
@@ -249,4 +259,3 @@ RULE = Rule(
     need=Need.CALLS,
     cause_rank=30,
 )
-

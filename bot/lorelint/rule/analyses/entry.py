@@ -24,6 +24,7 @@ class Kind(StrEnum):
     REMOVE = "remove"  # the driver is unbound or the device pulled; files and their mappings stay
     USER = "user"  # system call, sysfs file
     ASYNC = "async"  # work item, timer, interrupt, notifier, power management
+    FROZEN = "frozen"  # system sleep: user space is frozen before and thawed after
     UNKNOWN = "unknown"
 
 
@@ -37,9 +38,15 @@ class Entry:
 _CLOSE = frozenset(
     "release close close_device postclose preclose lastclose dealloc_ucontext proc_release fb_release fb_destroy hw_free".split()
 )
-_FREE = re.compile(r"^(?:free|gem_free_object\w*|destroy|release_notify|delete_mem_notify|release_pages|dtor|d_release|free_inode)$")
-_BEGIN = re.compile(r"^(?:probe|open|open_device|proc_open|fb_open|bind|load|attach|init|hw_init|sw_init|early_init|add|resume\w*|runtime_resume)$")
-_REMOVE = re.compile(r"^(?:remove|remove_new|disconnect|unbind|unload|unregister|del|detach|remove_one|hw_fini|sw_fini)$")
+_FREE = re.compile(
+    r"^(?:free|gem_free_object\w*|destroy|release_notify|delete_mem_notify|release_pages|dtor|d_release|free_inode)$"
+)
+_BEGIN = re.compile(
+    r"^(?:probe|open|open_device|proc_open|fb_open|bind|load|attach|init|hw_init|sw_init|early_init|add|resume\w*|runtime_resume)$"
+)
+_REMOVE = re.compile(
+    r"^(?:remove|remove_new|disconnect|unbind|unload|unregister|del|detach|remove_one|hw_fini|sw_fini)$"
+)
 _USER = re.compile(
     r"ioctl|^(?:write|write_iter|read|read_iter|store|set|poll|flush|mmap|fault|huge_fault|ndo_\w+|fallocate|fsync|ftruncate|setattr)$"
     r"|_store$|^(?:write|set|store)\w*|readfn|writefn|^func$|doit"
@@ -47,12 +54,36 @@ _USER = re.compile(
 _ASYNC = re.compile(
     r"suspend|freeze|poweroff|reset|error_detected|slot_reset|notif|work|^func(?:tion)?$|callback|handler|timer|thread|timedout|recover|scan|shrink|madvise"
 )
-_REGISTERED = re.compile(r"INIT_(?:DELAYED_|RCU_)?WORK|DECLARE_(?:DELAYED_)?WORK|kthread|timer_setup|tasklet|request_(?:threaded_)?irq|call_rcu|notifier")
+_SLEEP = re.compile(r"^(?:suspend|freeze|poweroff|restore|thaw)(?:_late|_noirq|_prepare)?$")
+_TTM = frozenset({"ttm_device_funcs", "ttm_bo_driver"})
+_CORE_TABLES = frozenset(
+    "file_operations vfio_device_ops dma_buf_ops vm_operations_struct dev_pm_ops pci_error_handlers bin_attribute notifier_block "
+    "ib_device_ops net_device_ops block_device_operations proto_ops proc_ops kernfs_ops sysfs_ops uacce_ops rproc_ops fb_ops "
+    "kvm_device_ops kvm_x86_ops drm_sched_backend_ops drm_gem_object_funcs dma_buf_attach_ops v4l2_file_operations vb2_ops "
+    "iommufd_access_ops vdpa_config_ops bus_type iommu_ops ttm_device_funcs ttm_bo_driver shrinker drm_mode_config_funcs "
+    "snd_pcm_ops cdrom_device_ops tty_operations genl_ops genl_small_ops kernel_param_ops auxiliary_driver super_operations "
+    "inode_operations address_space_operations drm_client_funcs perf_event pmu ptp_clock_info device_type".split()
+)
+_REGISTERED = re.compile(
+    r"INIT_(?:DELAYED_|RCU_)?WORK|DECLARE_(?:DELAYED_)?WORK|kthread|timer_setup|tasklet|request_(?:threaded_)?irq|call_rcu|notifier"
+)
+
+
+_MACROS = (
+    (re.compile(r"_initcall(?:_sync)?$|^module_init$|^module_driver$"), Kind.BEGIN),
+    (re.compile(r"^module_exit$|exitcall$"), Kind.CLOSE),  # a module cannot go while a file of it is open
+    (re.compile(r"kref_put|kref_sub|_put_lock"), Kind.FREE),
+    (_REGISTERED, Kind.ASYNC),
+    (re.compile(r"IOCTL|DEVICE_ATTR|DEFINE_\w*ATTR|SYSCALL|__ATTR"), Kind.USER),
+    (re.compile(r"RUNTIME_(?:DEV_)?PM_OPS|UNIVERSAL_DEV_PM_OPS"), Kind.ASYNC),
+    (re.compile(r"PM_OPS|PM_SLEEP|syscore"), Kind.FROZEN),
+)
 
 
 def entries(program: Program, fn: Function) -> tuple[Entry, ...]:
     """Every place where the function's name stands as a value, and what it is entered for there."""
-    found = [Entry(_kind(use), tag(use.type) if use.kind == "table" else "", _step(use, fn)) for use in program.uses(fn)]
+    uses = [use for use in program.uses(fn) if not use.type.startswith("EXPORT_SYMBOL")]
+    found = [Entry(_kind(use), tag(use.type) if use.kind == "table" else "", _step(use, fn)) for use in uses]
     if boot(fn):
         found.append(Entry(Kind.BEGIN, "", Step(fn.path, fn.line, f"{fn.name}() is an init function")))
     return tuple(found)
@@ -73,37 +104,51 @@ def _step(use: Use, fn: Function) -> Step:
 
 
 def _kind(use: Use) -> Kind:
-    name = use.field.rpartition(".")[2]
     if use.kind == "argument":
         return _argument(use)
+    name = use.field.rpartition(".")[2]
     type_ = tag(use.type) if use.kind == "table" else ""
-    if type_ in ("ttm_device_funcs", "ttm_bo_driver") and name in ("move", "move_notify", "swap_notify", "evict_flags"):
+    if type_ in _TTM and name in ("move", "move_notify", "swap_notify", "evict_flags"):
         return Kind.MOVE
     if type_ == "vm_operations_struct" and name in ("open", "close"):
         return Kind.UNKNOWN
-    if type_ == "drm_driver" and name in ("release",):
+    if type_ == "drm_driver" and name == "release":
         return Kind.FREE
     if name in _CLOSE:
         return Kind.CLOSE
     if name == "shutdown":
         return Kind.END
-    for pattern, kind in ((_FREE, Kind.FREE), (_REMOVE, Kind.REMOVE), (_BEGIN, Kind.BEGIN), (_USER, Kind.USER), (_ASYNC, Kind.ASYNC)):
+    if _SLEEP.search(name) and type_ in (
+        "dev_pm_ops",
+        "platform_driver",
+        "pci_driver",
+        "device_driver",
+        "bus_type",
+        "syscore_ops",
+        "",
+    ):
+        return Kind.FROZEN
+    for pattern, kind in (
+        (_FREE, Kind.FREE),
+        (_REMOVE, Kind.REMOVE),
+        (_BEGIN, Kind.BEGIN),
+        (_USER, Kind.USER),
+        (_ASYNC, Kind.ASYNC),
+    ):
         if pattern.search(name):
-            return kind
+            return kind if kind in (Kind.FREE, Kind.BEGIN) or _outside(use, type_, kind) else Kind.UNKNOWN
     return Kind.UNKNOWN
 
 
+def _outside(use: Use, type_: str, kind: Kind) -> bool:
+    """Whether the table is one by which the rest of the kernel comes in; a driver's own tables lead on inside it."""
+    if use.kind == "field":
+        return kind is Kind.USER
+    return type_ in _CORE_TABLES or type_.endswith(("_driver", "_attribute", "_ioctl_desc", "_ioctl_ops"))
+
+
 def _argument(use: Use) -> Kind:
-    if re.search(r"_initcall$|^module_init$|^module_driver$", use.type):
-        return Kind.BEGIN
-    if re.search(r"^module_exit$|exitcall$", use.type):
-        return Kind.CLOSE  # a module cannot go while a file of it is open
-    if re.search(r"kref_put|kref_sub|_put_lock", use.type):
-        return Kind.FREE
-    if _REGISTERED.search(use.type):
-        return Kind.ASYNC
-    if re.search(r"IOCTL|DEVICE_ATTR|DEFINE_\w*ATTR|SYSCALL|__ATTR", use.type):
-        return Kind.USER
-    if re.search(r"PM_OPS", use.type):
-        return Kind.ASYNC if use.field == "1" or "suspend" in use.type.lower() else Kind.UNKNOWN
+    for pattern, kind in _MACROS:
+        if pattern.search(use.type):
+            return kind
     return Kind.UNKNOWN

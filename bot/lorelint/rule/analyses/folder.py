@@ -64,7 +64,9 @@ def resolve(program: Program, name: str, path: str, *, wide: bool) -> tuple[Func
     return program.define(name, path) if wide else ()
 
 
-_INLINE = re.compile(rb"(?m)^(?:static\s+)?(?:__always_)?inline\b[^;{}()=]*?\b(\w+)\s*\(|^static\s+(?:__always_)?inline\b[^;{}]*?\b(\w+)\s*\([^()]*\)\s*\{")
+_INLINE = re.compile(
+    rb"(?m)^(?:static\s+)?(?:__always_)?inline\b[^;{}()=]*?\b(\w+)\s*\(|^static\s+(?:__always_)?inline\b[^;{}]*?\b(\w+)\s*\([^()]*\)\s*\{"
+)
 
 
 def inlines(program: Program, header: str) -> frozenset[str]:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lorelint.code import ir
 from lorelint.code.program import Program
 from lorelint.code.tables import Table, named
 from lorelint.model.finding import Step
 from lorelint.rule.analyses.folder import beside, folder_of, prefetch, resolve
-from lorelint.rule.analyses.scope import Scope, tag
+from lorelint.rule.analyses.scope import Scope, peel, tag
 
 #: Fields of ops tables whose function maps memory of the object into user space.
-MMAP_FIELDS = frozenset({"mmap", "mmap_prepare", "fb_mmap", "proc_mmap", "gem_prime_mmap", "mmap_object", "vm_ops", "gem_vm_ops"})
+MMAP_FIELDS = frozenset(
+    {"mmap", "mmap_prepare", "fb_mmap", "proc_mmap", "gem_prime_mmap", "mmap_object", "vm_ops", "gem_vm_ops"}
+)
 FAULT_FIELDS = ("fault", "huge_fault", "map_pages", "pfn_mkwrite", "page_mkwrite")
 #: Inserters whose pages hold a reference of their own: they stay valid when the object forgets them.
 COUNTED = frozenset(
@@ -48,10 +50,18 @@ _DEEP = 5  # calls followed below a handler
 _WIDE = 48  # functions looked at for one way
 _TARGETS = 8  # functions an indirect call may mean
 _MAPS = re.compile(r"mmap|fault|insert|_pfn|vma|remap|map_user|iomem_map|map_(?:io|bar|page|mem)")
-_ASKS = re.compile(r"is_|has_|_dead|alive|enter|wedged|unplug|allowed|enabled|revoked|mappable|valid|check|active|usable|gone|open")
+_ASKS = re.compile(
+    r"is_|has_|_dead|alive|enter|wedged|unplug|allowed|enabled|revoked|mappable|valid|check|active|usable|gone|open"
+)
 _RELEVANT = re.compile(rb"vm_area_struct|struct vm_fault|\bmmap\b|_mmap\b|vm_operations_struct|vm_ops\b")
 _VMA = re.compile(r"struct (?:vm_area_struct|vm_fault|vm_area_desc)\b")
-_QUIET = re.compile(r"^(?:pr_|dev_|trace_|WARN|BUG|lockdep_|mutex_|spin_|down_|up_|kref_|kfree|printk|might_|rcu_|srcu_|atomic_)")
+_BAR_CALLS = frozenset(
+    {"pci_resource_start", "pci_resource_len", "pci_resource_n", "io_remap_pfn_range", "pgprot_device", "pci_iomap"}
+)
+_BAR = re.compile(r"(?:^|_)(?:r?mmio|bars?\d?)(?:_|$)")
+_QUIET = re.compile(
+    r"^(?:pr_|dev_|trace_|WARN|BUG|lockdep_|mutex_|spin_|down_|up_|kref_|kfree|printk|might_|rcu_|srcu_|atomic_)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +71,9 @@ class Gate:
     tag: str
     field: str
     names: frozenset[str]  # constants in the test
+    null: bool  # the field itself is tested for being there
     text: str
-    step: Step = field(compare=False)
+    step: Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,9 @@ class Way:
     counted: bool  # only pages with references of their own are inserted
     tags: frozenset[str]
     gates: tuple[Gate, ...]
+    mapped: frozenset[tuple[str, str]]  # (struct, field) of what is handed to the inserter
+    device: bool  # the memory of a device: a BAR, registers
+    tracked: bool  # its vm_ops hear of every VMA that comes and goes
 
     def gate(self, tag: str, field: str) -> Gate | None:
         return next((gate for gate in self.gates if gate.tag == tag and gate.field == field), None)
@@ -137,7 +151,9 @@ def _ways(program: Program, folder: str) -> Iterator[Way]:
                 if op.rpartition(".")[2] in MMAP_FIELDS and name:
                     for handler in _handlers(program, op, name, path):
                         seen.add(handler.key)
-                        yield from _way(program, table, op, Step(path, line, f".{op} = {name} of {_shown(table)}"), handler)
+                        yield from _way(
+                            program, table, op, Step(path, line, f".{op} = {name} of {_shown(table)}"), handler
+                        )
     others: list[ir.Function] = []
     for path in mapping:
         for fn in program.functions(path):
@@ -191,9 +207,13 @@ def _used_elsewhere(program: Program, fn: ir.Function) -> Iterator[Way]:
 
 def _wrappers(program: Program, fn: ir.Function) -> tuple[str, ...]:
     """Inline functions of headers that call it: a header of its own folder or for all."""
-    paths = [path for path in program.candidates((fn.name,), fn.path, f"wrappers of {fn.name}()") if path.endswith(".h")][:4]
+    paths = [
+        path for path in program.candidates((fn.name,), fn.path, f"wrappers of {fn.name}()") if path.endswith(".h")
+    ][:4]
     word = fn.name.encode()
-    return tuple(each.name for path in paths for each in program.functions(path) if word in each.text and each.name != fn.name)[:4]
+    return tuple(
+        each.name for path in paths for each in program.functions(path) if word in each.text and each.name != fn.name
+    )[:4]
 
 
 def tables_with(program: Program, type_: str, field: str, near: str) -> Iterator[tuple[Table, str]]:
@@ -224,6 +244,9 @@ def _way(program: Program, table: Table, op: str, entry: Step, handler: ir.Funct
             counted=not lasting,
             tags=frozenset(found.tags) - GENERIC,
             gates=tuple(found.gates),
+            mapped=frozenset(found.mapped),
+            device=found.device,
+            tracked=found.tracked,
         )
 
 
@@ -237,6 +260,9 @@ class Descent:
         self.inserts: list[tuple[str, Step]] = []
         self.tags: set[str] = set()
         self.gates: list[Gate] = []
+        self.mapped: set[tuple[str, str]] = set()
+        self.device = False
+        self.tracked = False
         self._seen = {handler.key}
         self._todo: list[tuple[ir.Function, int]] = [(handler, 0)]
         while self._todo and len(self._seen) <= _WIDE:
@@ -256,11 +282,16 @@ class Descent:
                 match each:
                     case ir.Call():
                         self._call(scope, each, depth)
+                        self.device = self.device or each.name in _BAR_CALLS
+                    case ir.Member(field=name) if _BAR.search(name):
+                        self.device = True
                     case ir.Assign(op="=", target=ir.Member(field="vm_ops"), value=value):
                         self._vm_ops(scope, value, depth)
 
     def _call(self, scope: Scope, call: ir.Call, depth: int) -> None:
         if call.name in self.inserters:
+            for arg in call.args[1:]:
+                self.mapped.update(scope.members(arg))
             self.inserts.append((call.name, Step(scope.fn.path, call.line, f"{call.name}() in {scope.fn.name}()")))
         elif depth < _DEEP and call.name and not _QUIET.match(call.name):
             for fn in resolve(self.program, call.name, scope.fn.path, wide=_is_worth(call.name)):
@@ -277,6 +308,9 @@ class Descent:
     def _vm_ops(self, scope: Scope, value: ir.Expr, depth: int) -> None:
         name = named(value)
         if name:
+            self.tracked = self.tracked or any(
+                t.get("close") is not None for t in _objects(self.program, name, scope.fn.path)
+            )
             for fn in _handlers(self.program, "vm_ops", name, scope.fn.path):
                 self._add(fn, depth)
         elif isinstance(value, ir.Member) and (type_ := scope.tag_of(value.base)):
@@ -309,10 +343,25 @@ def _tested(scope: Scope, node: ir.Node) -> Iterator[Gate]:
     for each in ir.walk(node.expr):
         if isinstance(each, ir.Name):
             parts.extend(scope.values(each.name)[:4])
-    names = frozenset(each.name for part in parts for each in ir.walk(part) if isinstance(each, ir.Name) and each.name.isupper())
+    null = _only_field(scope, node.expr)
+    names = frozenset(
+        each.name for part in parts for each in ir.walk(part) if isinstance(each, ir.Name) and each.name.isupper()
+    )
     text = ir.show(node.expr)
     step = Step(scope.fn.path, node.line, f"{scope.fn.name}() tests {text}")
     for part in parts:
         for each in ir.walk(part):
             if isinstance(each, ir.Member) and (owner := scope.tag_of(each.base)):
-                yield Gate(owner, each.field, names, text, step)
+                yield Gate(owner, each.field, names, null == each, text, step)
+
+
+def _only_field(scope: Scope, expr: ir.Expr) -> ir.Expr | None:
+    """The field whose presence alone is tested, directly or through a local that holds it."""
+    expr = peel(expr)
+    match expr:
+        case ir.Binary(op="==" | "!=", left=left, right=ir.Name(name="NULL")):
+            expr = peel(left)
+        case ir.Name(name=name):
+            fields = [peel(value) for value in scope.values(name)]
+            expr = fields[0] if len(fields) == 1 else expr
+    return expr if isinstance(expr, ir.Member) else None

@@ -19,7 +19,9 @@ _PLAIN = re.compile(r"^(?:const |volatile )*(\w+)")
 _DEEP = 4  # locals followed one after the other
 _WIDE = 64  # atoms of one expression
 _CONTAINER = frozenset({"container_of", "container_of_const", "list_entry", "list_first_entry", "rb_entry"})
-_PASSING = frozenset({"READ_ONCE", "WRITE_ONCE", "ACCESS_ONCE", "rcu_dereference", "smp_load_acquire", "likely", "unlikely"})
+_PASSING = frozenset(
+    {"READ_ONCE", "WRITE_ONCE", "ACCESS_ONCE", "rcu_dereference", "smp_load_acquire", "likely", "unlikely"}
+)
 
 
 def tag(type_: str) -> str:
@@ -152,6 +154,22 @@ class Scope:
                 if left and isinstance(name, ir.Name) and "struct " not in self.types.get(name.name, ""):
                     todo.extend((value, left - 1) for value in self._values.get(name.name, ()))
         return frozenset(found)
+
+    def members(self, expr: ir.Expr, depth: int = _DEEP) -> tuple[tuple[str, str], ...]:
+        """(struct, field) of every field an expression is made of, locals followed to their values."""
+        found: dict[tuple[str, str], None] = {}
+        seen: set[str] = set()
+        todo = [(expr, depth)]
+        while todo and len(seen) < _WIDE:
+            here, left = todo.pop()
+            for each in _chains(here):
+                if isinstance(each, ir.Member):
+                    if owner := self.tag_of(each.base):
+                        found[(owner, each.field)] = None
+                elif isinstance(each, ir.Name) and left and each.name not in seen:
+                    seen.add(each.name)
+                    todo.extend((value, left - 1) for value in self._values.get(each.name, ()))
+        return tuple(found)
 
 
 def _chains(expr: ir.Expr) -> Iterator[ir.Expr]:

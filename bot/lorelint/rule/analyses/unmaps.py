@@ -16,7 +16,9 @@ from lorelint.rule.analyses.scope import Scope
 
 #: Of the list ``unmap_apis``: what acts on an address_space or a VMA itself. Others are looked into where they are defined,
 #: and removal of a sysfs file ends the mappings of that file alone.
-_NOT_FOR_ALL = frozenset({"kernfs_remove", "sysfs_remove_bin_file", "sysfs_remove_group", "iomem_get_mapping", "dax_layout_busy_page"})
+_NOT_FOR_ALL = frozenset(
+    {"kernfs_remove", "sysfs_remove_bin_file", "sysfs_remove_group", "iomem_get_mapping", "dax_layout_busy_page"}
+)
 _LOOKED_INTO = frozenset({"drm_dev_unplug", "rdma_user_mmap_disassociate"})
 #: Frees the pages of a shmem file and unmaps them before (mm/shmem.c).
 _MORE = frozenset({"shmem_truncate_range", "zap_page_range", "zap_vma_range", "ttm_bo_unmap_virtual_locked"})
@@ -56,7 +58,13 @@ def _unmaps(program: Program, scope: Scope) -> Iterator[Unmap]:
             found = _by_call(program, scope, call)
             if found is not None:
                 api, mapping, chain = found
-                yield Unmap(node.id, Step(scope.fn.path, call.line, f"{_called(call)}() in {scope.fn.name}()"), api, mapping, chain)
+                yield Unmap(
+                    node.id,
+                    Step(scope.fn.path, call.line, f"{_called(call)}() in {scope.fn.name}()"),
+                    api,
+                    mapping,
+                    chain,
+                )
 
 
 def _called(call: ir.Call) -> str:

@@ -29,6 +29,10 @@ WEAK = "weak-yield"  # yields only if contended or under some preemption models
 SIGNAL = "signal"  # a pending fatal signal would have left by another way
 SIGNALLED = "signalled"  # this is that other way
 CONTENDED = "contended"  # a trylock failed before
+PINNED = "pinned"  # slow GUP was called, which yields for each page it gets ...
+UNPINNED = "unpinned"  # ... and is known to have got none
+
+Bound = tuple[tuple[str, str], ...]  # parameters with a constant argument: (name, symbol)
 
 
 class How(StrEnum):
@@ -125,7 +129,7 @@ class Marks:
             return ()
         if call.name in self.checks:
             return (SIGNALLED,) if edge.when is True else (SIGNAL,)
-        return (CONTENDED,) if "trylock" in call.name and edge.when is False else ()
+        return (CONTENDED, _about(CONTENDED, call)) if "trylock" in call.name and edge.when is False else ()
 
     def speaks_of(self, name: str) -> bool:
         """Whether the knowledge lists say all there is to say about a call."""
@@ -139,12 +143,14 @@ class Marks:
                 yield WAIT
             elif call.name in self.weak:
                 yield WEAK
+                yield _about(WEAK, call)
+            elif call.name in self.slow_gup and not call.name.endswith("_fast"):
+                yield PINNED
 
     def learned(self, cfg: ir.Cfg, site: Site, codes: Codes) -> Iterable[str]:
         """Marks of knowing a call's result."""
-        slow = site.name in self.slow_gup and not site.name.endswith("_fast")
-        if slow and not site.out and not codes.neg and codes.pos:
-            yield YIELD  # __get_user_pages() reschedules for every page it got (mm/gup.c, 6.12)
+        if site.name in self.slow_gup and not site.out and codes.neg and not codes.pos:
+            yield UNPINNED
         if self.asks(cfg, site):
             failed = not site.out and codes.fails
             yield SIGNALLED if failed else SIGNAL
@@ -174,6 +180,17 @@ def holds(when: When | None, call: ir.Call) -> bool:
     return const(argument) != "0"
 
 
+def _about(mark: str, call: ir.Call) -> str:
+    """A mark of one lock: to try it and to sleep on it are told together by `slept_on_contended`."""
+    return f"{mark}: {ir.show(call.args[0])}" if call.args else mark
+
+
+def slept_on_contended(marks: frozenset[str]) -> bool:
+    """A lock was tried in vain, and then slept on."""
+    start = f"{CONTENDED}: "
+    return any(f"{WEAK}: {each[len(start) :]}" in marks for each in marks if each.startswith(start))
+
+
 def _tested_call(node: ir.Node) -> ir.Call | None:
     if node.at is not ir.At.TEST:
         return None
@@ -188,10 +205,23 @@ class Summaries:
         self.program = program
         self.marks = Marks(program)
 
-    def of(self, fn: ir.Function, depth: int = 0) -> Summary:
-        """The summary of a function; marks that callees are sure to leave count down to `depth` calls below it."""
-        key = ("summary", fn.path, fn.name, fn.text, depth)
-        return self.program.memo(key, lambda: self._summarise(fn, depth))
+    def of(self, fn: ir.Function, depth: int = 0, bound: Bound = ()) -> Summary:
+        """The summary of a function.
+
+        depth  marks that callees are sure to leave count down to so many calls below it
+        bound  the parameters that a caller hands a constant (`bound_by`); paths these rule out are left out
+        """
+        key = ("summary", fn.path, fn.name, fn.text, depth, bound)
+        return self.program.memo(key, lambda: self._summarise(fn, depth, bound))
+
+    def bound_by(self, caller: ir.Function, site: Site, callee: ir.Function) -> Bound:
+        """Constants (0, 1, NULL, true ..) that a call hands to parameters of its callee."""
+        expr = self.program.cfg(caller).nodes[site.node].expr
+        for call in ir.calls(expr):
+            if call.name == callee.name:
+                pairs = zip(callee.params, call.args, strict=False)
+                return tuple((param.name, const(arg)) for param, arg in pairs if const(arg) in ("0", "1"))
+        return ()
 
     def explorer(
         self,
@@ -251,10 +281,10 @@ class Summaries:
         callees = (self.program.function(fn.path, name) for name in sorted(names - {fn.name, ""}))
         return any(self.listens(each, depth - 1) for each in callees if each is not None)
 
-    def _summarise(self, fn: ir.Function, depth: int) -> Summary:
+    def _summarise(self, fn: ir.Function, depth: int, bound: Bound) -> Summary:
         cfg = self.program.cfg(fn)
         explorer = self.explorer(fn, depth, trail=0 if depth else TRAIL)
-        explored = explorer.run(0)
+        explored = explorer.run(0, world=World(env=frozenset(bound)))
         outcomes: dict[Outcome, None] = {}
         coarse = False
         for node in cfg.nodes:
@@ -268,17 +298,22 @@ class Summaries:
 
     # -- causes -----------------------------------------------------------------------------------
 
-    def causes(self, fn: ir.Function, code: str, depth: int = DEPTH, chain: tuple[str, ...] = ()) -> tuple[Cause, ...]:
+    def causes(
+        self, fn: ir.Function, code: str, depth: int = DEPTH, chain: tuple[str, ...] = (), bound: Bound = ()
+    ) -> tuple[Cause, ...]:
         """Why `fn` can return `code`, each reason once."""
         if not chain:
             return self.program.memo(
-                ("causes", fn.path, fn.name, fn.text, code, depth), lambda: self._causes(fn, code, depth, ())
+                ("causes", fn.path, fn.name, fn.text, code, depth, bound),
+                lambda: self._causes(fn, code, depth, (), bound),
             )
-        return self._causes(fn, code, depth, chain)
+        return self._causes(fn, code, depth, chain, bound)
 
-    def _causes(self, fn: ir.Function, code: str, depth: int, chain: tuple[str, ...]) -> tuple[Cause, ...]:
+    def _causes(
+        self, fn: ir.Function, code: str, depth: int, chain: tuple[str, ...], bound: Bound
+    ) -> tuple[Cause, ...]:
         found: dict[Cause, None] = {}
-        for outcome in self.of(fn).returning(code):
+        for outcome in self.of(fn, bound=bound).returning(code):
             for cause in self._because(fn, outcome, code, depth, (*chain, fn.name)):
                 found.setdefault(cause)
         return tuple(found)
@@ -339,7 +374,12 @@ class Summaries:
             yield Cause(code, How.INTERRUPTED, site.name, "", (fn.name,), marks, (here,))
             return
         callees = self.program.define(site.name, fn.path)
-        inner = [c for each in callees if each.name not in chain for c in self.causes(each, code, depth - 1, chain)]
+        inner = [
+            cause
+            for each in callees
+            if each.name not in chain
+            for cause in self.causes(each, code, depth - 1, chain, self.bound_by(fn, site, each))
+        ]
         if not callees or any(each.name in chain or self.of(each).cut for each in callees):
             yield opaque
         for cause in inner:
@@ -398,6 +438,12 @@ def plain(fn: ir.Function, cfg: ir.Cfg) -> frozenset[str]:
     return frozenset(name for name, type_ in types if type_.endswith("*") or type_ == "bool")
 
 
+def settled(world: World) -> frozenset[str]:
+    """The marks of this module that a world has; slow GUP yielded unless it is known to have got nothing."""
+    marks = frozenset(each for each in world.marks if isinstance(each, str))
+    return marks | {YIELD} if PINNED in marks and UNPINNED not in marks else marks
+
+
 def told(how: How, api: str, test: str) -> str:
     """One sentence for a step of a proof."""
     match how:
@@ -419,7 +465,7 @@ def told(how: How, api: str, test: str) -> str:
 
 
 def _outcome(explorer: Explorer, node: ir.Node, world: World) -> Outcome:
-    marks = frozenset(each for each in world.marks if isinstance(each, str))
+    marks = settled(world)
     expr = node.expr if node.at is ir.At.RETURN else None
     if expr is None:
         return Outcome(node.line, Codes(), None, "", world.last, world.trail, marks)

@@ -101,7 +101,7 @@ class UserLoops:
         went = [world for back in loop.back for world in explored.arrived[back] if _Fed() in world.marks]
         if not went or explored.cut or any(world.coarse for world in went):
             return None
-        return frozenset.intersection(*(frozenset(m for m in world.marks if isinstance(m, str)) for world in went))
+        return frozenset.intersection(*(summary.settled(world) for world in went))
 
 
 def _counted_out(cfg: ir.Cfg, loop: ir.Loop, known: bounds.Bounds) -> Iterator[ir.Node]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from lorelint.rule import Analysis, Silence, Step, Tokens, TreeView, bounds, codes, ir, summary, worlds
 
 #: Words of which a function with a retry loop has at least one of each group.
-TOKENS = Tokens((("goto", "while", "for"),))
+TOKENS = Tokens((("goto", "while", "for", "until"),))
 
 _BENIGN = {
     summary.How.RESTART: "the callee dropped the lock and everything is looked up again: a restart, not a retry",
@@ -138,7 +138,7 @@ class RetryLoops:
             return None
         test = world.trail[-1]
         site = test.site
-        if site is None or not test.codes.fails or (site.out and not test.codes.named & self.retry):
+        if site is None or not self._failed(test.codes) or (site.out and not test.codes.named & self.retry):
             return self._not_failed(test, known.cfg)
         if self._goes_on_anyway(site, went):
             return None
@@ -160,12 +160,14 @@ class RetryLoops:
             return line, f"{api}() ({text}): {_BENIGN[how]}", ()
         return None
 
-    @staticmethod
-    def _goes_on_anyway(site: worlds.Site, went: tuple[worlds.World, ...]) -> bool:
+    def _failed(self, left: codes.Codes) -> bool:
+        return left.fails or left.only in self.retry  # VM_FAULT_RETRY is a positive number
+
+    def _goes_on_anyway(self, site: worlds.Site, went: tuple[worlds.World, ...]) -> bool:
         """The same edge is taken after the call succeeded: a loop of work, not a retry."""
         for world in went:
             for passed in world.trail:
-                if passed.site == site and not passed.codes.fails:
+                if passed.site == site and not self._failed(passed.codes):
                     return True
         return False
 
@@ -184,7 +186,12 @@ class RetryLoops:
         wanted = self._retried(asked, callees, test)
         if not wanted:
             return None
-        causes = [c for callee in callees for code in wanted for c in self.sums.causes(callee, code)]
+        causes = [
+            cause
+            for callee in callees
+            for code in wanted
+            for cause in self.sums.causes(callee, code, bound=self.sums.bound_by(fn, site, callee))
+        ]
         if not causes and not callees:
             causes = [summary.Cause(wanted[0], summary.How.HANDED_ON, site.name, "", (fn.name,), frozenset(), ())]
         if not causes:
@@ -211,13 +218,13 @@ class RetryLoops:
             return _BENIGN[summary.How.PREDICATE]
         if summary.WAIT in cause.marks:
             return "it slept on what it complains about before it said so"
-        if summary.CONTENDED in cause.marks and summary.WEAK in cause.marks and cause.how is not summary.How.TRYLOCK:
+        if summary.slept_on_contended(cause.marks):
             return "it slept on the contended lock before it said so"
         return ""
 
     def _marks(self, world: worlds.World, causes: tuple[summary.Cause, ...]) -> frozenset[str]:
         """What every path passes: in the loop itself, or in the callee on the way to each of these causes."""
-        marks = {each for each in world.marks if isinstance(each, str)}
+        marks = set(summary.settled(world))
         shared = frozenset.intersection(*(each.marks for each in causes)) if causes else frozenset()
         interrupted = any(each.how is summary.How.INTERRUPTED or summary.SIGNALLED in each.marks for each in causes)
         for mark in (summary.YIELD, summary.WAIT, summary.SIGNAL, summary.WEAK):
@@ -239,7 +246,7 @@ class RetryLoops:
                 for each in explored.arrived[back]
                 if each.trail and each.trail[-1].site == test.site and each.trail[-1].codes == test.codes
             ]
-            sure = [frozenset(mark for mark in each.marks if isinstance(mark, str)) for each in same]
+            sure = [summary.settled(each) for each in same]
             return frozenset.intersection(*sure) if sure and not explored.cut else frozenset()
 
         key = ("round", fn.path, fn.name, fn.text, known.loop.head, test.node, test.site)
@@ -279,7 +286,7 @@ def _header(cfg: ir.Cfg, loop: ir.Loop, test: worlds.Passed, world: worlds.World
 
 
 _GOTO = re.compile(rb"\bgoto\s+(\w+)\s*;")
-_WHILE = re.compile(rb"\bwhile\b|\bfor\s*\(\s*;[^;]*;\s*\)")
+_WHILE = re.compile(rb"\bwhile\b|\bfor\s*\(\s*;[^;]*;\s*\)|_until_\w+\s*\(")
 
 
 def may_retry(text: bytes) -> bool:

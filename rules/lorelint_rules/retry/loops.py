@@ -8,10 +8,10 @@ had failed; a loop without one is no retry loop, and `Look.silences` says why.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lorelint.rule import Analysis, Silence, Step, Tokens, TreeView, bounds, codes, ir, summary, worlds
+from lorelint_rules.retry.shape import header, may_retry
 
 #: Words of which a function with a retry loop has at least one of each group.
 TOKENS = Tokens((("goto", "while", "for", "until"),))
@@ -145,7 +145,7 @@ class RetryLoops:
         line = known.cfg.nodes[test.node].line
         if site.name in self.predicates:
             return line, f"{site.name}(): {_BENIGN[summary.How.PREDICATE]}", ()
-        other = _header(known.cfg, loop, test, world)
+        other = header(known.cfg, loop, test, world)
         if other:
             return line, f"the loop goes on by another condition, {other}", ()
         return self._pass(fn, known, world, test, site, line)
@@ -270,53 +270,9 @@ class RetryLoops:
         return tuple(sorted(returned))
 
 
-def _header(cfg: ir.Cfg, loop: ir.Loop, test: worlds.Passed, world: worlds.World) -> str:
-    """The condition by which a while/for loop really goes on, where it is not the test itself."""
-    if loop.kind not in (ir.LoopKind.WHILE, ir.LoopKind.FOR):
-        return ""
-    for id_ in sorted(loop.body):
-        node = cfg.nodes[id_]
-        leaves = [edge for edge in node.out if edge.to not in loop.body]
-        if node.at is not ir.At.TEST or not leaves or id_ == test.node or node.line != loop.line:
-            continue
-        expr = node.expr
-        if expr is not None and any(True for _ in ir.calls(expr)):
-            return ir.show(expr)
-    return ""
-
-
-_GOTO = re.compile(rb"\bgoto\s+(\w+)\s*;")
-_WHILE = re.compile(rb"\bwhile\b|\bfor\s*\(\s*;[^;]*;\s*\)|_until_\w+\s*\(")
-
-
-def may_retry(text: bytes) -> bool:
-    """A cheap look at the text: a loop that could be a retry is possible at all."""
-    if _WHILE.search(text):
-        return True
-    for match in _GOTO.finditer(text):
-        label = re.compile(rb"^[ \t]*" + match[1] + rb"[ \t]*:", re.M)
-        found = label.search(text)
-        if found and found.start() < match.start():
-            return True
-    return False
-
-
 def _summaries(view: TreeView) -> summary.Summaries:
     return summary.Summaries(view.program)
 
 
 SUMMARIES: Analysis[summary.Summaries] = Analysis("summaries", _summaries)
 RETRY_LOOPS: Analysis[RetryLoops] = Analysis("retry-loops", RetryLoops)
-
-
-def steps_of(fn: ir.Function, loop: RetryLoop, went: Pass, cfg: ir.Cfg) -> Iterator[Step]:
-    """The chain of a pass: head, call, why the callee gives the code, the test that goes round."""
-    head = f"label {loop.loop.label}" if loop.loop.label else f"{loop.loop.kind} loop"
-    yield Step(
-        fn.path,
-        cfg.nodes[loop.loop.head].line if not loop.loop.label else loop.loop.line,
-        f"{fn.name}(): {head}, where each pass starts",
-    )
-    yield Step(fn.path, cfg.nodes[went.site.node].line, f"calls {went.site.name or 'through a pointer'}()")
-    yield from went.causes[0].steps
-    yield Step(fn.path, cfg.nodes[went.test.node].line, f"{went.test.text}: back to {head}")

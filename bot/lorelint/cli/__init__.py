@@ -72,17 +72,12 @@ def run(arguments: list[str] | None = None) -> int:
     _plain_streams()
     try:
         code = lorelint.main(args=arguments, prog_name="lorelint", standalone_mode=False)
-        sys.stdout.flush()
         return code if isinstance(code, int) else CLEAN
     except click.ClickException as error:
         error.show()
         return UNDONE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read us has seen enough. Python would complain once more when it closes stdout.
-        _forget_stdout()
-        return CLEAN
     except Exception as error:
         return _failed(error)
 
@@ -108,12 +103,3 @@ def _plain_streams() -> None:
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
-
-
-def _forget_stdout() -> None:
-    import os
-
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass

@@ -99,8 +99,16 @@ def _folder(variable: str, default: Path) -> Path:
 
 
 def put(text: str) -> None:
-    """Text as it is: colours were decided when it was made."""
-    sys.stdout.write(text)
+    """Text as it is: colours were decided when it was made.
+
+    A reader that has gone has seen enough: the job was done, and its exit code stands.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def note(text: str) -> None:

@@ -93,3 +93,11 @@ def test_the_worse_goes_before_the_lesser() -> None:
     error = judged("loop", "caller", 50, concern="c", severity=Severity.ERROR)
     found = concerns((note, error), RULES, SPANS)
     assert [each.finding.severity for each in found[0].findings] == [Severity.ERROR, Severity.NOTE]
+
+
+def test_a_concern_may_name_the_loop_of_another_function() -> None:
+    cause = judged("cause", "callee", 10, concern="a.c:caller:loop:retry")
+    symptom = judged("loop", "caller", 40, concern="a.c:caller:loop:retry")
+    assert shape(symptom, cause) == [[("cause", "callee"), ("loop", "caller")]]
+    apart = judged("cause", "callee", 10, concern="range of f"), judged("loop", "caller", 40, concern="range of f")
+    assert len(shape(*apart)) == 2

@@ -9,6 +9,7 @@ from lorelint.model.base import Applied, Base, FileBase, Grade, Snapshot
 from lorelint.model.finding import Judged, Kind, Need, Severity, Status
 from lorelint.model.mail import Change, FileDiff
 from lorelint.rule.delta import Delta
+from lorelint.rule.door import Rule
 
 OLD = "int old(void)\n{\n\tbad();\n\treturn 0;\n}\n"
 FRESH = "int fresh(void)\n{\n\tbad();\n\treturn 0;\n}\n"
@@ -321,3 +322,41 @@ def test_a_macro_in_a_header_that_turns_is_read_again(bench: SimpleNamespace) ->
     result = bench.run(bench.applied([before, {**before, "x/lib.h": "#define LIMIT(x) 0\n"}]), rule)
     assert told(result) == [(1, "user", "new")]
     assert only(result).because == "LIMIT() changed"
+
+
+def _about(bench: SimpleNamespace, **more: object) -> Rule:
+    """Speaks about the argument of bad(): the anchor is what it is."""
+
+    def run(view):  # type: ignore[no-untyped-def]
+        for fn in view.functions:
+            for number, line in enumerate(fn.text.decode().splitlines()):
+                if "bad(" in line:
+                    what = line.partition("bad(")[2].partition(")")[0]
+                    said = {key: str(value).format(what) for key, value in more.items()}
+                    evidence = (said.pop("evidence"),) if "evidence" in said else ()
+                    at = fn.first_line + number
+                    yield bench.finding("bad-call", fn, at, what, f"bad({what})", evidence=evidence, **said)
+
+    return replace(bench.BAD, run=run)
+
+
+def test_an_old_defect_about_another_thing_now_is_no_news(bench: SimpleNamespace) -> None:
+    one, other = OLD.replace("bad()", "bad(revoked)"), OLD.replace("bad()", "bad(status)")
+    states = [{"a.c": one}, {"a.c": other}]
+    for same in ({"concern": "the object"}, {"evidence": "flag {} of table"}):
+        result = bench.run(bench.applied(states), _about(bench, **same))
+        assert told(result) == [(1, "old", "exposed")]
+        assert only(result).because == "it was about revoked before"
+    result = bench.run(bench.applied(states), _about(bench, evidence="no name in it"))
+    assert told(result) == [(1, "old", "exposed")]
+    assert [each[2] for each in told(bench.run(bench.applied(states), _about(bench)))] == ["fixed", "new"]
+
+
+def test_brought_by_the_series_it_stays_one_finding_under_another_name(bench: SimpleNamespace) -> None:
+    one, other = OLD.replace("bad()", "bad(revoked)"), OLD.replace("bad()", "bad(status)")
+    states = [{"a.c": FINE}, {"a.c": FINE + one}, {"a.c": FINE + other}, {"a.c": FINE}]
+    rule = _about(bench, evidence="flag {} of table")
+    result = bench.run(bench.applied(states[:3]), rule)
+    assert told(result) == [(1, "old", "new")]
+    assert only(result).gone_in == 0
+    assert only(bench.run(bench.applied(states), rule)).gone_in == 3

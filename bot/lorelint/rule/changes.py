@@ -96,16 +96,19 @@ class Changes:
         Facts about single functions and tables go before facts about words.
         """
         own = () if function is None else ("function", function.path, function.name)
-        strong = [key for key in reads if key in self.facts and key != own]
+        words = frozenset(_WORD.findall(said.encode("utf-8", "surrogateescape")))
+        rank = {"tables": 0, "table": 0, "struct": 1, "macro": 2, "function": 3}
+        read = frozenset(reads)
+
+        def spoken(key: Key) -> bool:
+            return key[-1].encode("utf-8", "surrogateescape") in words
+
+        strong = {key for key in read if key in self.facts and key != own}
+        # A whole file was read: what it says of the tables in the proof was read with it.
+        strong |= {key for key in self.data if len(key) == 3 and ("file", key[1]) in read and spoken(key)}
         if strong:
-            words = frozenset(_WORD.findall(said.encode("utf-8", "surrogateescape")))
-            rank = {"tables": 0, "table": 0, "struct": 1, "macro": 2, "function": 3}
-
-            def first(key: Key) -> tuple[bool, int, Key]:
-                return (key[-1].encode("utf-8", "surrogateescape") not in words, rank.get(key[0], 4), key)
-
-            return self.facts[min(strong, key=first)]
-        return min((text for key in reads if (text := self._weak(key))), default="")
+            return self.facts[min(strong, key=lambda key: (not spoken(key), rank.get(key[0], 4), key))]
+        return min((text for key in read if (text := self._weak(key))), default="")
 
     def differs(self, reads: Iterable[Key]) -> bool:
         """Whether the same question, asked of the tree before, may have another answer: anything read may differ."""

@@ -63,10 +63,18 @@ def _joined(
 
     for symptom in sorted(groups):
         for cause in sorted(groups):
-            if cause[0] == symptom[0] and cause != symptom and _causes(groups[cause], groups[symptom], ranks, spans):
+            if cause[0] != symptom[0] or cause == symptom:
+                continue
+            if _named(cause, symptom) or _causes(groups[cause], groups[symptom], ranks, spans):
                 one, other = sorted((top(cause), top(symptom)))
                 head[other] = one
     return {group: top(group) for group in groups}
+
+
+def _named(cause: _Group, symptom: _Group) -> bool:
+    """A finding in another function says by its concern that it is about the symptom's loop or object."""
+    path, function, concern = symptom[1]
+    return cause[1][2] == concern and concern.startswith(f"{path}:{function}:")
 
 
 def _causes(

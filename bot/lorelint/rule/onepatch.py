@@ -106,7 +106,7 @@ class OnePatch:
         if not because and not subject.touched:
             because = self._because(subject, finding, new)
         self.judged.append(Judged(finding, status, self.seq, self.trust.finding(finding), because))
-        if change.was is not None and status is Status.MOVED:
+        if change.was is not None and change.was.fingerprint != finding.fingerprint:
             self.moved.append((change.was, finding))
         if change.status is Status.NEW and subject.touched and finding.kind is Kind.DEFECT:
             self._pool.came.append((finding, _lines(self.after.program, finding)))

@@ -51,19 +51,42 @@ def subtract(subject: Subject, before: Outcome, after: Outcome, renamed: Mapping
 def _matched(
     findings: Sequence[Finding], left: dict[Kind, list[Finding]], names: Mapping[str, str]
 ) -> list[tuple[Finding, Finding | None]]:
-    """Each finding with its partner before, which is taken out of `left`: same evidence first, then in order."""
+    """Each finding with its partner before, which is taken out of `left`.
+
+    The same anchor, with the same evidence first, then in order; at last the same loop or object, or the same
+    evidence but for the anchor: what a finding is about got another name, or another API in its place.
+    """
+
+    def same(finding: Finding, was: Finding) -> bool:
+        return names.get(was.anchor, was.anchor) == finding.anchor
+
     partners: dict[int, Finding] = {}
-    tests: tuple[Callable[[Finding, Finding], bool], ...] = (lambda f, w: f.evidence == w.evidence, lambda f, w: True)
+    tests: tuple[Callable[[Finding, Finding], bool], ...] = (
+        lambda finding, was: same(finding, was) and finding.evidence == was.evidence,
+        same,
+        _turned,
+    )
     for fits in tests:
         for index, finding in enumerate(findings):
             if index in partners:
                 continue
             for was in left[finding.kind]:
-                if names.get(was.anchor, was.anchor) == finding.anchor and fits(finding, was):
+                if fits(finding, was):
                     partners[index] = was
                     left[finding.kind].remove(was)
                     break
     return [(finding, partners.get(index)) for index, finding in enumerate(findings)]
+
+
+def _turned(finding: Finding, was: Finding) -> bool:
+    """The same defect about something that goes by another name now."""
+    if finding.concern and finding.concern == was.concern:
+        return True
+    return _evidence(finding) != () and _evidence(finding) == _evidence(was)
+
+
+def _evidence(finding: Finding) -> tuple[str, ...]:
+    return tuple(each.replace(finding.anchor, "@") for each in finding.evidence) if finding.anchor else ()
 
 
 def _change(subject: Subject, before: Outcome, finding: Finding, was: Finding | None) -> Change:
@@ -74,6 +97,8 @@ def _change(subject: Subject, before: Outcome, finding: Finding, was: Finding | 
         return Change(finding, Status.EXPOSED, was, f"it was a {was.severity} before")
     if (was.path, was.function) != (finding.path, finding.function):
         return Change(finding, Status.MOVED, was)
+    if was.anchor != finding.anchor and subject.touched:
+        return Change(finding, Status.EXPOSED, was, f"it was about {was.anchor} before")
     if subject.entered:
         return Change(finding, Status.EXPOSED, was, subject.entered)
     return Change(finding, Status.BEFORE, was)

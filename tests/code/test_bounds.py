@@ -64,6 +64,7 @@ def test_bounded(small: Small, body: str, expected: set[str]) -> None:
         "int r, t = 5; do { r = try(s); t--; if (t) note(s); } while (r == -EAGAIN);",  # asked where it ends nothing
         "int r; bool once = false; do { r = try(s); once = true; once = false; } while (r && !once);",  # no latch
         "int r; do { r = try(s); } while (IS_ERR_VALUE(r));",
+        "int r; do { if (!spin_trylock(&s->lock)) break; r = try(s); } while (r == -EAGAIN);",  # a lock is no progress
         "int r; do { r = try(s); } while (signal_pending(current));",  # not a refusal of the work
         "int r; ktime_t e; do { e = ktime_get(); r = try(s, e); } while (r == -EAGAIN);",  # a deadline that moves on
     ],

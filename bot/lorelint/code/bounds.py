@@ -66,7 +66,7 @@ class Bounds:
             if name in self.cursors:
                 yield Tested(self.cursors[name])
         asked = node.expr.name if isinstance(node.expr, ir.Call) else ""
-        if asked and edge.when is True and asked not in self.checks and not asked.startswith("IS_ERR"):
+        if asked and edge.when is True and self._goes_on(asked):
             yield Bound("progress", asked)
         for call in ir.calls(node.expr):
             if call.name in self.clocks:
@@ -77,6 +77,10 @@ class Bounds:
                     yield Bound("latch", flag)
         if _CLOCK_NAMES & set(lvalues(node.expr)):
             yield Bound("clock", "jiffies")
+
+    def _goes_on(self, name: str) -> bool:
+        """A callee that says whether there is more to do: no signal check, no lock, no test of an error pointer."""
+        return name not in self.checks and "trylock" not in name and not name.startswith("IS_ERR")
 
     def _changes(self, expr: ir.Expr) -> Iterable[Hashable]:
         for name in changed(expr):

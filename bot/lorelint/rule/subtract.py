@@ -82,7 +82,11 @@ def _turned(finding: Finding, was: Finding) -> bool:
     """The same defect about something that goes by another name now."""
     if finding.concern and finding.concern == was.concern:
         return True
-    return _evidence(finding) != () and _evidence(finding) == _evidence(was)
+    now, then = _evidence(finding), _evidence(was)
+    if now == then:
+        return now != ()
+    # A flag that became a state: one part may differ where there are enough others.
+    return len(now) == len(then) >= 4 and sum(one != other for one, other in zip(now, then, strict=True)) == 1
 
 
 def _evidence(finding: Finding) -> tuple[str, ...]:

@@ -1,0 +1,57 @@
+"""The rules over labelled functions of public kernels: what was reached must not be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lorelint.jobs.measure import Measurement, measure, render, to_json
+from lorelint.rule.door import Rule
+from lorelint.wire import measured_tree
+
+TREES = ("5.10", "6.1", "6.12", "7.2")
+#: Recall that each rule has reached over the labels of confidence 0.65 and more; precision is 1.
+RECALL = {
+    "errno-collapsed-to-retry": 1.0,
+    "retry-no-fatal-signal": 1.0,
+    "retry-no-resched": 0.83,
+    "revoke-without-unmap": 1.0,
+    "single-vma-check": 1.0,
+    "unbounded-retry": 0.83,
+}
+
+pytestmark = [pytest.mark.needs_shared, pytest.mark.needs_tree(*TREES)]
+
+
+@pytest.fixture(scope="module")
+def measured(shared: Path, tree_dir: Callable[[str], Path], overlays_dir: Path, rules: dict[str, Rule]) -> Measurement:
+    """All labels of the rules that are there; two processes, since each tree is read for itself."""
+    text = (shared / "corpora" / "kernel" / "labels.jsonl").read_text()
+    trees = {f"linux-source-{version}": str(tree_dir(version)) for version in TREES}
+
+    def overlay(case: str) -> str:
+        return str(overlays_dir / case) if (overlays_dir / case).is_dir() else ""
+
+    return measure(text, trees, measured_tree, tuple(rules.values()), overlays=overlay, processes=2)
+
+
+def test_nothing_is_lost(measured: Measurement, rules: dict[str, Rule]) -> None:
+    print(render(measured))
+    rows = to_json(measured)["rules"]
+    assert isinstance(rows, list)
+    scores = {row["rule"]: (row["precision"], row["recall"]) for row in rows}
+    assert set(scores) == set(rules), "each rule has labels"
+    worse = {
+        name: (precision, recall)
+        for name, (precision, recall) in scores.items()
+        if precision != 1.0 or recall is None or recall < RECALL[name]
+    }
+    assert not worse, "\n" + render(measured)
+
+
+def test_every_label_could_be_asked(measured: Measurement) -> None:
+    assert not [case.id for case in measured.cases if case.failure], "no rule fails on labelled code"
+    left_out = {skip.id: skip.reason for skip in measured.skipped if skip.reason != "no such rule"}
+    assert not left_out

@@ -221,12 +221,12 @@ def _mentions(expr: ir.Expr, names: frozenset[str]) -> bool:
 
 
 def _steps_itself(name: str, value: ir.Expr) -> bool:
-    """``n = n - k`` and ``left = wait_timeout(.., left)``: changed from its own value."""
+    """``n = n - k``, ``left = wait_timeout(.., left)``, ``at = find_next_bit(.., at)``: changed from its own value."""
     match value:
         case ir.Binary(op="+" | "-" | ">>" | "<<" | "*" | "/", left=left, right=right):
             return name in (ir.show(left), ir.show(right))
         case ir.Call(args=args):
-            return "timeout" in value.name and name in {ir.show(each) for each in args}
+            return ("timeout" in value.name or "find_next" in value.name) and name in {ir.show(each) for each in args}
     return False
 
 

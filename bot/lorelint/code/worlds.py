@@ -339,7 +339,8 @@ class Explorer:
             codes = world.codes(subject) or ANY
             yes, no = compare(codes, op, symbol)
             quiet = subject.node < 0 or _name(expr) in self.plain
-            return self._learned(node, world, subject, yes if truth else no, text, quiet)
+            asked = isinstance(expr, ir.Call) and subject.node == node.id
+            return self._learned(node, world, subject, yes if truth else no, text, quiet, asked)
         if isinstance(expr, ir.Name):  # an unknown variable: what is learnt of it holds until it is written
             subject = Site(-1, "", expr.name)
             there = replace(world, env=world.env | {(expr.name, subject)})
@@ -347,7 +348,7 @@ class Explorer:
         return replace(world, last=Passed(node.id, text, None, ANY)) if self.trail else world
 
     def _learned(
-        self, node: ir.Node, world: World, site: Site, codes: Codes, text: str, quiet: bool = False
+        self, node: ir.Node, world: World, site: Site, codes: Codes, text: str, quiet: bool = False, asked: bool = False
     ) -> World | None:
         if codes.empty:
             return None
@@ -355,7 +356,7 @@ class Explorer:
         known[site] = codes
         passed = Passed(node.id, text, site, codes, quiet)
         trail = world.trail
-        predicate = site.node == node.id and not codes.neg and not any(map(negative, codes.named))
+        predicate = asked and not codes.neg and not any(map(negative, codes.named))
         if self.trail and not (quiet or predicate):
             trail = (*(each for each in trail if each.site != site), passed)[-self.trail :]
         marks = world.marks | frozenset(self.learner(site, codes))

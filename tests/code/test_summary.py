@@ -8,8 +8,9 @@ import pytest
 
 from lorelint.code import ir
 from lorelint.code.codes import ANY, Codes
+from lorelint.code.marks import SIGNAL, SIGNALLED, WAIT, WEAK, YIELD
 from lorelint.code.program import Program
-from lorelint.code.summary import DEPTH, SIGNAL, SIGNALLED, WAIT, WEAK, YIELD, Cause, How, Summaries, Summary
+from lorelint.code.summary import DEPTH, Cause, How, Summaries, Summary
 
 Small = Callable[..., Program]
 AGAIN = Codes(frozenset({"-EAGAIN"}))

@@ -5,7 +5,7 @@
 The modules named are those of `lorelint.code` that analyses are made of; the names below are the contract.
 """
 
-from lorelint.code import bounds, codes, entries, flow, ir, locks, summary, worlds
+from lorelint.code import bounds, codes, entries, flow, ir, locks, marks, summary, worlds
 from lorelint.rule.door import (
     Analysis,
     Doubt,
@@ -44,6 +44,7 @@ __all__ = [
     "flow",
     "ir",
     "locks",
+    "marks",
     "summary",
     "worlds",
 ]

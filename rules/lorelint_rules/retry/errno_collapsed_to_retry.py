@@ -54,7 +54,7 @@ def run(view: TreeView) -> Iterator[Verdict]:
 
 def _judge(view: TreeView, fn: ir.Function, outcome: summary.Outcome) -> Iterator[Verdict]:
     sums = view.of(SUMMARIES)
-    how, api, test = sums.classify(outcome.last, outcome.constant, outcome.trail)
+    how, api, test = sums.classify(outcome.last, outcome.constant, fn.path)
     if how is not summary.How.COLLAPSED:
         yield Silence(NAME, fn.path, fn.name, outcome.line, f"{outcome.constant} {_why_not(how, api, test)}")
         return
@@ -122,6 +122,7 @@ def _finding(
         anchor=f"{api}:{outcome.constant}",
         message=f"{fn.name}() turns every failure of {api}() into {outcome.constant}, "
         f"and {caller.name}() retries on that",
+        ask=f"is {caller.name}() meant to retry on every failure of {api}()?",
         severity=Severity.WARNING,
         confidence=0.9,
         steps=tuple(steps),

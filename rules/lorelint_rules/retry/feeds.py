@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lorelint.rule import Analysis, TreeView, bounds, entries, ir, summary
+from lorelint.rule import Analysis, TreeView, bounds, entries, ir, marks, summary
 from lorelint_rules.retry.loops import SUMMARIES
 
 _DEPTH = 3
@@ -101,7 +101,7 @@ class UserLoops:
         went = [world for back in loop.back for world in explored.arrived[back] if _Fed() in world.marks]
         if not went or explored.cut or any(world.coarse for world in went):
             return None
-        return frozenset.intersection(*(summary.settled(world) for world in went))
+        return frozenset.intersection(*(marks.settled(world) for world in went))
 
 
 def _counted_out(cfg: ir.Cfg, loop: ir.Loop, known: bounds.Bounds) -> Iterator[ir.Node]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lorelint.rule import Analysis, Silence, Step, Tokens, TreeView, bounds, codes, ir, summary, worlds
+from lorelint.rule import Analysis, Silence, Step, Tokens, TreeView, bounds, codes, ir, marks, summary, worlds
 from lorelint_rules.retry.shape import header, may_retry
 
 #: Words of which a function with a retry loop has at least one of each group.
@@ -36,7 +36,7 @@ class Pass:
     test: worlds.Passed  # and the test that saw it
     code: str  # the code it is retried on, "any error" where the test does not say
     causes: tuple[summary.Cause, ...]  # why the callee gives it, those that are no reason to go round for ever
-    marks: frozenset[str]  # summary.YIELD, summary.WAIT, summary.WEAK, summary.SIGNAL that every such path has passed
+    marks: frozenset[str]  # YIELD, WAIT, WEAK, SIGNAL: what every such path has passed
     bound: bounds.Bound | None
     resolved: bool  # the callee's body was seen
     owed: bool = False  # its users bound it, whatever the callee waits for
@@ -140,7 +140,7 @@ class RetryLoops:
         site = test.site
         if site is None or not self._failed(test.codes) or (site.out and not test.codes.named & self.retry):
             return self._not_failed(test, known.cfg)
-        if self._goes_on_anyway(site, went):
+        if self._goes_on_anyway(site, went) or self._ends_inner(fn, loop, test):
             return None
         line = known.cfg.nodes[test.node].line
         if site.name in self.predicates:
@@ -171,6 +171,13 @@ class RetryLoops:
                     return True
         return False
 
+    def _ends_inner(self, fn: ir.Function, loop: ir.Loop, test: worlds.Passed) -> bool:
+        """Any failure ends a loop inside this one: work is taken until there is none, then the next item comes."""
+        if not test.codes.neg:
+            return False
+        inner = [each for each in self.program.loops(fn) if each.body < loop.body and test.node in each.body]
+        return any(test.node == source for each in inner for source, _ in each.leave)
+
     def _pass(
         self,
         fn: ir.Function,
@@ -183,7 +190,7 @@ class RetryLoops:
         asked = test.codes
         callees = self.program.define(site.name, fn.path) if site.name and not site.out else ()
         callees = tuple(each for each in callees if each.name != fn.name)
-        wanted = self._retried(asked, callees, test)
+        wanted = self._retried(asked, callees, test, fn.path)
         if not wanted:
             return None
         causes = [
@@ -201,12 +208,12 @@ class RetryLoops:
         if not bad:
             first = (told or causes)[0]
             return line, f"{site.name}() gives {first.code} only where {self._benign(first)}", first.steps
-        marks = self._marks(world, bad)
+        passed = self._marks(world, bad)
         owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
-        if not {summary.YIELD, summary.SIGNAL} <= marks:
-            marks |= self._deeper(fn, known, world, test)
+        if not {marks.YIELD, marks.SIGNAL} <= passed:
+            passed |= self._deeper(fn, known, world, test)
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
-        return Pass(site, test, code, bad, marks, known.bound(world), bool(callees), owed)
+        return Pass(site, test, code, bad, passed, known.bound(world), bool(callees), owed)
 
     def _benign(self, cause: summary.Cause) -> str:
         """Why going round on this cause is right, "" where it is not."""
@@ -216,21 +223,21 @@ class RetryLoops:
             return _BENIGN[cause.how]
         if cause.api in self.predicates or cause.api in self.rereads:
             return _BENIGN[summary.How.PREDICATE]
-        if summary.WAIT in cause.marks:
+        if marks.WAIT in cause.marks:
             return "it slept on what it complains about before it said so"
-        if summary.slept_on_contended(cause.marks):
+        if marks.slept_on_contended(cause.marks):
             return "it slept on the contended lock before it said so"
         return ""
 
     def _marks(self, world: worlds.World, causes: tuple[summary.Cause, ...]) -> frozenset[str]:
         """What every path passes: in the loop itself, or in the callee on the way to each of these causes."""
-        marks = set(summary.settled(world))
+        passed = set(marks.settled(world))
         shared = frozenset.intersection(*(each.marks for each in causes)) if causes else frozenset()
-        interrupted = any(each.how is summary.How.INTERRUPTED or summary.SIGNALLED in each.marks for each in causes)
-        for mark in (summary.YIELD, summary.WAIT, summary.SIGNAL, summary.WEAK):
-            if mark in shared and not (mark == summary.SIGNAL and interrupted):
-                marks.add(mark)
-        return frozenset(marks & {summary.YIELD, summary.WAIT, summary.SIGNAL, summary.WEAK})
+        interrupted = any(each.how is summary.How.INTERRUPTED or marks.SIGNALLED in each.marks for each in causes)
+        for mark in (marks.YIELD, marks.WAIT, marks.SIGNAL, marks.WEAK):
+            if mark in shared and not (mark == marks.SIGNAL and interrupted):
+                passed.add(mark)
+        return frozenset(passed & {marks.YIELD, marks.WAIT, marks.SIGNAL, marks.WEAK})
 
     def _deeper(
         self, fn: ir.Function, known: bounds.Bounds, world: worlds.World, test: worlds.Passed
@@ -246,18 +253,22 @@ class RetryLoops:
                 for each in explored.arrived[back]
                 if each.trail and each.trail[-1].site == test.site and each.trail[-1].codes == test.codes
             ]
-            sure = [summary.settled(each) for each in same]
+            sure = [marks.settled(each) for each in same]
             return frozenset.intersection(*sure) if sure and not explored.cut else frozenset()
 
         key = ("round", fn.path, fn.name, fn.text, known.loop.head, test.node, test.site)
-        return self.program.memo(key, again) & {summary.YIELD, summary.WAIT, summary.SIGNAL}
+        return self.program.memo(key, again) & {marks.YIELD, marks.WAIT, marks.SIGNAL}
 
-    def _retried(self, asked: codes.Codes, callees: tuple[ir.Function, ...], test: worlds.Passed) -> tuple[str, ...]:
+    def _retried(
+        self, asked: codes.Codes, callees: tuple[ir.Function, ...], test: worlds.Passed, near: str
+    ) -> tuple[str, ...]:
         """The codes on which the loop goes round, if they are a retry; () if this is something else."""
         if asked.named and not asked.neg:
             return tuple(sorted(asked.named & self.retry))
         below = "< 0" in test.text or "IS_ERR" in test.text
         if not callees:
+            if not below and test.site is not None and self.program.macro(test.site.name, near):
+                return ()  # a macro may well return a count
             return ("any error",) if below or _RESULT.match(test.text.lstrip("!").split(" ")[0]) else ()
         returned = {
             symbol

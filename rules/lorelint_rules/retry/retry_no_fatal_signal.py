@@ -24,7 +24,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorelint.rule import Finding, Kind, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir, summary
+from lorelint.rule import (
+    Finding,
+    Kind,
+    Need,
+    Rule,
+    Severity,
+    Silence,
+    Stage,
+    Step,
+    TreeView,
+    Verdict,
+    ir,
+    marks,
+)
 from lorelint_rules.retry import wording
 from lorelint_rules.retry.feeds import USER_LOOPS, Feed, UserLoop
 from lorelint_rules.retry.loops import RETRY_LOOPS, SUMMARIES, TOKENS, Pass, RetryLoop
@@ -48,8 +61,8 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
     for went in loop.passes:
         if went.bound is not None:
             yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, wording.bounded(went.bound))
-    deaf = [each for each in loop.endless if summary.SIGNAL not in each.marks]
-    killable = [each for each in loop.endless if summary.SIGNAL in each.marks]
+    deaf = [each for each in loop.endless if marks.SIGNAL not in each.marks]
+    killable = [each for each in loop.endless if marks.SIGNAL in each.marks]
     if not deaf:
         if killable:
             yield from _remark(view, fn, loop, killable[0])
@@ -72,7 +85,7 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
 
 
 def _judge_fed(fn: ir.Function, fed: UserLoop) -> Iterator[Verdict]:
-    if summary.SIGNAL in fed.marks:
+    if marks.SIGNAL in fed.marks:
         yield Silence(NAME, fn.path, fn.name, fed.line, f"over {fed.feed}: every way round looks at signals")
         return
     yield Finding(

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir, summary
+from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir, marks
 from lorelint_rules.retry import wording
 from lorelint_rules.retry.feeds import USER_LOOPS, UserLoop
 from lorelint_rules.retry.loops import RETRY_LOOPS, TOKENS, Pass, RetryLoop
@@ -48,7 +48,7 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
     spins: list[Pass] = []
     for went in loop.endless:
         line = cfg.nodes[went.test.node].line
-        if went.marks & {summary.YIELD, summary.WAIT}:
+        if went.marks & {marks.YIELD, marks.WAIT}:
             yield Silence(NAME, fn.path, fn.name, line, "every path round gives up the CPU")
         else:
             spins.append(went)
@@ -72,7 +72,7 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
 def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, spins: list[Pass], held: wording.Held) -> Finding:
     went = min(spins, key=wording.weight)
     cfg = view.program.cfg(fn)
-    weak = all(summary.WEAK in each.marks for each in spins)
+    weak = all(marks.WEAK in each.marks for each in spins)
     lazy = view.know.version >= LAZY
     facts = [f"the calls in it are {', '.join(_calls(cfg, loop)) or 'none'}"]
     if weak:
@@ -83,7 +83,7 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, spins: list[Pass]
             "cond_resched() does nothing; it matters for stable kernels"
         )
     if held.mmap:
-        facts.append("mmap_lock stays held over the yield")
+        facts.append("mmap_lock is held over every pass")
     return Finding(
         rule=NAME,
         path=fn.path,
@@ -106,7 +106,7 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, spins: list[Pass]
 
 
 def _judge_fed(view: TreeView, fn: ir.Function, fed: UserLoop) -> Iterator[Verdict]:
-    if fed.marks & {summary.YIELD, summary.WAIT}:
+    if fed.marks & {marks.YIELD, marks.WAIT}:
         yield Silence(NAME, fn.path, fn.name, fed.line, f"over {fed.feed}: every way round gives up the CPU")
         return
     cfg = view.program.cfg(fn)
@@ -115,7 +115,7 @@ def _judge_fed(view: TreeView, fn: ir.Function, fed: UserLoop) -> Iterator[Verdi
         yield Silence(NAME, fn.path, fn.name, fed.line, "runs where nothing may sleep: a yield would be the defect")
         return
     lazy = view.know.version >= LAZY
-    weak = summary.WEAK in fed.marks
+    weak = marks.WEAK in fed.marks
     yield Finding(
         rule=NAME,
         path=fn.path,

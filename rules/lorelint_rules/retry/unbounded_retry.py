@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, TreeView, Verdict, ir, summary
+from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, TreeView, Verdict, ir, marks, summary
 from lorelint_rules.retry import wording
 from lorelint_rules.retry.loops import RETRY_LOOPS, TOKENS, Pass, RetryLoop
 
@@ -52,11 +52,11 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
         if went.bound is not None:
             yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, wording.bounded(went.bound))
     endless = loop.endless
-    patient = [each for each in endless if {summary.YIELD, summary.SIGNAL} <= each.marks]
+    patient = [each for each in endless if {marks.YIELD, marks.SIGNAL} <= each.marks]
     for went in patient:
         reason = "each pass gives up the CPU and a fatal signal ends it: an accepted unbounded loop"
         yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
-    waits = [each for each in endless if summary.WAIT in each.marks and not (each.owed or _interrupted(each))]
+    waits = [each for each in endless if marks.WAIT in each.marks and not (each.owed or _interrupted(each))]
     for went in waits:
         reason = "each pass sleeps until a condition comes true"
         yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
@@ -72,8 +72,8 @@ def _interrupted(went: Pass) -> bool:
 def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, bad: list[Pass]) -> Finding:
     went = min(bad, key=wording.weight)
     held = wording.held(view, fn, loop)
-    killable = all(summary.SIGNAL in each.marks for each in bad)
-    sleeps = all(summary.YIELD in each.marks for each in bad)
+    killable = all(marks.SIGNAL in each.marks for each in bad)
+    sleeps = all(marks.YIELD in each.marks for each in bad)
     user = wording.in_user_context(view, fn)
     return Finding(
         rule=NAME,
@@ -82,6 +82,7 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, bad: list[Pass]) 
         line=view.program.cfg(fn).nodes[went.test.node].line,
         anchor=f"{loop.name}:{went.site.name}",
         message=wording.endless(fn, loop, went),
+        ask=f"can {wording.head(loop)} in {fn.name}() end while {wording.culprit(went)} keeps failing?",
         severity=Severity.NOTE if went.owed else _severity(killable, sleeps, held, user),
         confidence=0.85
         if went.resolved and all(c.how not in (summary.How.HANDED_ON, summary.How.UNKNOWN) for c in went.causes)

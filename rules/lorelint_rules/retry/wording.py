@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lorelint.rule import Analysis, Sibling, Silence, Step, TreeView, Verdict, bounds, entries, ir, locks, summary
+from lorelint.rule import (
+    Analysis,
+    Sibling,
+    Silence,
+    Step,
+    TreeView,
+    Verdict,
+    bounds,
+    entries,
+    ir,
+    locks,
+    marks,
+    summary,
+)
 from lorelint_rules.retry.loops import RETRY_LOOPS, SUMMARIES, Look, Pass, RetryLoop
 
 Lock = locks.Lock
@@ -67,11 +80,10 @@ def worst(went: Pass) -> summary.Cause:
 
 
 def held(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Held:
+    """What is held at every place of the loop: a lock that is dropped for a while is not held over it."""
     state = view.of(LOCKS)
-    over = (
-        frozenset.intersection(*(state.at(fn, back[0]) for back in loop.loop.back)) if loop.loop.back else frozenset()
-    )
-    return Held(over & state.at(fn, loop.loop.head), state.around(fn))
+    over = frozenset.intersection(*(state.at(fn, node) for node in loop.loop.body))
+    return Held(over, state.around(fn))
 
 
 def saves_irqs(cfg: ir.Cfg) -> bool:
@@ -94,6 +106,12 @@ def head(loop: RetryLoop) -> str:
 
 def call(went: Pass) -> str:
     return f"{went.site.name}()" if went.site.name else "a call through a pointer"
+
+
+def culprit(went: Pass) -> str:
+    """The callee whose failure keeps the loop going."""
+    cause = worst(went)
+    return f"{cause.api}()" if cause.api and cause.how is summary.How.COLLAPSED else call(went)
 
 
 def endless(fn: ir.Function, loop: RetryLoop, went: Pass) -> str:
@@ -188,7 +206,7 @@ def facts(view: TreeView, fn: ir.Function, bad: Sequence[Pass], *, killable: boo
         found.append(f"{held.words()} is held over every pass")
     if not killable and in_user_context(view, fn):
         found.append("no signal ends it, SIGKILL included")
-    if all(summary.YIELD in each.marks for each in bad):
+    if all(marks.YIELD in each.marks for each in bad):
         found.append("each pass sleeps or reschedules")
     return tuple(found)
 
@@ -234,6 +252,9 @@ def _deals(view: TreeView, fn: ir.Function, api: str) -> str:
         return f"retries {api}() itself"
     texts = set()
     for outcome in view.of(SUMMARIES).of(fn).outcomes:
+        last = outcome.last
+        if last is not None and summary.truth_of(last, api) and outcome.constant:
+            texts.add(f"returns {outcome.constant} when {api}() fails")
         failed = [
             each for each in outcome.trail if each.site is not None and each.site.name == api and each.codes.fails
         ]

@@ -1,0 +1,130 @@
+"""What calls and tests mean on a path: yields, waits, signals, pins, by the kernel's names."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+
+from lorelint.code import ir
+from lorelint.code.codes import Codes, const
+from lorelint.code.program import Program
+from lorelint.code.worlds import Site, World
+from lorelint.model.knowledge import When
+
+YIELD = "yield"  # the CPU was given up, whatever the state of the system
+WAIT = "wait"  # slept until a condition came true
+WEAK = "weak-yield"  # yields only if contended or under some preemption models
+SIGNAL = "signal"  # a pending fatal signal would have left by another way
+SIGNALLED = "signalled"  # this is that other way
+CONTENDED = "contended"  # a trylock failed before
+PINNED = "pinned"  # slow GUP was called, which yields for each page it gets ...
+UNPINNED = "unpinned"  # ... and is known to have got none
+
+
+class Marks:
+    """What calls and tests mean for yields, waits and signals, by the kernel's names."""
+
+    def __init__(self, program: Program) -> None:
+        know = program.know
+        self.yields = know.names("yield_unconditional")
+        self.waits = know.names("yield_while_condition_pending")
+        self.weak = know.names("yield_only_if_contended")
+        self.slow_gup = know.names("yield_slow_path_only")
+        self.checks = know.names("signal_check")
+        self.calls = know.calls
+        self.errnos = frozenset(name for name, fact in know.calls.items() if fact.ends_on_signal)
+        self.listed = (
+            self.yields
+            | self.waits
+            | self.weak
+            | self.slow_gup
+            | self.checks
+            | know.names("yield_not")
+            | frozenset(know.calls)
+        )
+        self.predicates = know.names("seq_retry_predicates")
+        self.rereads = know.names("optimistic_reads")
+
+    def on(self, node: ir.Node, edge: ir.Edge | None) -> Iterable[Hashable]:
+        """Marks of executing a node, or of taking an edge out of a test."""
+        if node.expr is None:
+            return ()
+        if edge is None:
+            return self._executed(node.expr)
+        call = _tested_call(node)
+        if call is None:
+            return ()
+        if call.name in self.checks:
+            return (SIGNALLED,) if edge.when is True else (SIGNAL,)
+        return (CONTENDED, _about(CONTENDED, call)) if "trylock" in call.name and edge.when is False else ()
+
+    def speaks_of(self, name: str) -> bool:
+        """Whether the knowledge lists say all there is to say about a call."""
+        return not name or name in self.listed
+
+    def _executed(self, expr: ir.Expr) -> Iterator[str]:
+        for call in ir.calls(expr):
+            if call.name in self.yields:
+                yield YIELD
+            elif call.name in self.waits:
+                yield WAIT
+            elif call.name in self.weak:
+                yield WEAK
+                yield _about(WEAK, call)
+            elif call.name in self.slow_gup and not call.name.endswith("_fast"):
+                yield PINNED
+
+    def learned(self, cfg: ir.Cfg, site: Site, codes: Codes) -> Iterable[str]:
+        """Marks of knowing a call's result."""
+        if site.name in self.slow_gup and not site.out and codes.neg and not codes.pos:
+            yield UNPINNED
+        if self.asks(cfg, site):
+            failed = not site.out and codes.fails
+            yield SIGNALLED if failed else SIGNAL
+
+    def asks(self, cfg: ir.Cfg, site: Site) -> bool:
+        """Whether this very call looks at signals: some do only if an argument asks for it.
+
+        fixup_user_fault() sets FAULT_FLAG_KILLABLE only if `unlocked` is not NULL (mm/gup.c, 6.12).
+        """
+        expr = cfg.nodes[site.node].expr
+        return any(call.name == site.name and self.asks_here(call) for call in ir.calls(expr))
+
+    def asks_here(self, call: ir.Call) -> bool:
+        fact = self.calls.get(call.name)
+        return fact is not None and bool(fact.ends_on_signal) and holds(fact.signal_when, call)
+
+
+def holds(when: When | None, call: ir.Call) -> bool:
+    """Whether a condition of the knowledge on one argument holds for a call."""
+    if when is None:
+        return True
+    if len(call.args) < when.argument:
+        return False
+    argument = call.args[when.argument - 1]
+    if when.test == "flag":
+        return any(isinstance(each, ir.Name) and each.name in when.flags for each in ir.walk(argument))
+    return const(argument) != "0"
+
+
+def _about(mark: str, call: ir.Call) -> str:
+    """A mark of one lock: to try it and to sleep on it are told together by `slept_on_contended`."""
+    return f"{mark}: {ir.show(call.args[0])}" if call.args else mark
+
+
+def slept_on_contended(marks: frozenset[str]) -> bool:
+    """A lock was tried in vain, and then slept on."""
+    start = f"{CONTENDED}: "
+    return any(f"{WEAK}: {each[len(start) :]}" in marks for each in marks if each.startswith(start))
+
+
+def _tested_call(node: ir.Node) -> ir.Call | None:
+    if node.at is not ir.At.TEST:
+        return None
+    expr = node.expr
+    return expr if isinstance(expr, ir.Call) else None
+
+
+def settled(world: World) -> frozenset[str]:
+    """The marks of this module that a world has; slow GUP yielded unless it is known to have got nothing."""
+    marks = frozenset(each for each in world.marks if isinstance(each, str))
+    return marks | {YIELD} if PINNED in marks and UNPINNED not in marks else marks

@@ -156,6 +156,21 @@ def test_the_severity_of_what_sleeps_and_can_be_killed_elsewhere(ask: Ask) -> No
     assert ask(UNBOUNDED, atomic).finding.severity is Severity.ERROR
 
 
+def test_a_lock_that_is_dropped_for_a_while_is_not_held_over_the_loop(ask: Ask) -> None:
+    dropped = "\tmmap_read_unlock(s->mm);\n\trelax(s);\n\tmmap_read_lock(s->mm);\n"
+    text = BAD["goto"].replace("again:\n", "\tmmap_read_lock(s->mm);\nagain:\n" + dropped)
+    assert not any("mmap_lock" in fact for fact in ask(UNBOUNDED, text).finding.facts)
+
+
+def test_a_callers_lock_that_the_loop_drops_is_not_held_over_it(ask: Ask) -> None:
+    under = "\nint g(struct s *s)\n{\n\tint r;\n\n\tspin_lock(&s->lock);\n\tr = f(s);\n"
+    under += "\tspin_unlock(&s->lock);\n\treturn r;\n}\n"
+    text = BAD["goto"].replace("int f(", "static int f(") + under
+    assert ask(UNBOUNDED, text).finding.severity is Severity.ERROR
+    drops = text.replace("again:\n", "again:\n\tspin_unlock(&s->lock);\n\trelax(s);\n\tspin_lock(&s->lock);\n")
+    assert ask(UNBOUNDED, drops).finding.severity is Severity.WARNING
+
+
 def loop(again: str, callee: str = BUSY, first: str = "", code: str = "-EAGAIN") -> str:
     """``again`` stands at the head of a goto loop on `code`."""
     return f(f"{first}again:\n{again}\tret = attempt(s);\n\tif (ret == {code})\n\t\tgoto again;\n\treturn ret;", callee)
@@ -241,6 +256,18 @@ GOOD: dict[str, tuple[tuple[str, ...], str, str]] = {
     "a loop of work": (LOOPS, f(
         "\twhile (s->more) {\n\t\tret = attempt(s);\n\t\tif (ret == -EAGAIN)\n\t\t\tnote(s);\n\t\tstep(s);\n\t}\n"
         "\treturn 0;"), ""),
+    "the next item after a failure": (LOOPS, f(
+        "\tfor (; n != s->head;) {\n\t\tn = step(s, n);\n\t\tdo {\n\t\t\tret = elsewhere(s, n);\n"
+        "\t\t} while (!ret);\n\t}\n"
+        "\treturn 0;", "", "struct s *s, int n"), ""),
+    "a macro that counts": (LOOPS, f("\tdo {\n\t\tret = take(s);\n\t} while (ret);\n\treturn 0;",
+        "#define take(s) \\\n({ (s)->in - (s)->out; })\n"), ""),
+    "work that fails in place": (LOOPS, f(
+        "\tdo {\n\t\tif (elsewhere(s) < 0)\n\t\t\tnote(s);\n\t} while (s->more);\n\treturn 0;"), ""),
+    "a cursor by find_next": (LOOPS, f(
+        "\tint at = 0;\n\twhile (1) {\n\t\tat = find_next_zero_bit(s->map, s->size, at);\n\t\tif (at >= s->size)\n"
+        "\t\t\tbreak;\n\t\tret = attempt(s);\n\t\tif (ret == -EAGAIN) {\n\t\t\tat++;\n\t\t\tcontinue;\n\t\t}\n"
+        "\t\treturn ret;\n\t}\n\treturn -ENOSPC;"), "bounded: at"),
     "forward": (LOOPS, f("\tret = attempt(s);\n\tif (ret == -EAGAIN)\n\t\tgoto out;\n\tstep(s);\nout:\n"
                          "\treturn ret;"), ""),
     "the code is never given": (LOOPS, loop("", code="-EBUSY"), "cannot return -EBUSY"),

@@ -41,7 +41,10 @@ class Locks:
         self.program = program
         self.sections = program.know.sections
         self.guards = program.know.guards
-        self.closers = {closer: section for section in self.sections.values() for closer in section.closers}
+        self.closers: dict[str, set[str]] = {}  # kinds of locks that a call releases; spin_unlock() has several
+        for section in self.sections.values():
+            for closer in section.closers:
+                self.closers.setdefault(closer, set()).add(section.kind)
         self.asserts = program.know.names("lock_asserts")
         self._states: dict[tuple[str, str, bytes], dict[int, Held]] = {}
 
@@ -99,8 +102,7 @@ class Locks:
             text = ir.show(call.args[section.argument - 1]) if 0 < section.argument <= len(call.args) else ""
             return held | {Lock(section.kind, section.mode, section.atomic, text)}
         if call.name in self.closers:
-            kind = self.closers[call.name].kind
-            same = {lock for lock in held if lock.kind == kind}
+            same = {lock for lock in held if lock.kind in self.closers[call.name]}
             texts = {ir.show(argument) for argument in call.args}
             named = {lock for lock in same if lock.text in texts}
             return held - (named or same)

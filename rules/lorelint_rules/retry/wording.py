@@ -83,7 +83,17 @@ def held(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Held:
     """What is held at every place of the loop: a lock that is dropped for a while is not held over it."""
     state = view.of(LOCKS)
     over = frozenset.intersection(*(state.at(fn, node) for node in loop.loop.body))
-    return Held(over, state.around(fn))
+    dropped = set(_dropped(state, fn, loop, view.program.cfg(fn)))
+    return Held(over, frozenset(lock for lock in state.around(fn) if lock.kind not in dropped))
+
+
+def _dropped(state: locks.Locks, fn: ir.Function, loop: RetryLoop, cfg: ir.Cfg) -> Iterator[str]:
+    """Kinds of locks that the loop releases and did not take: a caller's."""
+    for node in loop.loop.body:
+        for call in ir.calls(cfg.nodes[node].expr):
+            kinds = state.closers.get(call.name, set())
+            if all(lock.kind not in kinds for lock in state.at(fn, node)):
+                yield from kinds
 
 
 def saves_irqs(cfg: ir.Cfg) -> bool:

@@ -24,7 +24,7 @@ _BENIGN = {
 _RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
 #: Causes that only say that we do not know; beside one that is known they say nothing.
 _VAGUE = (summary.How.HANDED_ON, summary.How.UNKNOWN)
-_ERRNO_TYPES = frozenset({"int", "long", "ssize_t", "static int"})
+_ERRNO_TYPES = frozenset({"int", "long", "ssize_t", "signed long", "s32", "s64"})
 _CALLEES = 2  # calls followed for a sure yield or signal exit
 
 
@@ -188,6 +188,12 @@ class RetryLoops:
         line: int,
     ) -> Pass | tuple[int, str, tuple[Step, ...]] | None:
         asked = test.codes
+        if asked.neg and not _is_errno(fn, known.cfg, test):
+            return None
+        bound = known.bound(world)
+        if bound is not None:  # it ends whatever the callee says: no need to look at that
+            code = " or ".join(sorted(asked.named & self.retry)) or "any error"
+            return Pass(site, test, code, (), marks.settled(world), bound, False)
         callees = self.program.define(site.name, fn.path) if site.name and not site.out else ()
         callees = tuple(each for each in callees if each.name != fn.name)
         wanted = self._retried(asked, callees, test, fn.path)
@@ -213,7 +219,7 @@ class RetryLoops:
         if not {marks.YIELD, marks.SIGNAL} <= passed:
             passed |= self._deeper(fn, known, world, test)
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
-        return Pass(site, test, code, bad, passed, known.bound(world), bool(callees), owed)
+        return Pass(site, test, code, bad, passed, None, bool(callees), owed)
 
     def _benign(self, cause: summary.Cause) -> str:
         """Why going round on this cause is right, "" where it is not."""
@@ -279,6 +285,16 @@ class RetryLoops:
             if codes.negative(symbol) and symbol[1:].startswith("E") and asked.admits(symbol)
         }
         return tuple(sorted(returned))
+
+
+def _is_errno(fn: ir.Function, cfg: ir.Cfg, test: worlds.Passed) -> bool:
+    """What was tested for any error is a variable that can hold an errno, not a pointer or a count."""
+    name = test.text.lstrip("!").split(" ")[0]
+    types = [param.type for param in fn.params if param.name == name]
+    types += [n.expr.type for n in cfg.nodes if isinstance(n.expr, ir.Declare) and n.expr.name == name]
+    if types:
+        return types[-1] in _ERRNO_TYPES
+    return "(" not in name or name.split("(")[0] == (test.site.name if test.site else "")
 
 
 def _summaries(view: TreeView) -> summary.Summaries:

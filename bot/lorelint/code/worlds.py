@@ -27,6 +27,7 @@ MAX_WORLDS = 96  # per node, before they are folded
 MAX_STEPS = 60_000  # (node, world) pairs per exploration
 TRAIL = 4  # selecting tests remembered
 
+_BETWEEN = 4  # statements between a test and the constant it is the reason of
 _INT_NEG_PREDICATES = {"IS_ERR", "IS_ERR_VALUE"}
 
 
@@ -234,9 +235,19 @@ class Explorer:
         return replace(world, trail=tuple(e for e in world.trail if e.site is None or e.site.node != node.id))
 
     def _reason(self, node: ir.Node, world: World) -> Passed | None:
-        """The test right before a node, which is why it runs."""
+        """The test that a node stands under: right before it, or with a few plain statements between."""
         last = world.last
-        return last if last is not None and self.trail > 1 and last.node in self.cfg.preds[node.id] else None
+        if last is None or self.trail < 2:
+            return None
+        here = node.id
+        for _ in range(_BETWEEN):
+            before = self.cfg.preds[here]
+            if last.node in before:
+                return last
+            if len(before) != 1 or self.cfg.nodes[before[0]].at is not ir.At.DO:
+                return None
+            here = before[0]
+        return None
 
     def _assign(self, node: ir.Node, expr: ir.Expr, env: dict[str, Term], reason: Passed | None) -> None:
         for each in ir.walk(expr):

@@ -132,7 +132,8 @@ def test_goto_loop_has_its_label() -> None:
 
 
 def test_nested_loops_outermost_first() -> None:
-    cfg = lower(function("""
+    cfg = lower(
+        function("""
         for (i = 0; i < 3; i++) {
         do {
         f();
@@ -143,7 +144,8 @@ def test_nested_loops_outermost_first() -> None:
         retry:
         if (h())
         goto retry;
-    """))
+    """)
+    )
     found = loops(cfg)
     assert [(loop.kind, loop.line) for loop in found] == [
         (LoopKind.FOR, 3), (LoopKind.GOTO, 10), (LoopKind.DO, 4), (LoopKind.WHILE, 7),

@@ -164,9 +164,7 @@ def params(text: bytes, head: Header) -> tuple[Param, ...]:
         if not head.pairs:
             return ()
         rest = [part.strip() for part in parts[1:]]
-        return tuple(
-            Param(_text(name), type_text(kind)) for kind, name in zip(rest[::2], rest[1::2], strict=False)
-        )
+        return tuple(Param(_text(name), type_text(kind)) for kind, name in zip(rest[::2], rest[1::2], strict=False))
     if len(parts) == 1 and parts[0].strip() in (b"void", b""):
         return ()
     return tuple(param(part) for part in parts)

@@ -31,11 +31,14 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Cache:
-    """Answers that depend on content alone; programs of several trees may share one."""
+    """Answers that depend on content alone; programs of several trees may share one.
+
+    A graph holds line numbers and two functions are equal wherever they stand, so the place is part of its key.
+    """
 
     functions: dict[tuple[str, bytes], tuple[Function, ...]] = field(default_factory=dict)
-    cfgs: dict[Function, Cfg] = field(default_factory=dict)
-    loops: dict[Function, tuple[Loop, ...]] = field(default_factory=dict)
+    cfgs: dict[tuple[int, Function], Cfg] = field(default_factory=dict)
+    loops: dict[tuple[int, Function], tuple[Loop, ...]] = field(default_factory=dict)
     other: dict[tuple[str, str, bytes], Any] = field(default_factory=dict)
 
     @classmethod
@@ -170,11 +173,11 @@ class Program(Sources):
     def cfg(self, fn: Function) -> Cfg:
         """The control flow graph of a function."""
         self.note(("function", fn.path, fn.name))
-        cfg = self.cache.cfgs.get(fn)
+        cfg = self.cache.cfgs.get((fn.first_line, fn))
         if cfg is None:
             from lorelint.code.lower import lower
 
-            cfg = self.cache.cfgs[fn] = lower(fn)
+            cfg = self.cache.cfgs[fn.first_line, fn] = lower(fn)
         for line in cfg.opaque:
             self.miss(Unseen("degraded", fn.path, line, f"text in {fn.name} that could not be parsed"))
         return cfg
@@ -182,11 +185,11 @@ class Program(Sources):
     def loops(self, fn: Function) -> tuple[Loop, ...]:
         """Its loops, outermost first."""
         self.note(("function", fn.path, fn.name))
-        found = self.cache.loops.get(fn)
+        found = self.cache.loops.get((fn.first_line, fn))
         if found is None:
             from lorelint.code.loops import loops
 
-            found = self.cache.loops[fn] = loops(self.cfg(fn))
+            found = self.cache.loops[fn.first_line, fn] = loops(self.cfg(fn))
         return found
 
     # -- who names what

@@ -100,9 +100,7 @@ class Values(Draft):
             self.todo.append((self.set_ends, middle))
         self.todo.append((self.condition, left, middle, no, plain))
 
-    def _either(
-        self, cond: ir.Expr, then: ir.Expr, other: ir.Expr, yes: list[End], no: list[End], plain: bool
-    ) -> None:
+    def _either(self, cond: ir.Expr, then: ir.Expr, other: ir.Expr, yes: list[End], no: list[End], plain: bool) -> None:
         truth = constant(cond)
         first: list[End] = []
         second: list[End] = []

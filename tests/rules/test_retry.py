@@ -240,10 +240,10 @@ GOOD: dict[str, tuple[tuple[str, ...], str, str]] = {
         "\t\treturn -EAGAIN;\n\treturn ret;")), "restart, not a retry"),
     "the repair succeeded": (LOOPS, loop("", CALLEE % (
         "\tint rc = follow_it(s);\n\n\tif (rc) {\n\t\trc = fixup_user_fault(s->mm, s->a, 0, NULL);\n"
-        "\t\trc = !rc ? -EAGAIN : rc;\n\t}\n\treturn rc;")), "repair succeeded"),
+        "\t\trc = !rc ? -EAGAIN : rc;\n\t}\n\treturn rc;")), "had succeeded"),
     "the repair succeeded, in the loop": (LOOPS, f(
         "again:\n\tret = copy_it(s);\n\tif (ret) {\n\t\tret = fixup_user_fault(s->mm, s->a, 0, NULL);\n\t\tif (!ret)\n"
-        "\t\t\tgoto again;\n\t}\n\treturn ret;"), "repair succeeded"),
+        "\t\t\tgoto again;\n\t}\n\treturn ret;"), "had succeeded"),
     "yields and can be killed": ((UNBOUNDED, RESCHED, SIGNAL),
         loop("\tif (fatal_signal_pending(current))\n\t\treturn -EINTR;\n\tcond_resched();\n"), ""),
     "an entry read without its lock": (LOOPS, loop("", CALLEE % (

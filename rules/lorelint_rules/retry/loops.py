@@ -18,7 +18,7 @@ TOKENS = Tokens((("goto", "while", "for", "until"),))
 
 _BENIGN = {
     summary.How.RESTART: "the callee dropped the lock and everything is looked up again: a restart, not a retry",
-    summary.How.SUCCEEDED: "it goes round because a repair succeeded; a failed one leaves the loop",
+    summary.How.SUCCEEDED: "the last call that was tested before it goes round had succeeded: no failure is retried",
     summary.How.PREDICATE: "a sequence check: the other side moved, and its begin is read again",
 }
 _RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")

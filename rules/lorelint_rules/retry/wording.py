@@ -187,6 +187,7 @@ def _failures(view: TreeView, cause: summary.Cause) -> Iterator[Step]:
     for callee, lines in failures(view, cause.api, cause.steps[0].path):
         if len(lines) > 1:
             places = ", ".join(str(line) for _, line in lines[:6])
+            places += f" and {len(lines) - 6} more" if len(lines) > 6 else ""
             codes = " and ".join(sorted({code for code, _ in lines}))
             yield Step(
                 callee.path, lines[0][1], f"{callee.name}() fails with {codes} in {len(lines)} places (lines {places})"

@@ -166,7 +166,11 @@ def test_why_not(cli: Cli, thread: Path, small: Path) -> None:
     after = cli("why-not", "unbounded-retry", "dmamap_get_page", "--tree", small, "--review", thread, "--json")
     (one,) = json.loads(after.out)["judged"]
     assert one["verdict"] == "it speaks" and one["findings"]
-    assert "no function of that name" in cli("why-not", "unbounded-retry", "no_such", "--tree", small).out
+    nobody = cli("why-not", "unbounded-retry", "no_such", "--tree", small)
+    assert nobody.code == 2 and nobody.out == ""
+    assert nobody.err.count("\n") == 1 and "no_such: no function of that name" in nobody.err
+    remark = cli("why-not", "retry-no-fatal-signal", "dmamap_get_page", "--tree", small, "--review", thread)
+    assert "it is silent, with 1 remark" in remark.out and "(after small, patch 1)" in remark.out
 
 
 def test_rules_and_explain(cli: Cli) -> None:

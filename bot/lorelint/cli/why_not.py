@@ -53,6 +53,12 @@ def command(
             raise LorelintError("no tree to look in", where=function, remedy="add --tree DIR, or --review SOURCE")
         else:
             answer = every.why_not(rule, function, opened, path)
+    if not answer.judged:
+        raise LorelintError(
+            answer.notes[0] if answer.notes else "no function of that name",
+            where=function,
+            remedy="; ".join(answer.notes[1:]) or "check the name, and --tree",
+        )
     if as_json:
         put(json.dump(why_not.document(answer)))
         return CLEAN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from lorelint.model.answer import WhyNot, WhyNotAt
-from lorelint.model.finding import Step
+from lorelint.model.finding import Kind, Step
 from lorelint.report.ink import Ink
 from lorelint.report.json import SCHEMA, Document
 from lorelint.report.text import clean, cut, many, source, width, wrap
@@ -33,8 +33,9 @@ class _Page:
 
     def lines(self) -> Iterator[str]:
         answer = self.answer
-        where = f" in {answer.tree}" if answer.tree else ""
-        yield self.ink(cut(clean(f"{answer.rule} on {answer.function}(){where}"), self.columns), "title")
+        where = f" ({answer.tree})" if answer.tree else ""
+        for line in wrap(f"{answer.rule} on {answer.function}(){where}", self.columns, rest="    "):
+            yield self.ink(line, "title")
         for note in answer.notes:
             yield from wrap(note, self.columns, first="  ", rest="  ")
         for at in answer.judged:
@@ -43,7 +44,9 @@ class _Page:
 
     def _at(self, at: WhyNotAt) -> Iterator[str]:
         place = clean(f"{at.path}:{at.line}")
-        yield f"{self.ink(place, 'bold')}: {self.ink(_verdict(at), 'warning' if at.findings else 'good')}"
+        verdict = _verdict(at)
+        style = "warning" if verdict.startswith("it speaks") else "good"
+        yield f"{self.ink(place, 'bold')}: {self.ink(verdict, style)}"
         for group in at.missing:
             yield from self._told(f"nothing in it says {group.replace(' | ', ', ')}; the rule looks no further", ())
         for finding in at.findings:
@@ -71,13 +74,14 @@ class _Page:
 
 
 def _verdict(at: WhyNotAt) -> str:
-    if at.findings:
-        return f"it speaks, {many(len(at.findings), 'time')}"
+    defects = [each for each in at.findings if each.kind is Kind.DEFECT]
+    if defects:
+        return f"it speaks, {many(len(defects), 'time')}"
     if at.failures:
         return "it failed"
     if at.doubts:
         return "it cannot tell"
-    return "it is silent"
+    return f"it is silent, with {many(len(at.findings), 'remark')}" if at.findings else "it is silent"
 
 
 def document(answer: WhyNot) -> Document:

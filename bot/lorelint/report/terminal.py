@@ -91,7 +91,7 @@ class _Page:
         if series is None:
             yield self.ink(cut(f"scan of {clean(self.report.source)}", self.columns), "title")
         else:
-            yield self.ink(cut(clean(series.subject), self.columns), "title")
+            yield self.ink(cut(clean(series.subject) or "(no subject)", self.columns), "title")
             yield from self._field("from", _who(series))
             yield from self._field("thread", _thread(series))
         if self.report.base is not None:
@@ -261,7 +261,8 @@ def _who(series: Series) -> str:
     name, address = series.author
     came = len(series.patches)
     patches = many(came, "patch", "patches") if came == series.expected else f"{came} of {series.expected} patches"
-    return f"{name} <{address}>, v{series.version}, {patches}"
+    who = f"{name} <{address}>" if name or address else "nobody named"  # a bare diff has no author
+    return f"{who}, v{series.version}, {patches}"
 
 
 def _thread(series: Series) -> str:

@@ -218,3 +218,15 @@ def test_cfg_and_loops(make: Callable[..., Program]) -> None:
     assert fn is not None
     assert program.cfg(fn) is program.cfg(fn)
     assert len(program.loops(fn)) == 1
+
+
+def test_a_function_that_moved_has_the_lines_of_its_place(make: Callable[..., Program]) -> None:
+    """Two functions are equal wherever they stand; what a shared cache holds of them is not."""
+    cache = Cache()
+    text = b"int f(void)\n{\n\twhile (a())\n\t\tb();\n\treturn 0;\n}\n"
+    for above in (0, 7):
+        program = make({"mm/l.c": b"\n" * above + text}, cache)
+        fn = program.function("mm/l.c", "f")
+        assert fn is not None
+        assert {node.line for node in program.cfg(fn).nodes if node.line} <= set(range(above + 1, above + 7))
+        assert [each.line for each in program.loops(fn)] == [above + 3]

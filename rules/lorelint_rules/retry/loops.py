@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from lorelint.rule import Analysis, Silence, Step, Tokens, TreeView, bounds, codes, ir, marks, summary, worlds
-from lorelint_rules.retry.shape import header, may_retry
+from lorelint_rules.retry.shape import ERRNO_TYPES, header, is_errno, may_retry
 
 #: Words of which a function with a retry loop has at least one of each group.
 TOKENS = Tokens((("goto", "while", "for", "until"),))
@@ -24,7 +24,6 @@ _BENIGN = {
 _RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
 #: Causes that only say that we do not know; beside one that is known they say nothing.
 _VAGUE = (summary.How.HANDED_ON, summary.How.UNKNOWN)
-_ERRNO_TYPES = frozenset({"int", "long", "ssize_t", "signed long", "s32", "s64"})
 _CALLEES = 2  # calls followed for a sure yield or signal exit
 
 
@@ -188,7 +187,7 @@ class RetryLoops:
         line: int,
     ) -> Pass | tuple[int, str, tuple[Step, ...]] | None:
         asked = test.codes
-        if asked.neg and not _is_errno(fn, known.cfg, test):
+        if asked.neg and not is_errno(fn, known.cfg, test):
             return None
         bound = known.bound(world)
         if bound is not None:  # it ends whatever the callee says: no need to look at that
@@ -279,22 +278,12 @@ class RetryLoops:
         returned = {
             symbol
             for callee in callees
-            if callee.returns in _ERRNO_TYPES
+            if callee.returns in ERRNO_TYPES
             for outcome in self.sums.of(callee).outcomes
             for symbol in outcome.codes.named
             if codes.negative(symbol) and symbol[1:].startswith("E") and asked.admits(symbol)
         }
         return tuple(sorted(returned))
-
-
-def _is_errno(fn: ir.Function, cfg: ir.Cfg, test: worlds.Passed) -> bool:
-    """What was tested for any error is a variable that can hold an errno, not a pointer or a count."""
-    name = test.text.lstrip("!").split(" ")[0]
-    types = [param.type for param in fn.params if param.name == name]
-    types += [n.expr.type for n in cfg.nodes if isinstance(n.expr, ir.Declare) and n.expr.name == name]
-    if types:
-        return types[-1] in _ERRNO_TYPES
-    return "(" not in name or name.split("(")[0] == (test.site.name if test.site else "")
 
 
 def _summaries(view: TreeView) -> summary.Summaries:

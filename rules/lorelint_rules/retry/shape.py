@@ -6,6 +6,9 @@ import re
 
 from lorelint.rule import ir, worlds
 
+#: Types of variables and results that can hold an errno.
+ERRNO_TYPES = frozenset({"int", "long", "ssize_t", "signed long", "s32", "s64"})
+
 _GOTO = re.compile(rb"\bgoto\s+(\w+)\s*;")
 _WHILE = re.compile(rb"\bwhile\b|\bfor\s*\(\s*;[^;]*;\s*\)|_until_\w+\s*\(")
 
@@ -35,3 +38,13 @@ def header(cfg: ir.Cfg, loop: ir.Loop, test: worlds.Passed, world: worlds.World)
         if expr is not None and any(True for _ in ir.calls(expr)):
             return ir.show(expr)
     return ""
+
+
+def is_errno(fn: ir.Function, cfg: ir.Cfg, test: worlds.Passed) -> bool:
+    """What was tested for any error is a variable that can hold an errno, not a pointer or a count."""
+    name = test.text.lstrip("!").split(" ")[0]
+    types = [param.type for param in fn.params if param.name == name]
+    types += [n.expr.type for n in cfg.nodes if isinstance(n.expr, ir.Declare) and n.expr.name == name]
+    if types:
+        return types[-1] in ERRNO_TYPES
+    return "(" not in name or name.split("(")[0] == (test.site.name if test.site else "")

@@ -76,7 +76,7 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, spins: list[Pass]
     lazy = view.know.version >= LAZY
     facts = [f"the calls in it are {', '.join(_calls(cfg, loop)) or 'none'}"]
     if weak:
-        facts.append("one that meets no contended lock does not yield")
+        facts.append("they yield at most where a lock is contended or memory is short")
     if lazy:
         facts.append(
             "with PREEMPT_LAZY, the default since 7.0 on the large architectures, "

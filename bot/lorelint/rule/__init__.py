@@ -5,7 +5,7 @@
 The modules named are those of `lorelint.code` that analyses are made of; the names below are the contract.
 """
 
-from lorelint.code import bounds, codes, entries, flow, ir, locks, marks, summary, worlds
+from lorelint.code import bounds, codes, entries, flow, ir, locks, marks, summary, tables, worlds
 from lorelint.rule.door import (
     Analysis,
     Doubt,
@@ -46,5 +46,6 @@ __all__ = [
     "locks",
     "marks",
     "summary",
+    "tables",
     "worlds",
 ]

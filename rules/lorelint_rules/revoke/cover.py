@@ -17,11 +17,17 @@ from lorelint.rule.analyses import entry, unmaps
 from lorelint.rule.analyses.folder import folder_of, prefetch
 from lorelint.rule.analyses.mapping import Way
 from lorelint.rule.analyses.scope import Scope, peel
+from lorelint_rules.revoke.markers import Kind, Marker
 
 DEPTH = 4
 WIDTH = 12  # callers of one function that are looked at
 _FAILURE = frozenset({"ret", "rc", "r", "err", "error", "rv", "retval", "status", "res", "result", "rval"})
 _AWAKE = frozenset({"PCI_D0", "false", "0"})
+
+
+_UNDO = re.compile(
+    r"^_*(?:err|fail|bail|undo|unwind|rollback|abort|free|cleanup|release|put|out_(?:err|free|fail|put))"
+)
 
 
 class Fate(StrEnum):
@@ -64,10 +70,14 @@ class Caller:
 class Cover:
     """The question for the object of some ways."""
 
-    def __init__(self, view: TreeView, ways: tuple[Way, ...], *, unbinding: bool = True) -> None:
+    def __init__(self, view: TreeView, ways: tuple[Way, ...], marker: Marker) -> None:
         self.view = view
         self.program = view.program
-        self.unbinding = unbinding  # whether the removal of a driver counts: no handler knows of a reset
+        self.marker = marker
+        # a reset while the driver is unbound is no surprise to it; a marker that handlers test was meant for that
+        self.unbinding = marker.kind not in (Kind.CALL, Kind.FREE) or marker.api == "kill_dax"
+        # who claims a resource when it is probed claims it from those who have mapped it before
+        self.beginning = bool(marker.names & view.know.names("revoke_marker_flags_set"))
         self.dmabuf = bool(ways) and all(way.dmabuf for way in ways)
 
     def fits(self, unmap: unmaps.Unmap) -> bool:
@@ -78,9 +88,29 @@ class Cover:
         foreign = any(word in text for word in ("inode->i_mapping", "i_mapping", "anon_inode"))
         return not foreign or "f_mapping" in text or "dmabuf" in text or unmap.api.startswith(("drm_", "ttm_"))
 
-    def here(self, scope: Scope, node: int) -> unmaps.Unmap | None:
-        """An unmap on the same way through the function as this node."""
-        found = [each for each in unmaps.unmaps(self.program, scope) if self.fits(each)]
+    def undoing(self, scope: Scope, node: int) -> bool:
+        """Whether a place is only come to when something has failed: the function undoes what it has begun."""
+
+        def may(at: ir.Node, edge: ir.Edge) -> bool:
+            return not failure(scope, at, edge)
+
+        def shut(at: ir.Node) -> bool:
+            return at.at is ir.At.LABEL and _UNDO.match(at.label) is not None
+
+        if flow.reaches(scope.cfg, [0], {node}, avoid=shut, may=may) is not None:
+            return False
+        return all(_fails(each) for each in _returns(scope, node))
+
+    def here(self, scope: Scope, node: int, *, around: bool = False) -> unmaps.Unmap | None:
+        """An unmap on the same way through the function as this node.
+
+        around  the node calls the function that revokes: what happens in there has been looked at
+        """
+        found = [
+            each
+            for each in unmaps.unmaps(self.program, scope)
+            if self.fits(each) and not (around and each.node == node)
+        ]
         if not found:
             return None
         back = {edge for loop in self.program.loops(scope.fn) for edge in loop.back}
@@ -97,6 +127,12 @@ class Cover:
             ):
                 return each
         return None
+
+    def always(self, scope: Scope, node: int, unmap: unmaps.Unmap) -> bool:
+        """Whether every path through this node passes the unmap, before or behind it."""
+        before = flow.reaches(scope.cfg, [0], {node}, avoid={unmap.node})
+        behind = flow.reaches(scope.cfg, [node], {1}, avoid={unmap.node})
+        return unmap.node == node or before is None or behind is None
 
     def callers(self, fn: ir.Function, variable: str) -> tuple[Caller, ...]:
         """Direct callers with the fate of each; `variable` is the parameter that says whether it revokes at all."""
@@ -129,12 +165,13 @@ class Cover:
             found.append(self._unentered(fn, ()))
         return tuple(found)
 
-    def _fates(
-        self, scope: Scope, node: int, line: int, seen: frozenset[tuple[str, str]] | set[tuple[str, str]], depth: int
-    ) -> Iterator[Leaf]:
+    def _fates(self, scope: Scope, node: int, line: int, seen: set[tuple[str, str]], depth: int) -> Iterator[Leaf]:
         fn = scope.fn
         here = Step(fn.path, line, f"{fn.name}() comes here")
-        covered = self.here(scope, node)
+        if node and self.undoing(scope, node):
+            yield Leaf(Fate.EXEMPT, Step(fn.path, line, f"{fn.name}() undoes what it has begun"), (here,), fn)
+            return
+        covered = self.here(scope, node, around=True)
         if covered is not None:
             yield Leaf(Fate.COVERED, covered.step, (here,), fn)
             return
@@ -144,7 +181,7 @@ class Cover:
             yield self._unentered(fn, (here,))
         sites = [site for site in self.program.callers(fn) if site.fn.key not in seen]
         if not sites and not entries:
-            yield self._unentered(fn, (here,))
+            yield from self._named(fn, here, seen, depth)
             return
         if depth >= DEPTH:
             yield Leaf(Fate.UNKNOWN, Step(fn.path, fn.line, f"callers of {fn.name}() were not looked at"), (here,), fn)
@@ -156,6 +193,16 @@ class Cover:
                 for leaf in self._fates(above, at, call.line, {*seen, site.fn.key}, depth + 1):
                     yield Leaf(leaf.fate, leaf.step, (*leaf.chain, here), leaf.top)
 
+    def _named(self, fn: ir.Function, here: Step, seen: set[tuple[str, str]], depth: int) -> Iterator[Leaf]:
+        """Functions of the same file that hold its name as a value, in a table of their own or by a pointer."""
+        word = re.compile(rb"(?<![\w.>])" + re.escape(fn.name.encode()) + rb"\b(?!\s*\()")
+        holders = [each for each in self.program.functions(fn.path) if each.key not in seen and word.search(each.text)]
+        if not holders or depth >= DEPTH:
+            yield self._unentered(fn, (here,))
+        for each in holders[:2] if depth < DEPTH else ():
+            for leaf in self._fates(Scope(self.program, each), 0, each.line, {*seen, each.key}, depth + 1):
+                yield Leaf(leaf.fate, leaf.step, (*leaf.chain, here), leaf.top)
+
     def _entries(self, fn: ir.Function, chain: tuple[Step, ...]) -> tuple[Leaf, ...]:
         return tuple(Leaf(self._fate(each), each.step, chain, fn) for each in entry.entries(self.program, fn))
 
@@ -165,6 +212,8 @@ class Cover:
                 # the last user of one file says nothing about a dma-buf, which has a file of its own
                 other = self.dmabuf and each.table != "dma_buf_ops"
                 return Fate.EXPOSED if other else Fate.EXEMPT
+            case entry.Kind.BEGIN if self.beginning and each.table:
+                return Fate.EXPOSED
             case entry.Kind.BEGIN | entry.Kind.END | entry.Kind.FROZEN:
                 return Fate.EXEMPT
             case entry.Kind.MOVE:
@@ -219,18 +268,69 @@ def _idle(fn: ir.Function, call: ir.Call, variable: str) -> bool:
     return False
 
 
+def _returns(scope: Scope, node: int) -> Iterator[ir.Node]:
+    """Where control can leave the function behind this node."""
+    seen: set[int] = set()
+    todo = [node]
+    while todo:
+        here = todo.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        if scope.cfg.nodes[here].at is ir.At.RETURN:
+            yield scope.cfg.nodes[here]
+        todo.extend(edge.to for edge in scope.cfg.nodes[here].out)
+
+
+def _fails(node: ir.Node) -> bool:
+    """Whether a return hands an error out (a bare one may)."""
+    if node.expr is None:
+        return True
+    match peel(node.expr):
+        case ir.Name(name=name):
+            return name in _FAILURE or name in ("NULL", "false")
+        case ir.Number(value=int(number)):
+            return number < 0
+        case ir.Unary(op="-"):
+            return True
+        case ir.Call() as call:
+            return call.name in ("ERR_PTR", "PTR_ERR", "ERR_CAST", "dev_err_probe")
+    return False
+
+
 def failure(scope: Scope, node: ir.Node, edge: ir.Edge) -> bool:
     """Whether an edge is taken because a call failed."""
-    if node.at is not ir.At.TEST or edge.when is not True or node.expr is None:
+    if node.at is not ir.At.TEST or node.expr is None:
         return False
     expr = peel(node.expr)
+    if edge.when is False:
+        return isinstance(expr, ir.Name | ir.Member) and _allocated(scope, expr)
+    if edge.when is not True:
+        return False
     match expr:
         case ir.Binary(op="<" | "!=", left=ir.Name(name=name), right=ir.Number(value=0)):
             return name in _FAILURE
         case ir.Name(name=name):
-            return name in _FAILURE and all(_from_call(value) for value in scope.values(name))
+            return (
+                name in _FAILURE
+                and "*" not in scope.types.get(name, "*")
+                and all(_from_call(value) for value in scope.values(name))
+            )
         case ir.Call():
             return expr.name in ("IS_ERR", "IS_ERR_OR_NULL")
+    return False
+
+
+def _allocated(scope: Scope, target: ir.Expr) -> bool:
+    """Whether this place was filled by an allocation in this function: that it is NULL means there is no memory."""
+    for node in scope.cfg.nodes:
+        match node.expr:
+            case ir.Assign(op="=", target=to, value=value) if to == target:
+                if isinstance(call := peel(value), ir.Call) and "alloc" in call.name:
+                    return True
+            case ir.Declare(name=name, value=ir.Call() as call) if isinstance(target, ir.Name) and target.name == name:
+                if "alloc" in call.name:
+                    return True
     return False
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lorelint.rule import Sibling, Step, TreeView, ir
-from lorelint.rule.analyses import mapping, unmaps
-from lorelint.rule.analyses.folder import folder_of
+from lorelint.rule import Sibling, Step, TreeView, ir, tables
+from lorelint.rule.analyses import mapping
 from lorelint.rule.analyses.mapping import Gate, Way
+from lorelint.rule.analyses.folder import beside, folder_of
 from lorelint.rule.analyses.scope import Scope, tag
+from lorelint.rule.analyses.unmaps import terminals
+from lorelint.rule.analyses.unmaps import unmaps as unmaps_in
 from lorelint_rules.revoke import markers
 from lorelint_rules.revoke.markers import Kind, Marker
 
-_CALLED = re.compile(rb"(?<![\w.>])([A-Za-z_]\w+)\s*\(")
+_CALLED = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*)\s*\(")
 _UP = 4  # callers climbed from a predicate to a handler
 _WIDE = 40
 #: Tables that would have a field for mapping what they are about.
@@ -33,6 +35,11 @@ def names(view: TreeView, folder: str) -> dict[str, str]:
         return found
 
     return view.program.memo(("revoking", folder), compute)
+
+
+def unmaps(view: TreeView, fn: ir.Function) -> str:
+    """An API by which a function takes user mappings away itself, "" for none."""
+    return next((name for name in sorted(terminals(view.program)) if name.encode() + b"(" in fn.text), "")
 
 
 def calls(view: TreeView, fn: ir.Function) -> Iterator[tuple[ir.Function, int]]:
@@ -76,9 +83,17 @@ def freeing(view: TreeView, folder: str) -> dict[str, tuple[str, tuple[int, ...]
 def ways(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[tuple[Way, Gate | None], ...]:
     """The ways to the memory of the marker's object, the one with a test of the marker first."""
     found = markers.ways_of(marker, mapping.ways(view.program, fn.path))
+    if marker.kind is Kind.FREE and not _own_struct(view, fn, marker.tag):
+        found = tuple(each for each in found if each[0].entry.path == fn.path)
     if not found and marker.kind is Kind.BIT:
         found = _by_predicate(view, fn, marker)
     return tuple(sorted(found, key=lambda each: (each[1] is None, each[0].counted, each[0].entry.path != fn.path)))
+
+
+def _own_struct(view: TreeView, fn: ir.Function, tag: str) -> bool:
+    """Whether the struct is one driver's: in a folder of many drivers, one of the core's is in everybody's sight."""
+    head = re.compile(rb"struct\s+" + re.escape(tag.partition(".")[0].encode("utf-8", "surrogateescape")) + rb"\s*\{")
+    return any(head.search(view.program.raw(path) or b"") for path in beside(view.program, folder_of(fn.path)))
 
 
 def _by_predicate(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[tuple[Way, Gate | None], ...]:
@@ -126,10 +141,17 @@ def why_not_mapped(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[str
     """Why no user mapping of the object can exist, with the table that shows it."""
     for table in view.program.tables(fn.path):
         type_ = tag(table.type)
-        if type_ in _COULD_MAP and table.get("mmap") is None:
+        if type_ in _COULD_MAP and table.get("mmap") is None and _is_about(view, table, marker.tag):
             steps = (Step(table.path, table.line, f"{type_} {table.name} sets no .mmap"),)
             return f"{type_} {table.name} has no .mmap: no user PTE of struct {marker.tag} can exist", steps
     return f"no mmap or fault handler was found that maps memory of struct {marker.tag} and tests .{marker.field}", ()
+
+
+def _is_about(view: TreeView, table: tables.Table, struct: str) -> bool:
+    """Whether a function of the table speaks of the struct."""
+    word = re.compile(rb"struct\s+" + re.escape(struct.encode("utf-8", "surrogateescape")) + rb"\b")
+    called = {tables.named(value) for _, value, _ in table.fields} - {""}
+    return any(fn.name in called and word.search(fn.text) for fn in view.program.functions(table.path))
 
 
 def siblings(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[Sibling, ...]:
@@ -141,6 +163,6 @@ def siblings(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[Sibling, 
                 continue
             scope = Scope(view.program, each)
             if any(other.anchor == marker.anchor for other in found(view, scope)):
-                for unmap in unmaps.unmaps(view.program, scope)[:1]:
+                for unmap in unmaps_in(view.program, scope)[:1]:
                     right.append(Sibling(each.path, unmap.step.line, each.name, f"unmaps by {unmap.api}()"))
     return tuple(right)

@@ -164,6 +164,8 @@ def _meaning(fields: frozenset[str], field: str, value: ir.Expr) -> tuple[Kind |
     match value:
         case ir.Unary(op="-") if field == "madv":
             return Kind.FIELD, ""
+        case ir.Number(value=int(number)) if field == "madv":
+            return (Kind.FIELD if number < 0 else None), ""
         case ir.Name(name="true") | ir.Number():
             return (Kind.FIELD if field != "madv" else None), ""
         case ir.Name(name=name):
@@ -229,7 +231,7 @@ def fresh(scope: Scope, base: ir.Expr) -> bool:
 def _call(scope: Scope, node: int, call: ir.Call) -> Iterator[Marker]:
     if call.name in _FREES:
         yield from freed(scope, node, call, call.name, _FREES[call.name])
-    if call.name not in _RESETS | _KILLS | {_POWER} or not call.args:
+    if call.name not in _RESETS | _KILLS | {_POWER} or not call.args or fresh(scope, peel(call.args[0])):
         return
     variable = ""
     if call.name == _POWER:

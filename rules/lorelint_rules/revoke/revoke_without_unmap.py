@@ -46,20 +46,37 @@ from lorelint_rules.revoke.markers import Kind, Marker
 NAME = "revoke-without-unmap"
 _RANK = {Finding: 3, Doubt: 2, Silence: 1}
 
+_PLAINEST = (Kind.FIELD, Kind.STATE, Kind.OWNER)
+
 Ways = tuple[tuple[Way, Gate | None], ...]
 
 
 def run(view: TreeView) -> Iterator[Verdict]:
     for fn in view.functions:
-        verdicts: dict[str, Verdict] = {}
-        for anchor, verdict in _judge(view, fn):
-            known = verdicts.get(anchor)
-            if known is None or _RANK[type(verdict)] > _RANK[type(known)]:
-                verdicts[anchor] = verdict
-        yield from verdicts.values()
+        verdicts: dict[str, tuple[Marker, Verdict]] = {}
+        for marker, verdict in _judge(view, fn):
+            known = verdicts.get(marker.anchor)
+            if known is None or _RANK[type(verdict)] > _RANK[type(known[1])]:
+                verdicts[marker.anchor] = (marker, verdict)
+        yield from _one_an_object(tuple(verdicts.values()))
+        if not verdicts and (api := marked.unmaps(view, fn)):
+            yield Silence(NAME, fn.path, fn.name, fn.line, f"it calls {api}(), and revokes nothing itself")
 
 
-def _judge(view: TreeView, fn: ir.Function) -> Iterator[tuple[str, Verdict]]:
+def _one_an_object(verdicts: tuple[tuple[Marker, Verdict], ...]) -> Iterator[Verdict]:
+    """An object that is revoked by several statements is told once, by the plainest of them."""
+    told: dict[str, Marker] = {}
+    for marker, verdict in verdicts:
+        if isinstance(verdict, Finding) and marker.kind in _PLAINEST:
+            known = told.get(marker.tag)
+            if known is None or _PLAINEST.index(marker.kind) < _PLAINEST.index(known.kind):
+                told[marker.tag] = marker
+    for marker, verdict in verdicts:
+        if not isinstance(verdict, Finding) or told.get(marker.tag, marker) == marker:
+            yield verdict
+
+
+def _judge(view: TreeView, fn: ir.Function) -> Iterator[tuple[Marker, Verdict]]:
     if markers.HINT.search(fn.text) or any(
         name.encode() in fn.text for name in marked.freeing(view, folder_of(fn.path))
     ):
@@ -67,13 +84,13 @@ def _judge(view: TreeView, fn: ir.Function) -> Iterator[tuple[str, Verdict]]:
         for marker in marked.found(view, scope):
             verdict = _own(view, scope, marker)
             if verdict is not None:
-                yield marker.anchor, verdict
+                yield marker, verdict
     for callee, line in marked.calls(view, fn):
         scope = Scope(view.program, callee)
         for marker in marked.found(view, scope):
             verdict = _around(view, fn, line, scope, marker)
             if verdict is not None:
-                yield marker.anchor, verdict
+                yield marker, verdict
 
 
 def _own(view: TreeView, scope: Scope, marker: Marker) -> Verdict | None:
@@ -85,20 +102,23 @@ def _own(view: TreeView, scope: Scope, marker: Marker) -> Verdict | None:
     quiet = _harmless(fn, marker, ways)
     if quiet is not None:
         return quiet
-    cover = Cover(view, tuple(way for way, _ in ways), unbinding=marker.kind not in (Kind.CALL, Kind.FREE))
+    cover = Cover(view, tuple(way for way, _ in ways), marker)
+    if cover.undoing(scope, marker.node):
+        reason = "only when something failed: the function undoes what it has begun"
+        return Silence(NAME, fn.path, fn.name, marker.line, reason, (wording.marker(fn, marker),))
     here = cover.here(scope, marker.node)
     if here is not None:
-        reason = f"{here.api}() {'here' if not here.chain else 'below'}: the mappings go with {marker.text}"
+        reason = wording.gone(here, cover.always(scope, marker.node, here))
         return Silence(
             NAME, fn.path, fn.name, marker.line, reason, (wording.marker(fn, marker), here.step, *here.chain)
         )
     callers = cover.callers(fn, marker.value)
     leaves = cover.fates(fn, callers)
     if any(leaf.fate is Fate.EXPOSED for leaf in leaves):
-        blamed = _contrast(fn, callers, leaves)
+        blamed = _contrast(fn, marker, callers, leaves)
         if blamed:
             names = ", ".join(f"{caller.fn.name}()" for caller in blamed)
-            reason = f"it is for the callers to unmap: some do, {names} does not"
+            reason = f"it is for the callers to unmap: {names} does not"
             return Silence(NAME, fn.path, fn.name, marker.line, reason, wording.fates(leaves))
         return _finding(view, fn, marker.line, marker, ways, leaves, ())
     if any(leaf.fate is Fate.UNKNOWN for leaf in leaves):
@@ -114,15 +134,15 @@ def _around(view: TreeView, fn: ir.Function, line: int, scope: Scope, marker: Ma
     ways = marked.ways(view, scope.fn, marker)
     if not ways or _harmless(fn, marker, ways) is not None:
         return None
-    cover = Cover(view, tuple(way for way, _ in ways), unbinding=marker.kind not in (Kind.CALL, Kind.FREE))
-    if cover.here(scope, marker.node) is not None:
+    cover = Cover(view, tuple(way for way, _ in ways), marker)
+    if cover.undoing(scope, marker.node) or cover.here(scope, marker.node) is not None:
         return None
     callers = cover.callers(scope.fn, marker.value)
     mine = [caller for caller in callers if caller.fn.key == fn.key and caller.line == line]
     if not mine:
         return None
     place = Step(scope.fn.path, marker.line, f"{scope.fn.name}() does {marker.text}")
-    if mine[0] in _contrast(scope.fn, callers, cover.fates(scope.fn, callers)):
+    if mine[0] in _contrast(scope.fn, marker, callers, cover.fates(scope.fn, callers)):
         return _finding(view, fn, line, marker, ways, mine[0].leaves, (place,), callers)
     if mine[0].good:
         reason = wording.safe(mine[0].leaves)
@@ -130,14 +150,23 @@ def _around(view: TreeView, fn: ir.Function, line: int, scope: Scope, marker: Ma
     return None
 
 
-def _contrast(fn: ir.Function, callers: tuple[Caller, ...], leaves: tuple[Leaf, ...]) -> tuple[Caller, ...]:
-    """Callers that leave the mappings while others of the same folder take them away: theirs is the defect."""
+def _contrast(
+    fn: ir.Function, marker: Marker, callers: tuple[Caller, ...], leaves: tuple[Leaf, ...]
+) -> tuple[Caller, ...]:
+    """Callers that leave the mappings where it is for the callers to take them away: theirs is the defect.
+
+    It is for them where others of the same folder do so, where a helper of one file is also called when nothing is
+    mapped, and where the caller says by an argument what state the device is to have.
+    """
     if any(leaf.top is fn for leaf in leaves):
         return ()  # entered from outside itself
-    folder = folder_of(fn.path)
-    good = any(caller.good for caller in callers)
     bad = tuple(caller for caller in callers if caller.bad)
-    return bad if good and all(folder_of(caller.fn.path) == folder for caller in bad) else ()
+    if not all(folder_of(caller.fn.path) == folder_of(fn.path) for caller in bad):
+        return ()
+    good = [caller for caller in callers if caller.good]
+    covered = any(leaf.fate is Fate.COVERED for caller in good for leaf in caller.leaves)
+    chosen = marker.kind is Kind.CALL and any(param.name == marker.value for param in fn.params if marker.value)
+    return bad if covered or chosen or (good and fn.static) else ()
 
 
 def _harmless(fn: ir.Function, marker: Marker, ways: Ways) -> Silence | None:

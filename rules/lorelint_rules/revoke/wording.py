@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lorelint.rule import Step, TreeView, ir
 from lorelint.rule.analyses.mapping import Gate, Way
+from lorelint.rule.analyses.unmaps import Unmap
 from lorelint_rules.revoke.cover import Caller, Fate, Leaf
 from lorelint_rules.revoke.markers import Kind, Marker
 
@@ -85,6 +86,13 @@ def advice(way: Way) -> str:
     return (
         f"call unmap_mapping_range() on {mapping} after the marker is set, under the lock that the fault handler takes"
     )
+
+
+def gone(unmap: Unmap, always: bool) -> str:
+    """Where the mappings go when the object does."""
+    place = unmap.chain[-1] if unmap.chain else unmap.step
+    where = f"{unmap.api}() at {place.path}:{place.line}"
+    return f"{where} takes the mappings away, on {'every path' if always else 'the paths on which it matters'}"
 
 
 def fates(leaves: tuple[Leaf, ...]) -> tuple[Step, ...]:

@@ -143,15 +143,28 @@ def proof(view: TreeView, scope: Scope, lookup: Lookup) -> Step | None:
             return Step(
                 scope.fn.path, line, f"a loop moves the address and looks the VMA up again for each step ({lookup.api})"
             )
+    found = walk(scope)
+    if found is not None:
+        return found
     for node in scope.cfg.nodes:
         if node.expr is None:
             continue
-        if node.at is ir.At.EACH and "vma" in (name := ir.show(node.expr).partition("(")[0]):
-            return Step(scope.fn.path, node.line, f"{name}() walks all VMAs")
         for each in ir.walk(node.expr):
             step = _ends(view, scope, lookup, each)
             if step is not None:
                 return step
+    return None
+
+
+def walk(scope: Scope) -> Step | None:
+    """A walk over all VMAs of a range: an iterator, or the first one behind an address, and on from there."""
+    for node in scope.cfg.nodes:
+        if node.expr is not None:
+            if node.at is ir.At.EACH and "vma" in (name := ir.show(node.expr).partition("(")[0]):
+                return Step(scope.fn.path, node.line, f"{name}() walks all VMAs")
+            for call in ir.calls(node.expr):
+                if call.name == _INTERSECTION and _address(scope, call) is None:
+                    return Step(scope.fn.path, call.line, f"{call.name}() is asked about the whole range")
     return None
 
 

@@ -68,6 +68,8 @@ def run(view: TreeView) -> Iterator[Verdict]:
             if known is None or _weight(verdict) > _weight(known):
                 verdicts[lookup.api] = verdict
         yield from verdicts.values()
+        if not verdicts and (walk := ranges.walk(scope)) is not None:
+            yield Silence(NAME, fn.path, fn.name, walk.line, f"no single VMA decides: {walk.text}", (walk,))
 
 
 def _weight(verdict: Verdict) -> int:
@@ -255,7 +257,7 @@ RULE = Rule(
     run,
     since="0.1",
     stage=Stage.QUEUE,
-    tokens=Tokens(((*ranges.LOOKUPS, "find_vma_intersection"),)),
+    tokens=Tokens(((*ranges.LOOKUPS, "find_vma_intersection", "for_each_vma"),)),
     need=Need.CALLS,
     cause_rank=30,
 )

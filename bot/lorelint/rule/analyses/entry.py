@@ -64,6 +64,7 @@ _CORE_TABLES = frozenset(
     "snd_pcm_ops cdrom_device_ops tty_operations genl_ops genl_small_ops kernel_param_ops auxiliary_driver super_operations "
     "inode_operations address_space_operations drm_client_funcs perf_event pmu ptp_clock_info device_type".split()
 )
+_CALLBACKS = frozenset({"scan_objects", "count_objects", "notifier_call", "function", "func", "vmap_notifier"})
 _REGISTERED = re.compile(
     r"INIT_(?:DELAYED_|RCU_)?WORK|DECLARE_(?:DELAYED_)?WORK|kthread|timer_setup|tasklet|request_(?:threaded_)?irq|call_rcu|notifier"
 )
@@ -73,6 +74,7 @@ _MACROS = (
     (re.compile(r"_initcall(?:_sync)?$|^module_init$|^module_driver$"), Kind.BEGIN),
     (re.compile(r"^module_exit$|exitcall$"), Kind.CLOSE),  # a module cannot go while a file of it is open
     (re.compile(r"kref_put|kref_sub|_put_lock"), Kind.FREE),
+    (re.compile(r"^devm_\w*action"), Kind.REMOVE),
     (_REGISTERED, Kind.ASYNC),
     (re.compile(r"IOCTL|DEVICE_ATTR|DEFINE_\w*ATTR|SYSCALL|__ATTR"), Kind.USER),
     (re.compile(r"RUNTIME_(?:DEV_)?PM_OPS|UNIVERSAL_DEV_PM_OPS"), Kind.ASYNC),
@@ -143,7 +145,7 @@ def _kind(use: Use) -> Kind:
 def _outside(use: Use, type_: str, kind: Kind) -> bool:
     """Whether the table is one by which the rest of the kernel comes in; a driver's own tables lead on inside it."""
     if use.kind == "field":
-        return kind is Kind.USER
+        return kind is Kind.USER or use.field in _CALLBACKS
     return type_ in _CORE_TABLES or type_.endswith(("_driver", "_attribute", "_ioctl_desc", "_ioctl_ops"))
 
 

@@ -20,12 +20,13 @@ _NOT_FOR_ALL = frozenset(
     {"kernfs_remove", "sysfs_remove_bin_file", "sysfs_remove_group", "iomem_get_mapping", "dax_layout_busy_page"}
 )
 _LOOKED_INTO = frozenset({"drm_dev_unplug", "rdma_user_mmap_disassociate"})
-#: Frees the pages of a shmem file and unmaps them before (mm/shmem.c).
-_MORE = frozenset({"shmem_truncate_range", "zap_page_range", "zap_vma_range", "ttm_bo_unmap_virtual_locked"})
+#: Names of other versions and static twins of listed ones.
+_MORE = frozenset({"zap_page_range", "zap_vma_range", "ttm_bo_unmap_virtual_locked"})
 _HINT = re.compile(
     r"unmap|zap|revoke|invalidate|purge|evict|unplug|disassociate|shoot|truncate|move|release_mmap|validate|detach|kill|swapout"
     r"|unregister|teardown|disable_mmap|unbind|put_pages|mmap"
 )
+_CORE = ("mm/", "fs/", "block/", "lib/", "net/core/")
 _DEEP = 4
 _WIDE = 40
 
@@ -88,7 +89,8 @@ def _targets(program: Program, scope: Scope, call: ir.Call) -> tuple[ir.Function
     near = scope.fn.path
     if call.name:
         handed = tuple(fn for arg in call.args if isinstance(arg, ir.Name) for fn in _handed(program, scope, arg.name))
-        return (*resolve(program, call.name, near, wide=bool(_HINT.search(call.name))), *handed)
+        called = resolve(program, call.name, near, wide=bool(_HINT.search(call.name)))
+        return (*(fn for fn in called if not fn.path.startswith(_CORE) or near.startswith(_CORE)), *handed)
     callee = call.callee
     if not isinstance(callee, ir.Member) or not _HINT.search(callee.field):
         return ()
@@ -142,7 +144,7 @@ def _names_one(fn: ir.Function, names: frozenset[str]) -> frozenset[str]:
     return frozenset(name for name in names if name.encode() in fn.text)
 
 
-_CALL = re.compile(rb"(?<![\w.>])([a-z_]\w{3,})\s*\(")
+_CALL = re.compile(rb"(?<![\w.>])([a-z_]\w+)\s*\(")
 _PLAIN = frozenset(b"if for while switch return sizeof typeof container_of likely unlikely WARN_ON".split())
 
 
@@ -160,4 +162,6 @@ def _calls(fn: ir.Function) -> Iterator[tuple[str, int]]:
 
 def _worth(program: Program, name: str, here: ir.Function) -> tuple[ir.Function, ...]:
     """Callees to look into: those of the same file, and elsewhere those whose name speaks of it."""
-    return resolve(program, name, here.path, wide=bool(_HINT.search(name)))[:4]
+    found = resolve(program, name, here.path, wide=bool(_HINT.search(name)))
+    # the core's own ways to unmap are those that are listed: behind any other name it unmaps files of its own
+    return tuple(fn for fn in found if not fn.path.startswith(_CORE) or here.path.startswith(_CORE))[:4]

@@ -220,7 +220,7 @@ def test_taking_the_check_out_makes_it_speak(
     spoke = []
     for path in sorted((*tree.glob("drivers/**/*.c"), *tree.glob("mm/*.c"))):
         text = path.read_text(encoding="latin-1")
-        if "find_vma(" not in text and "vma_lookup(" not in text or "vm_end" not in text:
+        if ("find_vma(" not in text and "vma_lookup(" not in text) or "vm_end" not in text:
             continue
         name = path.relative_to(tree).as_posix()
         program = desk.program({name: text})

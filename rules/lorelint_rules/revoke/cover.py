@@ -8,7 +8,7 @@ none, the question goes up to the callers, and where nobody calls, to what the f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -113,20 +113,23 @@ class Cover:
         ]
         if not found:
             return None
-        back = {edge for loop in self.program.loops(scope.fn) for edge in loop.back}
+        for each in found:
+            may = self._straight(scope, node, each.node)
+            if each.node == node or flow.reaches(scope.cfg, [each.node], {node}, may=may):
+                return each
+            if flow.reaches(scope.cfg, [node], {each.node}, may=may):
+                return each
+        return None
+
+    def _straight(self, scope: Scope, one: int, other: int) -> Callable[[ir.Node, ir.Edge], bool]:
+        """Edges of one way through the function: no failure, and no new pass of a loop that both places are in."""
+        loops = [loop for loop in self.program.loops(scope.fn) if one in loop.body and other in loop.body]
+        back = {edge for loop in loops for edge in loop.back}
 
         def may(at: ir.Node, edge: ir.Edge) -> bool:
             return (at.id, edge.to) not in back and not failure(scope, at, edge)
 
-        for each in found:
-            same = each.node == node
-            if (
-                same
-                or flow.reaches(scope.cfg, [each.node], {node}, may=may)
-                or flow.reaches(scope.cfg, [node], {each.node}, may=may)
-            ):
-                return each
-        return None
+        return may
 
     def always(self, scope: Scope, node: int, unmap: unmaps.Unmap) -> bool:
         """Whether every path through this node passes the unmap, before or behind it."""

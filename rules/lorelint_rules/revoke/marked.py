@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from lorelint.rule import Sibling, Step, TreeView, ir, tables
 from lorelint.rule.analyses import mapping
-from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.folder import beside, folder_of
+from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.scope import Scope, tag
 from lorelint.rule.analyses.unmaps import terminals
 from lorelint.rule.analyses.unmaps import unmaps as unmaps_in

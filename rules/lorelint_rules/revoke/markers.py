@@ -10,6 +10,7 @@ from enum import StrEnum
 from lorelint.rule import TreeView, ir
 from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.scope import Scope, peel
+from lorelint.rule.analyses.scope import tag as scope_tag
 
 
 class Kind(StrEnum):
@@ -242,8 +243,14 @@ def _call(scope: Scope, node: int, call: ir.Call) -> Iterator[Marker]:
     device = scope.resolve(call.args[0])
     owner = device.base if isinstance(device, ir.Member) else device
     tag = scope.tag_of(owner)
-    if tag and tag not in _ANYBODY:
-        yield Marker(node, call.line, Kind.CALL, tag, call.name, ir.show(owner), ir.show(call), variable, api=call.name)
+    tags: tuple[str, ...] = (tag,)
+    if tag in _ANYBODY and call.name in _RESETS:  # whose device it is, the other objects in sight say
+        found = dict.fromkeys(scope_tag(type_) for name, type_ in scope.types.items() if "struct " in type_)
+        tags = tuple(each for each in found if each not in _ANYBODY)
+    for each in tags:
+        if each and each not in _ANYBODY:
+            text = ir.show(owner) if each == tag else f"struct {each}"
+            yield Marker(node, call.line, Kind.CALL, each, call.name, text, ir.show(call), variable, api=call.name)
 
 
 def freed(scope: Scope, node: int, call: ir.Call, api: str, places: tuple[int, ...]) -> Iterator[Marker]:

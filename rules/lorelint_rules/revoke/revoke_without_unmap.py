@@ -27,8 +27,9 @@ Do this instead
     dmabuf->file->f_mapping for the mmap of a dma-buf.
 
 References
-    CVE-2020-12888, commits abafbc551fdd and 11c4cd07ba11 (vfio-pci); 3234ac664a87 (/dev/mem); b9d4efa8f9a2 (DRM unplug);
-    20260226202211.929005-4-mattev@meta.com (mmap of vfio's dma-bufs); mm/memory.c unmap_mapping_range()
+    CVE-2020-12888, commits abafbc551fdd and 11c4cd07ba11 (vfio-pci); 3234ac664a87 (/dev/mem);
+    b9d4efa8f9a2 (DRM unplug); 20260226202211.929005-4-mattev@meta.com (mmap of vfio's dma-bufs);
+    mm/memory.c unmap_mapping_range()
 """
 
 from __future__ import annotations

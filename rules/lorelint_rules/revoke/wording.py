@@ -71,7 +71,8 @@ def facts(view: TreeView, kind: Kind, way: Way, gate: Gate | None, callers: tupl
         out.append("no fault or mmap handler was found that tests the marker")
     if way.dmabuf:
         out.append(
-            "VMAs of a dma-buf are linked in dmabuf->file->f_mapping: the zap of the exporter's own device file does not reach them"
+            "VMAs of a dma-buf are linked in dmabuf->file->f_mapping: "
+            "the zap of the exporter's own device file does not reach them"
         )
         told = sorted(
             view.know.names("dma_invalidate_apis_not_cpu_unmap")

@@ -220,15 +220,11 @@ def unseen_callee(view: TreeView, scope: Scope, lookup: Lookup) -> str:
     """A callee that is handed the VMA and whose body is not in sight, "" for none."""
     for node in scope.cfg.nodes:
         for call in ir.calls(node.expr):
-            if any(isinstance(arg, ir.Name) and arg.name == lookup.vma for arg in call.args):
-                if not call.name or not view.program.define(call.name, scope.fn.path):
-                    if not _PREDICATE.match(call.name) and call.name not in (
-                        "likely",
-                        "unlikely",
-                        "IS_ERR",
-                        "IS_ERR_OR_NULL",
-                    ):
-                        return call.name or ir.show(call.callee)
+            if not any(isinstance(arg, ir.Name) and arg.name == lookup.vma for arg in call.args):
+                continue
+            plain = _PREDICATE.match(call.name) or call.name in ("likely", "unlikely", "IS_ERR", "IS_ERR_OR_NULL")
+            if not plain and (not call.name or not view.program.define(call.name, scope.fn.path)):
+                return call.name or ir.show(call.callee)
     return ""
 
 
@@ -311,9 +307,9 @@ def _handed_range(scope: Scope, call: ir.Call, atoms: frozenset[str], gup: froze
 def one_page(scope: Scope, lengths: frozenset[str]) -> Step | None:
     """A test that keeps the length within a page."""
     for node in scope.cfg.nodes:
-        if node.at is ir.At.TEST and isinstance(node.expr, ir.Binary) and _PAGE.search(ir.show(node.expr)):
-            if scope.atoms(node.expr, 1) & lengths:
-                return Step(scope.fn.path, node.line, f"the range is kept within one page: {ir.show(node.expr)}")
+        test = node.at is ir.At.TEST and isinstance(node.expr, ir.Binary)
+        if test and node.expr is not None and _PAGE.search(ir.show(node.expr)) and scope.atoms(node.expr, 1) & lengths:
+            return Step(scope.fn.path, node.line, f"the range is kept within one page: {ir.show(node.expr)}")
     return None
 
 

@@ -225,7 +225,8 @@ def _finding(look: Look, held: Held, need: Need) -> Finding:
         need=need,
         concern=f"range of {lookup.api}",
         facts=tuple(_facts(look, held)),
-        advice="walk the range with for_each_vma_range() and refuse holes, or refuse a range that ends behind vma->vm_end",
+        advice="walk the range with for_each_vma_range() and refuse holes, "
+        "or refuse a range that ends behind vma->vm_end",
         evidence=(lookup.api, what, "caller" if by_caller else "own"),
     )
 
@@ -238,8 +239,8 @@ def _facts(look: Look, held: Held) -> Iterator[str]:
     tested = " ".join(ir.show(e) for id, _ in look.decisions if (e := scope.cfg.nodes[id].expr) is not None)
     if any(flag in tested for flag in ("VM_PFNMAP", "VM_IO", "VM_MIXEDMAP")):
         yield (
-            "VM_PFNMAP does not decide whether pages can be pinned: special PTEs and P2PDMA pages are refused in other VMAs too, "
-            "and GUP looks at every page itself"
+            "VM_PFNMAP does not decide whether pages can be pinned: special PTEs and P2PDMA pages are refused "
+            "in other VMAs too, and GUP looks at every page itself"
         )
     unlocked = [
         call
@@ -249,7 +250,8 @@ def _facts(look: Look, held: Held) -> Iterator[str]:
     ]
     if unlocked:
         line = min(call.line for call in unlocked)
-        yield f"mmap_lock is dropped ({scope.fn.path}:{line}): whatever was seen may have changed when the range is used"
+        place = f"{scope.fn.path}:{line}"
+        yield f"mmap_lock is dropped ({place}): whatever was seen may have changed when the range is used"
 
 
 RULE = Rule(

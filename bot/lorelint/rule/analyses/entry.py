@@ -36,7 +36,8 @@ class Entry:
 
 
 _CLOSE = frozenset(
-    "release close close_device postclose preclose lastclose dealloc_ucontext proc_release fb_release fb_destroy hw_free".split()
+    "release close close_device postclose preclose lastclose dealloc_ucontext proc_release "
+    "fb_release fb_destroy hw_free".split()
 )
 _FREE = re.compile(
     r"^(?:free|gem_free_object\w*|destroy|release_notify|delete_mem_notify|release_pages|dtor|d_release|free_inode)$"
@@ -57,11 +58,16 @@ _ASYNC = re.compile(
 _SLEEP = re.compile(r"^(?:suspend|freeze|poweroff|restore|thaw)(?:_late|_noirq|_prepare)?$")
 _TTM = frozenset({"ttm_device_funcs", "ttm_bo_driver"})
 _CORE_TABLES = frozenset(
-    "file_operations vfio_device_ops dma_buf_ops vm_operations_struct dev_pm_ops pci_error_handlers bin_attribute notifier_block "
-    "ib_device_ops net_device_ops block_device_operations proto_ops proc_ops kernfs_ops sysfs_ops uacce_ops rproc_ops fb_ops "
-    "kvm_device_ops kvm_x86_ops drm_sched_backend_ops drm_gem_object_funcs dma_buf_attach_ops v4l2_file_operations vb2_ops "
-    "iommufd_access_ops vdpa_config_ops bus_type iommu_ops ttm_device_funcs ttm_bo_driver shrinker drm_mode_config_funcs "
-    "snd_pcm_ops cdrom_device_ops tty_operations genl_ops genl_small_ops kernel_param_ops auxiliary_driver super_operations "
+    "file_operations vfio_device_ops dma_buf_ops vm_operations_struct dev_pm_ops pci_error_handlers "
+    "bin_attribute notifier_block "
+    "ib_device_ops net_device_ops block_device_operations proto_ops proc_ops kernfs_ops sysfs_ops "
+    "uacce_ops rproc_ops fb_ops "
+    "kvm_device_ops kvm_x86_ops drm_sched_backend_ops drm_gem_object_funcs dma_buf_attach_ops "
+    "v4l2_file_operations vb2_ops "
+    "iommufd_access_ops vdpa_config_ops bus_type iommu_ops ttm_device_funcs ttm_bo_driver shrinker "
+    "drm_mode_config_funcs "
+    "snd_pcm_ops cdrom_device_ops tty_operations genl_ops genl_small_ops kernel_param_ops "
+    "auxiliary_driver super_operations "
     "inode_operations address_space_operations drm_client_funcs perf_event pmu ptp_clock_info device_type".split()
 )
 _CALLBACKS = frozenset({"scan_objects", "count_objects", "notifier_call", "function", "func", "vmap_notifier"})

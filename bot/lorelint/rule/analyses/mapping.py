@@ -39,9 +39,11 @@ COUNTED = frozenset(
 )
 #: Structs that are in every handler's sight and say nothing about whose memory it is.
 GENERIC = frozenset(
-    "file inode vm_area_struct vm_fault mm_struct page folio device address_space vm_operations_struct dma_buf list_head "
+    "file inode vm_area_struct vm_fault mm_struct page folio device address_space "
+    "vm_operations_struct dma_buf list_head "
     "mutex rw_semaphore spinlock kref kobject bin_attribute module cdev miscdevice task_struct resource "
-    "vm_area_desc drm_file void int unsigned long u64 u32 u16 u8 bool size_t pgprot_t pfn_t vm_fault_t char ssize_t loff_t "
+    "vm_area_desc drm_file void int unsigned long u64 u32 u16 u8 bool size_t pgprot_t pfn_t "
+    "vm_fault_t char ssize_t loff_t "
     "resource_size_t phys_addr_t dma_addr_t pgoff_t dma_attrs short __u64 __u32".split()
 )
 
@@ -61,6 +63,11 @@ _BAR_CALLS = frozenset(
 _BAR = re.compile(r"(?:^|_)(?:r?mmio|bars?\d?)(?:_|$)")
 _QUIET = re.compile(
     r"^(?:pr_|dev_|trace_|WARN|BUG|lockdep_|mutex_|spin_|down_|up_|kref_|kfree|printk|might_|rcu_|srcu_|atomic_)"
+)
+
+
+_KERNELS_OWN = re.compile(
+    r"^(?:rb_|x[as]_|idr_|vmalloc|vm_|vma_|page_|pte_|p[mu]d_|is_power|filemap_|remap_|folio_|get_|put_|dma_|copy_|access_|atomic|is_err)"
 )
 
 
@@ -289,7 +296,7 @@ class Descent:
                         self._vm_ops(scope, value, depth)
 
     def _call(self, scope: Scope, call: ir.Call, depth: int) -> None:
-        if call.name in self.inserters:
+        if call.name in self.inserters or call.name.startswith("vmf_insert_"):
             for arg in call.args[1:]:
                 self.mapped.update(scope.members(arg))
             self.inserts.append((call.name, Step(scope.fn.path, call.line, f"{call.name}() in {scope.fn.name}()")))
@@ -300,13 +307,16 @@ class Descent:
             self._indirect(scope, call.callee, depth)
 
     def _indirect(self, scope: Scope, callee: ir.Member, depth: int) -> None:
-        if type_ := scope.tag_of(callee.base):
+        type_ = scope.tag_of(callee.base)
+        if type_ and type_ not in ("file_operations", "vm_operations_struct"):  # of those there is one in every driver
             for table, name in tables_with(self.program, type_, callee.field, scope.fn.path):
                 for fn in self.program.define(name, table.path):
                     self._add(fn, depth)
 
     def _vm_ops(self, scope: Scope, value: ir.Expr, depth: int) -> None:
         name = named(value)
+        if name.isupper():
+            return  # NULL: none of its own
         if name:
             self.tracked = self.tracked or any(
                 t.get("close") is not None for t in _objects(self.program, name, scope.fn.path)
@@ -326,7 +336,7 @@ class Descent:
 
 def _is_worth(name: str) -> bool:
     """Whether a function of another folder is looked into: it maps, or it is asked whether one may."""
-    return bool(_MAPS.search(name) or _ASKS.search(name)) and not _QUIET.match(name)
+    return bool(_MAPS.search(name) or _ASKS.search(name)) and not _QUIET.match(name) and not _KERNELS_OWN.match(name)
 
 
 def _wide(scope: Scope) -> Iterator[str]:

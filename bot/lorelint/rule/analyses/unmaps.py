@@ -14,8 +14,8 @@ from lorelint.rule.analyses.folder import prefetch, resolve
 from lorelint.rule.analyses.mapping import tables_with
 from lorelint.rule.analyses.scope import Scope
 
-#: Of the list ``unmap_apis``: what acts on an address_space or a VMA itself. Others are looked into where they are defined,
-#: and removal of a sysfs file ends the mappings of that file alone.
+#: Of the list ``unmap_apis``: what acts on an address_space or a VMA itself. Others are looked into where they are
+#: defined, and removal of a sysfs file ends the mappings of that file alone.
 _NOT_FOR_ALL = frozenset(
     {"kernfs_remove", "sysfs_remove_bin_file", "sysfs_remove_group", "iomem_get_mapping", "dax_layout_busy_page"}
 )
@@ -23,8 +23,10 @@ _LOOKED_INTO = frozenset({"drm_dev_unplug", "rdma_user_mmap_disassociate"})
 #: Names of other versions and static twins of listed ones.
 _MORE = frozenset({"zap_page_range", "zap_vma_range", "ttm_bo_unmap_virtual_locked"})
 _HINT = re.compile(
-    r"unmap|zap|revoke|invalidate|purge|evict|unplug|disassociate|shoot|truncate|move|release_mmap|validate|detach|kill|swapout"
-    r"|unregister|teardown|disable_mmap|unbind|put_pages|mmap"
+    r"unmap|zap|revoke|invalidate|purge|evict|unplug|disassociate|shoot|truncate|_move|release_mmap|_validate|detach|swapout"
+)
+_KERNELS_OWN = re.compile(
+    r"^(?:dma_|pci_|sg_|iommu_|k(?:un)?map|__k|io(?:un|re)map|devm_|vunmap|list_|rb_|folio_|page_|memunmap)"
 )
 _CORE = ("mm/", "fs/", "block/", "lib/", "net/core/")
 _DEEP = 4
@@ -53,7 +55,7 @@ def unmaps(program: Program, scope: Scope) -> tuple[Unmap, ...]:
 
 def _unmaps(program: Program, scope: Scope) -> Iterator[Unmap]:
     calls = (call for node in scope.cfg.nodes for call in ir.calls(node.expr))
-    prefetch(program, (call.name for call in calls if _HINT.search(call.name)))
+    prefetch(program, (call.name for call in calls if _worth_a_search(call.name)))
     for node in scope.cfg.nodes:
         for call in ir.calls(node.expr):
             found = _by_call(program, scope, call)
@@ -66,6 +68,11 @@ def _unmaps(program: Program, scope: Scope) -> Iterator[Unmap]:
                     mapping,
                     chain,
                 )
+
+
+def _worth_a_search(name: str) -> bool:
+    """Whether a function of another folder may unmap, by its name."""
+    return _HINT.search(name) is not None and not _KERNELS_OWN.match(name)
 
 
 def _called(call: ir.Call) -> str:
@@ -89,7 +96,7 @@ def _targets(program: Program, scope: Scope, call: ir.Call) -> tuple[ir.Function
     near = scope.fn.path
     if call.name:
         handed = tuple(fn for arg in call.args if isinstance(arg, ir.Name) for fn in _handed(program, scope, arg.name))
-        called = resolve(program, call.name, near, wide=bool(_HINT.search(call.name)))
+        called = resolve(program, call.name, near, wide=_worth_a_search(call.name))
         return (*(fn for fn in called if not fn.path.startswith(_CORE) or near.startswith(_CORE)), *handed)
     callee = call.callee
     if not isinstance(callee, ir.Member) or not _HINT.search(callee.field):
@@ -129,7 +136,7 @@ def _below(program: Program, fn: ir.Function) -> tuple[str, str, tuple[Step, ...
         if depth >= _DEEP:
             continue
         called = tuple(_calls(here))
-        prefetch(program, (name for name, _ in called if _HINT.search(name)))
+        prefetch(program, (name for name, _ in called if _worth_a_search(name)))
         for name, line in called:
             if len(seen) > _WIDE:
                 break
@@ -162,6 +169,6 @@ def _calls(fn: ir.Function) -> Iterator[tuple[str, int]]:
 
 def _worth(program: Program, name: str, here: ir.Function) -> tuple[ir.Function, ...]:
     """Callees to look into: those of the same file, and elsewhere those whose name speaks of it."""
-    found = resolve(program, name, here.path, wide=bool(_HINT.search(name)))
+    found = resolve(program, name, here.path, wide=_worth_a_search(name))
     # the core's own ways to unmap are those that are listed: behind any other name it unmaps files of its own
     return tuple(fn for fn in found if not fn.path.startswith(_CORE) or here.path.startswith(_CORE))[:4]

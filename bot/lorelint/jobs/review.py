@@ -125,10 +125,15 @@ def _troubles(thread: Thread, series: Series, applied: Applied) -> tuple[Trouble
     return tuple(dict.fromkeys(found))
 
 
+_UNUSABLE = frozenset({"mangled", "bad-path", "unsafe-path"})
+
+
 def job_done(report: Report) -> bool:
     """False where nothing at all could be looked at: C was changed, and no function of it could be judged."""
     if report.series is None or report.base is None or report.coverage.functions:
         return True
     touched = [diff for patch in report.series.patches for diff in patch.diffs]
+    if not touched:  # a diff was there, and none of it could be used
+        return not any(each.kind in _UNUSABLE for each in report.troubles)
     changed_c = any(diff.hunks and diff.path.endswith((".c", ".h")) for diff in touched)
     return not (changed_c and report.base.grade is Grade.FRAGMENTS)

@@ -110,6 +110,8 @@ class _Run:
         rules = tuple(rule for rule in self.rules if rule.tokens.admit(raw))
         functions = self.program.functions(path) if rules else ()
         self.functions += len(functions)
+        if path.endswith(".c") and raw.strip() and not functions and not self.program.functions(path):
+            self.troubles.append(Trouble("unreadable", path, "no function could be read in it"))
         for fn in functions:
             for rule in rules:
                 self._one(rule, fn)

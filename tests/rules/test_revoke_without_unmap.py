@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -367,35 +366,6 @@ def judges(tree_dir: Callable[[str], Path], overlays_dir: Path) -> Callable[[str
     return judge
 
 
-def labels(shared: Path, tree: str) -> Iterator[dict[str, Any]]:
-    for line in (shared / "corpora" / "kernel" / "labels.jsonl").read_text().splitlines():
-        label = json.loads(line)
-        if label["rule"] in (RULE, "single-vma-check") and label["source"]["tree"] == tree:
-            yield label
-
-
-@pytest.mark.needs_shared
-@pytest.mark.parametrize(
-    "tree",
-    [
-        pytest.param(name, marks=pytest.mark.needs_tree(name))
-        for name in ("linux-source-5.10", "linux-source-6.1", "linux-source-6.12", "linux-source-7.2")
-    ],
-)
-def test_labels(rules: dict[str, Rule], shared: Path, judges: Callable[[str, str], Judge], tree: str) -> None:
-    wrong = []
-    for label in labels(shared, tree):
-        source = label["source"]
-        judge = judges(tree, source.get("overlay") or "")
-        found = [fn for fn in judge.program.functions(source["path"]) if fn.name == source["function"]]
-        assert found, label["id"]
-        fired = any(judge.judge(rules[label["rule"]], fn).defects for fn in found)
-        if fired is not (label["label"] == "positive"):
-            wrong.append((label["id"], label["label"], source["function"]))
-    assert not wrong
-
-
-@pytest.mark.needs_shared
 @pytest.mark.needs_tree("7.2")
 def test_seed_003(rules: dict[str, Rule], judges: Callable[[str, str], Judge]) -> None:
     """Silent as posted; without its two unmaps it speaks at both places, and not before .mmap was there."""

@@ -21,13 +21,10 @@ from lorelint_rules.revoke.markers import Kind, Marker
 
 DEPTH = 4
 WIDTH = 12  # callers of one function that are looked at
-_FAILURE = frozenset({"ret", "rc", "r", "err", "error", "rv", "retval", "status", "res", "result", "rval"})
 _AWAKE = frozenset({"PCI_D0", "false", "0"})
 
 
-_UNDO = re.compile(
-    r"^_*(?:err|fail|bail|undo|unwind|rollback|abort|free|cleanup|release|put|out_(?:err|free|fail|put))"
-)
+_INTEGERS = frozenset({"int", "long", "ssize_t", "s32", "s64", "signed int"})
 
 
 class Fate(StrEnum):
@@ -94,12 +91,9 @@ class Cover:
         def may(at: ir.Node, edge: ir.Edge) -> bool:
             return not failure(scope, at, edge)
 
-        def shut(at: ir.Node) -> bool:
-            return at.at is ir.At.LABEL and _UNDO.match(at.label) is not None
-
-        if flow.reaches(scope.cfg, [0], {node}, avoid=shut, may=may) is not None:
+        if flow.reaches(scope.cfg, [0], {node}, may=may) is not None:
             return False
-        return all(_fails(each) for each in _returns(scope, node))
+        return all(_fails(scope, each) for each in _returns(scope, node))
 
     def here(self, scope: Scope, node: int, *, around: bool = False) -> unmaps.Unmap | None:
         """An unmap on the same way through the function as this node.
@@ -285,13 +279,13 @@ def _returns(scope: Scope, node: int) -> Iterator[ir.Node]:
         todo.extend(edge.to for edge in scope.cfg.nodes[here].out)
 
 
-def _fails(node: ir.Node) -> bool:
+def _fails(scope: Scope, node: ir.Node) -> bool:
     """Whether a return hands an error out (a bare one may)."""
     if node.expr is None:
         return True
     match peel(node.expr):
         case ir.Name(name=name):
-            return name in _FAILURE or name in ("NULL", "false")
+            return name in ("NULL", "false") or _status(scope, name)
         case ir.Number(value=int(number)):
             return number < 0
         case ir.Unary(op="-"):
@@ -312,13 +306,9 @@ def failure(scope: Scope, node: ir.Node, edge: ir.Edge) -> bool:
         return False
     match expr:
         case ir.Binary(op="<" | "!=", left=ir.Name(name=name), right=ir.Number(value=0)):
-            return name in _FAILURE
+            return _status(scope, name)
         case ir.Name(name=name):
-            return (
-                name in _FAILURE
-                and "*" not in scope.types.get(name, "*")
-                and all(_from_call(value) for value in scope.values(name))
-            )
+            return _status(scope, name)
         case ir.Call():
             return expr.name in ("IS_ERR", "IS_ERR_OR_NULL")
     return False
@@ -337,6 +327,20 @@ def _allocated(scope: Scope, target: ir.Expr) -> bool:
     return False
 
 
-def _from_call(value: ir.Expr) -> bool:
-    value = peel(value)
-    return isinstance(value, ir.Call | ir.Number | ir.Unary)
+def _status(scope: Scope, name: str) -> bool:
+    """Whether a local holds what calls have answered: zero for success, else an error. Its name does not matter."""
+    if scope.types.get(name, "") not in _INTEGERS or name in scope.params:
+        return False
+    values = [peel(value) for value in scope.values(name)]
+    return bool(values) and all(_answer(value) for value in values)
+
+
+def _answer(value: ir.Expr) -> bool:
+    match value:
+        case ir.Call() | ir.Unary(op="-"):
+            return True
+        case ir.Number(value=int(number)):
+            return number <= 0
+        case ir.Ternary(then=then, other=other):
+            return all(_answer(peel(each)) for each in (then, other) if each is not None)
+    return False

@@ -135,9 +135,43 @@ def test_a_patch_that_applies_nowhere(cli: Cli, tmp_path: Path, small: Path) -> 
     path = tmp_path / "nowhere.patch"
     path.write_text(MAIL, "utf-8")
     done = cli("review", path, "--tree", small)
-    assert done.code in (0, 2)
-    assert "fragments" in done.out
+    assert done.code == 2, "three lines in the middle of a function are no function"
+    assert "fragments" in done.out and "applies to any tree" in done.err.splitlines()[-1]
     assert "Traceback" not in done.err
+
+
+CORRUPT = MAIL.replace("@@ -10,3 +10,3 @@", "@@ -10,x +10,3 @@")
+UNSAFE = MAIL.replace("drivers/misc/nowhere.c", "../../etc/nowhere.c")
+
+
+@pytest.mark.parametrize(
+    ("mail", "said"),
+    [
+        pytest.param(CORRUPT, "no change of a C file in it can be read", id="corrupt"),
+        pytest.param(
+            CORRUPT.replace("misc/nowhere", "misc/dmamap/dmamap"), "no change of a C file", id="corrupt-in-the-tree"
+        ),
+        pytest.param(UNSAFE, "every file it names lies outside a source tree", id="unsafe"),
+        pytest.param(
+            UNSAFE + CORRUPT[CORRUPT.index("diff --git") :], "no change of a C file in it can be read", id="both"
+        ),
+    ],
+)
+def test_a_patch_of_which_nothing_can_be_looked_at(cli: Cli, tmp_path: Path, small: Path, mail: str, said: str) -> None:
+    """The report is printed, with what it says of the mail; the last line says why the job could not be done."""
+    path = tmp_path / "damaged.patch"
+    path.write_text(mail, "utf-8")
+    done = cli("review", path, "--tree", small)
+    assert done.code == 2
+    last = done.err.splitlines()[-1]
+    assert last.startswith("lorelint: ") and "damaged.patch" in last and said in last and last.endswith(")")
+    assert "0 functions" in done.out
+
+
+def test_a_damaged_patch_to_a_document_leaves_no_job_undone(cli: Cli, tmp_path: Path, small: Path) -> None:
+    path = tmp_path / "document.patch"
+    path.write_text(CORRUPT.replace("nowhere.c", "nowhere.rst"), "utf-8")
+    assert cli("review", path, "--tree", small).code == 0
 
 
 def test_a_rule_that_is_not_there(cli: Cli, thread: Path, small: Path) -> None:

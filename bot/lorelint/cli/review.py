@@ -94,14 +94,16 @@ def _print_replies(done: list[Told], as_json: bool) -> None:
 
 
 def _code(done: list[Told]) -> int:
-    from lorelint.jobs.review import job_done
+    from lorelint.jobs.review import undone
     from lorelint.report.prose import found
 
     if any(found(each.report) for each in done):
         return FINDINGS
-    undone = [each.report for each in done if not job_done(each.report)]
-    for report in undone:
-        reasons = [trouble.text for trouble in report.troubles if trouble.kind == "does-not-apply"]
-        what = reasons[0] if reasons else "nothing in it could be looked at"
-        note(f"{report.source}: {what} (name the tree and revision it was made on: --tree DIR --base REV)")
-    return UNDONE if undone else CLEAN
+    code = CLEAN
+    for each in done:
+        why = undone(each.report)
+        if why is not None:
+            what, remedy = why
+            note(f"{each.report.source}: {what} ({remedy})")
+            code = UNDONE
+    return code

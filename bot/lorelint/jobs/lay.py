@@ -120,6 +120,8 @@ class Layer:
         first, last = chain[0], chain[-1]
         if content is None or first.change in (Change.RENAME, Change.COPY, Change.BINARY, Change.MODE):
             return
+        if first.change is Change.MODIFY and not first.hunks:
+            return
         if first.change is Change.CREATE:
             self._slate[path] = None
             self._notes[path] = "the tree has a file of this name already: it was set aside"
@@ -212,7 +214,9 @@ class Layer:
             return _fragments(diff, Misfit(0, "no such file"))
         after = None if diff.change is Change.DELETE else content
         grade = Grade.EXACT if self.whole else Grade.CLEAN
-        return _Fit(grade, f"{diff.change} without a change of text", content, after, self._fuzzed(diff))
+        unread = diff.change is Change.MODIFY
+        text = "none of its hunks could be read" if unread else f"{diff.change} without a change of text"
+        return _Fit(grade, text, content, after, self._fuzzed(diff))
 
     def _merged(self, diff: FileDiff, content: bytes | None) -> _Fit | None:
         """Three-way: the blob the patch names is at hand, though the tree has another."""

@@ -13,7 +13,7 @@ from lorelint.model.base import Applied, Grade
 from lorelint.model.errors import LorelintError
 from lorelint.model.finding import Report
 from lorelint.model.knowledge import Knowledge
-from lorelint.model.mail import Series, Thread
+from lorelint.model.mail import Change, Series, Thread
 from lorelint.model.source import OpenTree, Patcher
 from lorelint.model.trouble import Trouble, Unseen
 from lorelint.rule.concern import concerns
@@ -125,15 +125,33 @@ def _troubles(thread: Thread, series: Series, applied: Applied) -> tuple[Trouble
     return tuple(dict.fromkeys(found))
 
 
-_UNUSABLE = frozenset({"mangled", "bad-path", "unsafe-path"})
+_DAMAGED = "the mail may be damaged: get it from the archive again"
+_ELSEWHERE = "name the tree and revision it was made on: --tree DIR --base REV"
+
+
+def undone(report: Report) -> tuple[str, str] | None:
+    """Why nothing at all could be looked at, and what to do about it; None where the job was done.
+
+    A series is looked at where one function of it was judged, and where it changes no C. Otherwise there was C, and it
+    lies outside every source tree, could not be read, or fits no tree that was tried.
+    """
+    if report.series is None or report.base is None or report.coverage.functions:
+        return None
+    touched = [diff for patch in report.series.patches for diff in patch.diffs]
+    source = [diff for diff in touched if diff.path.endswith((".c", ".h"))]
+    kinds = {each.kind for each in report.troubles}
+    if any(diff.change is Change.MODIFY and not diff.hunks for diff in source):
+        return "no change of a C file in it can be read", _DAMAGED
+    if not touched and kinds & {"unsafe-path", "bad-path"}:
+        return "every file it names lies outside a source tree", "such names are not followed"
+    if not touched and "mangled" in kinds:
+        return "no change of a file in it can be read", _DAMAGED
+    if any(diff.hunks for diff in source) and report.base.grade is Grade.FRAGMENTS:
+        told = (each.text for each in report.troubles if each.kind == "does-not-apply")
+        return next(told, "the hunks alone show no whole function"), _ELSEWHERE
+    return None
 
 
 def job_done(report: Report) -> bool:
-    """False where nothing at all could be looked at: C was changed, and no function of it could be judged."""
-    if report.series is None or report.base is None or report.coverage.functions:
-        return True
-    touched = [diff for patch in report.series.patches for diff in patch.diffs]
-    if not touched:  # a diff was there, and none of it could be used
-        return not any(each.kind in _UNUSABLE for each in report.troubles)
-    changed_c = any(diff.hunks and diff.path.endswith((".c", ".h")) for diff in touched)
-    return not (changed_c and report.base.grade is Grade.FRAGMENTS)
+    """False where nothing at all could be looked at."""
+    return undone(report) is None

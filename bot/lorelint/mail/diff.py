@@ -216,9 +216,10 @@ class _Parser:
         if head.binary:
             change = Change.BINARY
         elif change is Change.MODIFY and not head.hunks:
-            if not head.mode_changed:
+            if head.mode_changed:
+                change = Change.MODE
+            else:
                 self.trouble("mangled", place, f"no hunk for {_shown(new)}")
-            change = Change.MODE
         self.files.append(
             FileDiff(old, new, change, head.old_blob, head.new_blob, tuple(head.hunks), head.at + 1),
         )

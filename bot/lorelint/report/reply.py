@@ -115,11 +115,11 @@ class _Letter:
             yield from _prose(told)
 
     def _told(self, concern: Concern, cited: list[Finding]) -> Iterator[str]:
-        """Facts of all findings as sentences, each said once, then siblings, then what might end it."""
-        asked = [finding for finding in cited if finding.ask]
-        facts = [
-            fact for finding in cited for fact in (*((finding.message,) if finding in asked else ()), *finding.facts)
-        ]
+        """Facts of all findings as sentences, each said once, then siblings, then what might end it.
+
+        What a finding cited is about stands in the question above the proof, and is not told again.
+        """
+        facts = [fact for finding in cited for fact in finding.facts]
         for judged in concern.findings:
             finding = judged.finding
             if finding not in cited and (prose.counts(judged) or finding.kind is Kind.REMARK):

@@ -18,7 +18,7 @@ DIRECTIVE = (
     rb"\#(?:[^\n\\/\"']++|\\[\s\S]|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+|//[^\n]*+|/"
     rb"|\"(?:[^\"\\\n]|\\[^\n])*+\"?+|'(?:[^'\\\n]|\\[^\n])*+'?+|\\)*+"
 )
-_TOKEN = re.compile(rb"(" + DIRECTIVE + rb")|(" + COMMENT + rb")|(" + STRING + rb")")
+_TOKEN = re.compile(DIRECTIVE + rb"|" + COMMENT + rb"|" + STRING)  # no groups: they would cost the fast loop
 _CONDITIONAL = re.compile(rb"\#[ \t]*+(ifdef|ifndef|if|elif|elifdef|elifndef|else|endif)\b")
 _ZERO = re.compile(rb"[ \t]++0[ \t\r]*+(?:/[/*].*+)?\Z", re.DOTALL)
 _PAREN = re.compile(rb"[()]")
@@ -28,13 +28,14 @@ DEEP = 100
 
 def _replacement(found: re.Match[bytes]) -> bytes:
     text = found.group()
-    if found.lastindex == 2:
+    first = text[0]
+    if first == 0x2F:  # /
         return text.translate(BLANK)
-    if found.lastindex == 3:
-        if b"\n" in text or len(text) < 3:  # a continued literal, or '' left open
-            return text.replace(b"\0", b" ")
-        return text[:1] + text[1:-1].translate(_FILL) + text[-1:]
-    return plain_directive(text)
+    if first == 0x23:  # #
+        return plain_directive(text)
+    if b"\n" in text or len(text) < 3:  # a continued literal, or '' left open
+        return text.replace(b"\0", b" ")
+    return text[:1] + text[1:-1].translate(_FILL) + text[-1:]
 
 
 def plain_directive(text: bytes) -> bytes:

@@ -6,7 +6,7 @@ tree and whatever was asked before. See `reads` for what is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from lorelint.code import functions as _functions
 from lorelint.code import macros as _macros
 from lorelint.code import structs as _structs
 from lorelint.code import tables as _tables
+from lorelint.code.facts import Facts, Role, decode, roles
 from lorelint.code.ir import Cfg, Function, Loop
 from lorelint.code.macros import Include, Macro
 from lorelint.code.reads import READ, Key, Sources
@@ -53,6 +54,8 @@ class Program(Sources):
         super().__init__(tree)
         self.know = know
         self.cache = cache if cache is not None else Cache()
+        self._facts: dict[str, Facts] = {}
+        self._roles: dict[str, Mapping[str, int]] = {}
 
     # -- what a file holds
 
@@ -105,6 +108,40 @@ class Program(Sources):
         """``x->field = name;`` in a function."""
         self.note(("function", fn.path, fn.name))
         return _tables.settings(fn)
+
+    # -- facts
+
+    def facts(self, path: str) -> Facts:
+        """The rows of a file: out of the tree's index where it keeps them, else read anew; the same either way."""
+        self.note(("file", path))
+        known = self._facts.get(path)
+        if known is None:
+            kept = self.tree.kept(path)
+            known = self._facts[path] = self._harvest(path) if kept is None else decode(kept)
+        return known
+
+    def _harvest(self, path: str) -> Facts:
+        raw = self._read(path)
+        if raw is None:
+            return Facts()
+        key = ("facts", "", raw)
+        if key not in self.cache.other:
+            from lorelint.code.harvest import harvest
+
+            self.cache.other[key] = harvest(raw)
+        found: Facts = self.cache.other[key]
+        return found
+
+    def playing(self, word: str, role: Role) -> tuple[str, ...]:
+        """Files in which an identifier has one of these roles, sorted."""
+        self.note(("mentions", word))
+        return tuple(path for path in self.tree.holding(word, role) if self._roles_in(path).get(word, 0) & role)
+
+    def _roles_in(self, path: str) -> Mapping[str, int]:
+        known = self._roles.get(path)
+        if known is None:
+            known = self._roles[path] = roles(self.facts(path))
+        return known
 
     # -- names
 

@@ -151,6 +151,7 @@ def calls_in(fn: Function, name: str) -> Iterator[CallSite]:
 
 
 _ENDS = re.compile(rb"[\w\s()]*+;")
+_ARGUMENT_END = re.compile(rb"\s++[,)]")
 _CALLEE = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
 
 
@@ -172,20 +173,32 @@ def uses_in(path: str, raw: bytes, name: str, tables: Sequence[Table], functions
 
 
 def _arguments(path: str, raw: bytes, word: bytes, functions: Sequence[Function]) -> Iterator[Use]:
-    code = mask(raw)
     starts = [fn.first_line for fn in functions]
-    for found in re.finditer(rb"(?<=[(,\s&])" + re.escape(word) + rb"(?=\s*+[,)])", code):
-        begin = opening(code, found.start())
-        callee = _CALLEE.search(code, max(0, begin - 96), begin) if begin > 0 else None
-        if callee is None:
-            continue
-        line = 1 + raw.count(b"\n", 0, found.start())
+    for callee, place, line in arguments(mask(raw), word):
         at = bisect_right(starts, line) - 1
         inside = functions[at].name if at >= 0 and line <= functions[at].end_line else ""
-        place = 1 + _commas(code, begin + 1, found.start())
-        kind = callee.group(1).decode("utf-8", "surrogateescape")
-        if kind != inside or line > functions[at].line:
-            yield Use("argument", path, line, inside, kind, str(place))
+        if callee != inside or line > functions[at].line:
+            yield Use("argument", path, line, inside, callee, str(place))
+
+
+def arguments(code: bytes, word: bytes) -> Iterator[tuple[str, int, int]]:
+    """Where a word is a whole argument in masked text: (what it is handed to, its place from 1, line)."""
+    for at in argument_places(code, word):
+        begin = opening(code, at)
+        callee = _CALLEE.search(code, max(0, begin - 96), begin) if begin > 0 else None
+        if callee is not None:
+            name = callee.group(1).decode("utf-8", "surrogateescape")
+            yield name, 1 + _commas(code, begin + 1, at), 1 + code.count(b"\n", 0, at)
+
+
+def argument_places(text: bytes, word: bytes) -> Iterator[int]:
+    """Offsets at which a word stands like a whole argument: after ``(,&`` or a blank, before ``,`` or ``)``."""
+    at = text.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if at and text[at - 1] in b"(, \t\n&" and (text[end : end + 1] in b",)" or _ARGUMENT_END.match(text, end)):
+            yield at
+        at = text.find(word, end)
 
 
 def _commas(code: bytes, start: int, end: int) -> int:

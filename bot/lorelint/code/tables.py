@@ -57,9 +57,9 @@ class Setting:
     value: str
 
 
-_DESIGNATOR = re.compile(rb"[{,]\s*+(?:\[[^\]]*+\]\s*+=\s*+)?+\{?\s*+\.\s*+\w+\s*+(?:=|\.|\[)")
-_LOCAL = re.compile(rb"\b(?:struct|union)\s++\w++\s++\w++\s*+(?:\[[^\]]*+\]\s*+)*+(?:__\w++\s*+)*+=\s*+\{")
-_SETTING = re.compile(
+DESIGNATOR = re.compile(rb"[{,]\s*+(?:\[[^\]]*+\]\s*+=\s*+)?+\{?\s*+\.\s*+\w+\s*+(?:=|\.|\[)")
+LOCAL = re.compile(rb"\b(?:struct|union)\s++\w++\s++\w++\s*+(?:\[[^\]]*+\]\s*+)*+(?:__\w++\s*+)*+=\s*+\{")
+SETTING = re.compile(
     rb"(?<![\w.>])([A-Za-z_]\w*+(?:\s*+(?:->|\.)\s*+\w++|\[[^\]\n]*+\])*?)\s*+(?:->|\.)\s*+(\w++)\s*+=\s*+(?:&\s*+)?+([A-Za-z_]\w*+)\s*+;"
 )
 _TYPE = re.compile(r"\b(?:struct|union)\s+\w+")
@@ -75,7 +75,7 @@ def data(path: str, raw: bytes) -> tuple[Table, ...]:
         line += raw.count(b"\n", at, piece.start)
         at = piece.start
         if piece.kind is PieceKind.DATA:
-            if _DESIGNATOR.search(raw, piece.brace, piece.end):
+            if DESIGNATOR.search(raw, piece.brace, piece.end):
                 found.extend(_tables(path, raw[piece.start : piece.end], line, ""))
         elif piece.kind is PieceKind.FUNCTION:
             found.extend(_local(path, raw, piece, line))
@@ -84,13 +84,13 @@ def data(path: str, raw: bytes) -> tuple[Table, ...]:
 
 def _local(path: str, raw: bytes, piece: Piece, line: int) -> Iterator[Table]:
     assert piece.head is not None
-    if not _DESIGNATOR.search(raw, piece.brace, piece.end):
+    if not DESIGNATOR.search(raw, piece.brace, piece.end):
         return
     text = raw[piece.start : piece.end]
     code = mask(text)
-    for found in _LOCAL.finditer(code):
+    for found in LOCAL.finditer(code):
         end = _closing_brace(code, found.end() - 1)
-        if end > 0 and _DESIGNATOR.search(code, found.end() - 1, end):
+        if end > 0 and DESIGNATOR.search(code, found.end() - 1, end):
             start = found.start()
             name = piece.head.name.decode("utf-8", "surrogateescape")
             yield from _tables(path, text[start:end], line + text.count(b"\n", 0, start), name)
@@ -114,7 +114,7 @@ def _tables(path: str, text: bytes, line: int, function: str) -> Iterator[Table]
         if node.type != "declaration":
             continue
         kind = node.child_by_field_name("type")
-        shown = _plain_type(syntax.text(kind)) if kind is not None else ""
+        shown = plain_type(syntax.text(kind)) if kind is not None else ""
         for declared in node.children_by_field_name("declarator"):
             if declared.type != "init_declarator":
                 continue
@@ -139,7 +139,8 @@ def _all_arms(text: bytes) -> bytes:
     return bytes(out)
 
 
-def _plain_type(text: str) -> str:
+def plain_type(text: str) -> str:
+    """``struct vm_operations_struct`` out of what stands before an object's name."""
     found = _TYPE.search(text)
     return " ".join((found.group() if found else _STORAGE.sub("", text)).split())
 
@@ -177,7 +178,7 @@ def settings(fn: Function) -> tuple[Setting, ...]:
         return ()
     code = mask(fn.text)
     found = []
-    for each in _SETTING.finditer(code, max(0, code.find(b"{"))):
+    for each in SETTING.finditer(code, max(0, code.find(b"{"))):
         base, name, value = (each.group(number).decode("utf-8", "surrogateescape") for number in (1, 2, 3))
         line = fn.first_line + code.count(b"\n", 0, each.start(2))
         found.append(Setting(fn.path, line, fn.name, "".join(base.split()), name, value))
@@ -196,4 +197,4 @@ def named(value: Expr) -> str:
     return ""
 
 
-__all__ = ["Setting", "Table", "data", "named", "settings"]
+__all__ = ["DESIGNATOR", "LOCAL", "SETTING", "Setting", "Table", "data", "named", "plain_type", "settings"]

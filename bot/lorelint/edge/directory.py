@@ -116,6 +116,12 @@ class DirectoryTree:
                 self._mentions[word] = tuple(sorted(paths))
         return {word: self._mentions.get(word, ()) for word in wanted}
 
+    def kept(self, path: str) -> bytes | None:
+        return None
+
+    def holding(self, word: str, role: int) -> tuple[str, ...]:
+        return self.mentions((word,))[word]
+
     def _search(self, words: Sequence[str]) -> dict[str, set[str]]:
         try:
             # An ignored file is part of the source all the same.

@@ -126,6 +126,12 @@ class GitTree:
             self._mentions.update((word, tuple(sorted(paths))) for word, paths in found.items())
         return {word: self._mentions.get(word, ()) for word in wanted}
 
+    def kept(self, path: str) -> bytes | None:
+        return None
+
+    def holding(self, word: str, role: int) -> tuple[str, ...]:
+        return self.mentions((word,))[word]
+
 
 class GitRepository:
     """One repository; every reading of objects goes through one child process."""

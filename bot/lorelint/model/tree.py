@@ -31,6 +31,13 @@ class Tree(Protocol):
     def files(self, prefix: str = "") -> tuple[str, ...]:
         """All ``.c`` and ``.h`` files below a folder (or that very file)."""
 
+    def kept(self, path: str) -> bytes | None:
+        """The facts of a file (`lorelint.code.facts.encode`) where an index keeps them, else None."""
+
+    def holding(self, word: str, role: int) -> tuple[str, ...]:
+        """Files in which an identifier may have one of some roles (`lorelint.code.facts.Role`): all that do, perhaps
+        more. Without an index: all that mention it."""
+
 
 def blob_id(content: bytes) -> str:
     """The id git gives to this content as a blob."""
@@ -73,6 +80,12 @@ class EmptyTree:
     def files(self, prefix: str = "") -> tuple[str, ...]:
         return ()
 
+    def kept(self, path: str) -> bytes | None:
+        return None
+
+    def holding(self, word: str, role: int) -> tuple[str, ...]:
+        return ()
+
 
 class OverlayTree:
     """Changed files over another tree; None stands for a file that is gone."""
@@ -103,16 +116,16 @@ class OverlayTree:
 
     def mentions(self, words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
         wanted = tuple(dict.fromkeys(words))
-        found: dict[str, tuple[str, ...]] = {}
         under = self.under.mentions(wanted)
-        for word in wanted:
-            pattern = re.compile(rb"\b" + re.escape(word.encode()) + rb"\b")
-            paths = {path for path in under[word] if path not in self.overlay}
-            for path, content in self.overlay.items():
-                if content is not None and is_source(path) and word.encode() in content and pattern.search(content):
-                    paths.add(path)
-            found[word] = tuple(sorted(paths))
-        return found
+        return {word: self._with_overlay(word, under[word]) for word in wanted}
+
+    def _with_overlay(self, word: str, under: Iterable[str]) -> tuple[str, ...]:
+        pattern = re.compile(rb"\b" + re.escape(word.encode()) + rb"\b")
+        paths = {path for path in under if path not in self.overlay}
+        for path, content in self.overlay.items():
+            if content is not None and is_source(path) and word.encode() in content and pattern.search(content):
+                paths.add(path)
+        return tuple(sorted(paths))
 
     def files(self, prefix: str = "") -> tuple[str, ...]:
         paths = {path for path in self.under.files(prefix) if path not in self.overlay}
@@ -122,3 +135,9 @@ class OverlayTree:
             if content is not None and is_source(path) and inside:
                 paths.add(path)
         return tuple(sorted(paths))
+
+    def kept(self, path: str) -> bytes | None:
+        return None if path in self.overlay else self.under.kept(path)
+
+    def holding(self, word: str, role: int) -> tuple[str, ...]:
+        return self._with_overlay(word, self.under.holding(word, role))

@@ -67,6 +67,23 @@ BAD = {
         "\t\tn -= ret;\n\t}\n"
         "\treturn 0;"
     ),
+    "not waiting, by its own wish": f(
+        "again:\n\tret = attempt(s, true);\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;",
+        "static int attempt(struct s *s, bool nowait)\n{\n\tif (nowait && s->busy)\n\t\treturn -EAGAIN;\n"
+        "\treturn 0;\n}\n",
+    ),
+    "two things that differ for good": f(
+        "again:\n\tret = attempt(s);\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;",
+        "static int attempt(struct s *s)\n{\n\tif (s->used != s->size)\n\t\treturn -EAGAIN;\n\treturn 0;\n}\n",
+    ),
+    "a count that is not what is asked about": f(
+        "again:\n\tret = attempt(s);\n\ts->tries++;\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;"
+    ),
+    "a local put right": f(
+        "again:\n\tret = attempt(s);\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;",
+        "static int attempt(struct s *s)\n{\n\tstruct p *p = s->p;\n\n\tif (!p) {\n\t\tp = NULL;\n"
+        "\t\treturn -EAGAIN;\n\t}\n\treturn 0;\n}\n",
+    ),
 }  # fmt: skip
 
 
@@ -396,6 +413,8 @@ NO_COLLAPSE: dict[str, tuple[str, str]] = {
                      "fails in one way only"),
     "a condition of its own": (collapse("\tif (s->busy)\n\t\treturn -EAGAIN;\n"
                                         "\treturn look(s);"), "condition of its own"),
+    "the one error is named": (collapse("\tret = look(s);\n\tif (ret) {\n\t\tWARN_ON(ret != -ENOENT);\n"
+                                        "\t\treturn -EAGAIN;\n\t}\n\treturn 0;"), "one result of look()"),
     "interrupted": (collapse("\tif (mutex_lock_interruptible(&s->lock))\n\t\treturn -EAGAIN;\n"
                              "\treturn 0;"), "interrupted"),
 }  # fmt: skip

@@ -26,6 +26,13 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Stepped:
+    """Mark: the pass has moved this on from its own value."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tested:
     """Mark: the pass has come through a test of this measure that could have ended the loop."""
 
@@ -49,6 +56,7 @@ class Bounds:
         self.checks = know.names("signal_check", "seq_retry_predicates")
         self.latches, self.counters = self._measures()
         self.cursors = _cursors(cfg, loop)
+        self.raised = _raised(cfg, loop)
         self.flags = _false_flags(cfg, loop)
         self.deadlines = self._deadlines()
 
@@ -86,6 +94,11 @@ class Bounds:
         for name in changed(expr):
             if name in self.latches or name in self.counters:
                 yield Changed(name)
+        for name in stepped(expr):
+            yield Stepped(name)
+        for each in ir.walk(expr):
+            if isinstance(each, ir.Assign) and (ir.show(each.target), ir.show(each.value)) in self.raised:
+                yield Stepped(ir.show(each.target))
         for name, value in _sets(expr):
             if name in self.cursors and _steps(value):
                 yield Changed(self.cursors[name])
@@ -108,6 +121,17 @@ class Bounds:
                 kind = "latch" if mark.measure in self.latches else "counter"
                 found.append(Bound(kind, mark.measure))
         return min(found, key=lambda each: (each.kind, each.what), default=None)
+
+    def moved(self, world: World, node: ir.Node, name: str) -> str:
+        """An argument of a call that the passes of a world move on, so that it is another question each time."""
+        steps = {mark.name for mark in world.marks if isinstance(mark, Stepped)}
+        for call in ir.calls(node.expr) if steps and node.expr is not None else ():
+            if call.name == name:
+                for argument in call.args:
+                    found = steps & lvalues(argument)
+                    if found:
+                        return min(found)
+        return ""
 
     def _measures(self) -> tuple[frozenset[str], frozenset[str]]:
         stepped: set[str] = set()
@@ -195,6 +219,16 @@ def _cursors(cfg: ir.Cfg, loop: ir.Loop) -> dict[str, str]:
     return rings
 
 
+def _raised(cfg: ir.Cfg, loop: ir.Loop) -> frozenset[tuple[str, str]]:
+    """Pairs (a, b) that the loop compares by ``a < b``: behind it ``a = b`` goes on, never back."""
+    found = set()
+    for id_ in loop.body:
+        match cfg.nodes[id_].expr:
+            case ir.Binary(op="<" | "<=", left=left, right=right) | ir.Binary(op=">" | ">=", left=right, right=left):
+                found.add((ir.show(left), ir.show(right)))
+    return frozenset(found)
+
+
 def _closure(name: str, needs: dict[str, set[str]]) -> set[str]:
     found: set[str] = set()
     stack = [name]
@@ -216,6 +250,20 @@ def changed(expr: ir.Expr) -> frozenset[str]:
     return frozenset(ir.show(e.target) for e in ir.walk(expr) if isinstance(e, (ir.Update, ir.Assign)))
 
 
+def stepped(expr: ir.Expr) -> frozenset[str]:
+    """Texts of what a statement moves on: ``n++``, ``at += size``, ``p = p->next``."""
+    found = set()
+    for each in ir.walk(expr):
+        match each:
+            case ir.Update(target=target):
+                found.add(ir.show(target))
+            case ir.Assign(op="+=" | "-=", target=target):
+                found.add(ir.show(target))
+            case ir.Assign(op="=", target=target, value=value) if _steps_itself(ir.show(target), value):
+                found.add(ir.show(target))
+    return frozenset(found)
+
+
 def _mentions(expr: ir.Expr, names: frozenset[str]) -> bool:
     return any(ir.show(each) in names for each in ir.walk(expr) if isinstance(each, (ir.Name, ir.Member)))
 
@@ -225,8 +273,11 @@ def _steps_itself(name: str, value: ir.Expr) -> bool:
     match value:
         case ir.Binary(op="+" | "-" | ">>" | "<<" | "*" | "/", left=left, right=right):
             return name in (ir.show(left), ir.show(right))
+        case ir.Member(base=base):
+            return ir.show(base) == name and "next" in value.field
         case ir.Call(args=args):
-            return ("timeout" in value.name or "find_next" in value.name) and name in {ir.show(each) for each in args}
+            on = any(word in value.name for word in ("timeout", "find_next", "next_"))
+            return on and name in {ir.show(each) for each in args}
     return False
 
 

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from lorelint.code import ir
 from lorelint.code.codes import Codes, const
 from lorelint.code.program import Program
+from lorelint.code.races import not_to_wait
 from lorelint.code.worlds import Site, World
 from lorelint.model.knowledge import When
 
@@ -18,6 +19,9 @@ SIGNALLED = "signalled"  # this is that other way
 CONTENDED = "contended"  # a trylock failed before
 PINNED = "pinned"  # slow GUP was called, which yields for each page it gets ...
 UNPINNED = "unpinned"  # ... and is known to have got none
+NOWAIT = "nowait"  # a test has said that the caller asked not to wait
+CLOCK = "clock"  # a clock was looked at
+STEPPED = "stepped"  # what a pointer of the caller points to was counted on: some of the work was done
 
 
 class Marks:
@@ -30,8 +34,11 @@ class Marks:
         self.weak = know.names("yield_only_if_contended")
         self.slow_gup = know.names("yield_slow_path_only")
         self.checks = know.names("signal_check")
+        self.clocks = know.names("bound_idioms") - {"HMM_RANGE_DEFAULT_TIMEOUT"}
         self.calls = know.calls
         self.errnos = frozenset(name for name, fact in know.calls.items() if fact.ends_on_signal)
+        self.repairs = know.names("user_access")
+        self.errnos |= self.repairs
         self.listed = (
             self.yields
             | self.waits
@@ -50,7 +57,11 @@ class Marks:
             return ()
         if edge is None:
             return self._executed(node.expr)
-        call = _tested_call(node)
+        if node.at is ir.At.TEST and any(call.name in self.clocks for call in ir.calls(node.expr)):
+            return (CLOCK,)
+        if isinstance(edge.when, bool) and node.at is ir.At.TEST and not_to_wait(node.expr) is edge.when:
+            return (NOWAIT,)
+        call = tested_call(node)
         if call is None:
             return ()
         if call.name in self.checks:
@@ -61,7 +72,13 @@ class Marks:
         """Whether the knowledge lists say all there is to say about a call."""
         return not name or name in self.listed
 
+    def is_predicate(self, name: str) -> bool:
+        """A sequence check, or a compare-and-exchange, by whatever function it is made."""
+        return name in self.predicates or "cmpxchg" in name
+
     def _executed(self, expr: ir.Expr) -> Iterator[str]:
+        if _steps_on(expr):
+            yield STEPPED
         for call in ir.calls(expr):
             if call.name in self.yields:
                 yield YIELD
@@ -117,11 +134,21 @@ def slept_on_contended(marks: frozenset[str]) -> bool:
     return any(f"{WEAK}: {each[len(start) :]}" in marks for each in marks if each.startswith(start))
 
 
-def _tested_call(node: ir.Node) -> ir.Call | None:
+def tested_call(node: ir.Node) -> ir.Call | None:
     if node.at is not ir.At.TEST:
         return None
     expr = node.expr
     return expr if isinstance(expr, ir.Call) else None
+
+
+def _steps_on(expr: ir.Expr) -> bool:
+    """``*done += n``, ``(*pos)++``."""
+    match expr:
+        case ir.Update(target=ir.Unary(op="*", operand=ir.Name())):
+            return True
+        case ir.Assign(op=op, target=ir.Unary(op="*", operand=ir.Name())):
+            return op in ("+=", "-=")
+    return False
 
 
 def settled(world: World) -> frozenset[str]:

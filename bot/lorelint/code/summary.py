@@ -10,6 +10,7 @@ A cause holds no line numbers (those are in its steps, which take no part in com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,11 +24,17 @@ from lorelint.code.marks import (
     YIELD,
     Marks,
     settled,
+    tested_call,
 )
 from lorelint.code.program import Program
+from lorelint.code.races import expected, put_right, stale
 from lorelint.code.worlds import TRAIL, Explorer, Fixed, Marker, Passed, Site, World
 from lorelint.model.finding import Step
 
+_SMALL = 600  # bytes of a function that is but a name for a question, or for a yield
+_STOPPED = re.compile(r"_(should_stop|stopped|exiting|dying)$")  # somebody wants the task to end
+_MAY_ASK = re.compile(r"signal|intr|kill|cancel|abort|stop|pending|exit|clos|terminat", re.I)
+_MAY_YIELD = re.compile(r"delay|sleep|wait|yield|resched|relax|pause|sched|terminat", re.I)
 DEPTH = 3  # calls followed below the function asked about
 
 ERRNO_TYPES = ("int", "long", "ssize_t")
@@ -46,6 +53,8 @@ class How(StrEnum):
     TRYLOCK = "trylock"  # a lock could not be had at once
     INTERRUPTED = "interrupted"  # a signal ended a wait
     PREDICATE = "predicate"  # a sequence counter or the like moved: re-read
+    STALE = "stale"  # something reads otherwise than before: look again
+    SETTLED = "settled"  # what was complained about was put right on the spot
     UNKNOWN = "unknown"  # the value could not be followed
 
 
@@ -133,6 +142,10 @@ class Summaries:
             yield from self.marks.on(node, edge)
             if more is not None:
                 yield from more(node, edge)
+            if depth and edge is not None and isinstance(edge.when, bool):
+                call = tested_call(node)
+                if call is not None and self._asks_signals(call.name, fn.path):
+                    yield SIGNALLED if edge.when else SIGNAL
             if depth and edge is None and node.expr is not None:
                 for call in ir.calls(node.expr):
                     if not self.marks.speaks_of(call.name):
@@ -150,6 +163,7 @@ class Summaries:
             inside=inside,
             plain=plain(fn, cfg),
             errnos=self.marks.errnos | self._errnos(fn.path),
+            repairs=self.marks.repairs,
             trail=trail,
         )
 
@@ -162,21 +176,56 @@ class Summaries:
         found = self.program.define(name, near)
         return bool(found) and all(_returns_errors(fn) for fn in found)
 
+    def _asks_signals(self, name: str, near: str) -> bool:
+        """A function that only says whether a signal is pending, by another name: its body is that question."""
+        if self.marks.speaks_of(name) or not _MAY_ASK.search(name):
+            return False
+        if _STOPPED.search(name):
+            return True
+        return self.program.memo(("asks-signals", name, near), lambda: self._is_signal_check(name, near))
+
+    def _is_signal_check(self, name: str, near: str) -> bool:
+        found = self.program.define(name, near)
+        return bool(found) and all(len(fn.text) < _SMALL and self._reports_signal(fn) for fn in found)
+
+    def _reports_signal(self, fn: ir.Function) -> bool:
+        """It returns what a signal check says, or another value than 0 where there is a signal; so may its callee."""
+        for node in self.program.cfg(fn).nodes:
+            for call in ir.calls(node.expr) if node.at in (ir.At.RETURN, ir.At.TEST) else ():
+                if node.at is ir.At.RETURN and call.name in self.marks.checks:
+                    return True
+                if call.name != fn.name and self._asks_signals(call.name, fn.path):
+                    return True
+        return any(SIGNALLED in each.marks and not each.codes.admits("0") for each in self.of(fn).outcomes)
+
     def _sure(self, name: str, near: str, codes: Codes, depth: int) -> Iterator[str]:
         """Marks that every path of a callee in the same file to one of these codes has left."""
         callee = self.program.function(near, name) if depth > 1 else None
         if callee is None:
+            if depth > 1 and _MAY_YIELD.search(name) and self._yields(name, near):
+                yield YIELD
             return
         summary = self.of(callee, depth - 1)
         for mark in (YIELD, WAIT):
             if summary.must(mark, codes=codes):
                 yield mark
+        if "wait" in callee.name and any(WAIT in each.marks for each in summary.outcomes):
+            yield WAIT  # it looks whether there is anything to wait for, and waits
         # A signal exit need not be on every path of a callee to make it wrong to say that nobody looks; but it
         # counts only where the result is looked at, and where "killed" is not among the codes that go on.
         if codes == ANY or any(SIGNALLED in each.marks and each.codes.named & codes.named for each in summary.outcomes):
             return
         if self.listens(callee, depth - 1):
             yield SIGNAL
+
+    def _yields(self, name: str, near: str) -> bool:
+        """A function of another file that is but a name for a yield: ``delay()`` for schedule_timeout()."""
+
+        def look() -> bool:
+            found = self.program.define(name, near)
+            return bool(found) and all(len(fn.text) < _SMALL and self.of(fn).must(YIELD) for fn in found)
+
+        return self.program.memo(("yields", name, near), look)
 
     def listens(self, fn: ir.Function, depth: int) -> bool:
         """A function, or one it calls in its file, leaves with an error when a signal is pending."""
@@ -247,13 +296,23 @@ class Summaries:
             )
 
     def _of_constant(self, fn: ir.Function, outcome: Outcome, code: str) -> Cause:
-        how, api, test = self.classify(outcome.last, code, fn.path)
+        how, api, test = self.reason(fn, outcome, code)
         cfg = self.program.cfg(fn)
         steps = []
         if outcome.last is not None:
             steps.append(Step(fn.path, cfg.nodes[outcome.last.node].line, told(how, api, test)))
         steps.append(Step(fn.path, outcome.line, f"{fn.name}() returns {code}"))
         return Cause(code, how, api, test, (fn.name,), outcome.marks, tuple(steps))
+
+    def reason(self, fn: ir.Function, outcome: Outcome, code: str) -> tuple[How, str, str]:
+        """Why a constant is returned: (how, callee, condition)."""
+        how, api, test = self.classify(outcome.last, code, fn.path)
+        cfg = self.program.cfg(fn)
+        if how is How.CONDITION and outcome.last is not None:
+            how = _passing(cfg, outcome.last) or how
+        if how is How.COLLAPSED and outcome.last is not None and expected(cfg, outcome.last):
+            how = How.MAPPED
+        return how, api, test
 
     def handed_on(
         self,
@@ -276,7 +335,7 @@ class Summaries:
         if site.out or not site.name or depth <= 0:
             yield opaque
             return
-        if site.name in self.marks.predicates:
+        if self.marks.is_predicate(site.name):
             yield Cause(code, How.PREDICATE, site.name, "", (fn.name,), marks, (here,))
             return
         fact = self.marks.calls.get(site.name)
@@ -319,7 +378,7 @@ class Summaries:
         if site.out:
             dropped = site.name in self.marks.calls and self.marks.calls[site.name].drops_mmap_lock
             return (How.RESTART if dropped else How.CONDITION), site.name, last.text
-        if site.name in self.marks.predicates:
+        if self.marks.is_predicate(site.name):
             return How.PREDICATE, site.name, last.text
         if site.name in self.marks.checks:
             return How.INTERRUPTED, site.name, last.text
@@ -337,12 +396,20 @@ class Summaries:
             ):
                 return How.INTERRUPTED, site.name, last.text
             return How.COLLAPSED, site.name, last.text
-        if site.node == last.node:  # asked in place: a predicate, unless the callee returns errors
+        if site.node == last.node and site.name not in self.marks.repairs:  # asked in place: a predicate, unless the callee returns errors
             failed = bool(near) and not codes.zero and self._fails(site.name, near)
             return (How.COLLAPSED if failed else How.CONDITION), site.name if failed else "", last.text
         if codes.only == "0":
             return How.SUCCEEDED, site.name, last.text
         return (How.MAPPED if codes.only else How.CONDITION), site.name, last.text
+
+
+def _passing(cfg: ir.Cfg, last: Passed) -> How | None:
+    """A plain condition that ends by itself."""
+    expr = cfg.nodes[last.node].expr
+    if expr is not None and stale(expr, ir.show(expr) == last.text):
+        return How.STALE
+    return How.SETTLED if put_right(cfg, last) else None
 
 
 def truth_of(passed: Passed, name: str) -> bool:
@@ -379,6 +446,10 @@ def told(how: How, api: str, test: str) -> str:
             return f"{api}() succeeded ({test})"
         case How.PREDICATE:
             return f"{api}() says that the sequence moved ({test})"
+        case How.STALE:
+            return f"what was read before has changed ({test})"
+        case How.SETTLED:
+            return f"what is complained about ({test}) is put right here"
     return f"under the condition {test}" if test else "unconditionally"
 
 

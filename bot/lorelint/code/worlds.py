@@ -128,6 +128,7 @@ class Explorer:
     inside   stay within these nodes
     plain    variables (pointers, bools) of which plain truth is no sign of failure
     errnos   callees that return 0 or an error: their truth is a failure
+    repairs  those of them whose success is worth to be remembered, also where it is only tested in place
     trail    how many tests a world remembers; with 0 it tells paths apart by values and marks alone
     """
 
@@ -138,6 +139,7 @@ class Explorer:
     inside: frozenset[int] | None = None
     plain: frozenset[str] = frozenset()
     errnos: frozenset[str] = frozenset()
+    repairs: frozenset[str] = frozenset()
     trail: int = TRAIL
     live: tuple[frozenset[str], ...] = field(default=(), init=False)
 
@@ -350,7 +352,7 @@ class Explorer:
             codes = world.codes(subject) or ANY
             yes, no = compare(codes, op, symbol)
             quiet = subject.node < 0 or _name(expr) in self.plain
-            asked = isinstance(expr, ir.Call) and subject.node == node.id
+            asked = isinstance(expr, ir.Call) and subject.node == node.id and expr.name not in self.repairs
             return self._learned(node, world, subject, yes if truth else no, text, quiet, asked)
         if isinstance(expr, ir.Name):  # an unknown variable: what is learnt of it holds until it is written
             subject = Site(-1, "", expr.name)

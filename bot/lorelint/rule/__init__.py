@@ -5,7 +5,7 @@
 The modules named are those of `lorelint.code` that analyses are made of; the names below are the contract.
 """
 
-from lorelint.code import bounds, codes, entries, flow, ir, locks, marks, summary, tables, worlds
+from lorelint.code import bounds, codes, entries, flow, ir, locks, marks, races, summary, tables, worlds
 from lorelint.rule.door import (
     Analysis,
     Doubt,
@@ -45,6 +45,7 @@ __all__ = [
     "ir",
     "locks",
     "marks",
+    "races",
     "summary",
     "tables",
     "worlds",

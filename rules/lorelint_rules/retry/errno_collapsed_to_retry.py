@@ -54,7 +54,7 @@ def run(view: TreeView) -> Iterator[Verdict]:
 
 def _judge(view: TreeView, fn: ir.Function, outcome: summary.Outcome) -> Iterator[Verdict]:
     sums = view.of(SUMMARIES)
-    how, api, test = sums.classify(outcome.last, outcome.constant, fn.path)
+    how, api, test = sums.reason(fn, outcome, outcome.constant)
     if how is not summary.How.COLLAPSED:
         yield Silence(NAME, fn.path, fn.name, outcome.line, f"{outcome.constant} {_why_not(how, api, test)}")
         return
@@ -77,6 +77,10 @@ def _why_not(how: summary.How, api: str, test: str) -> str:
             return f"stands for one result of {api}() ({test})"
         case summary.How.SUCCEEDED:
             return f"is given after {api}() succeeded: its errors stay"
+        case summary.How.STALE:
+            return f"is given where what was read has changed ({test})"
+        case summary.How.SETTLED:
+            return f"is given once what it complains about ({test}) is put right"
         case summary.How.TRYLOCK:
             return f"is what a failed {api}() means"
         case summary.How.INTERRUPTED:

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lorelint.rule import Analysis, TreeView, bounds, entries, ir, marks, summary
+from lorelint.rule import Analysis, TreeView, bounds, codes, entries, ir, marks, summary
 from lorelint_rules.retry.loops import SUMMARIES
 
 _DEPTH = 3
@@ -66,7 +66,8 @@ class UserLoops:
 
     def _pages(self, fn: ir.Function, cfg: ir.Cfg, loop: ir.Loop) -> tuple[Feed, int, str] | None:
         """A counted loop that pins or looks up a user's pages, itself or in a function of its file."""
-        if not bounds.Bounds(cfg, loop, self.program.know).counters:
+        counters = bounds.Bounds(cfg, loop, self.program.know).counters
+        if not counters or any(_few(cfg, loop, counters)):
             return None
         for id_ in sorted(loop.body):
             for call in ir.calls(cfg.nodes[id_].expr):
@@ -102,6 +103,30 @@ class UserLoops:
         if not went or explored.cut or any(world.coarse for world in went):
             return None
         return frozenset.intersection(*(marks.settled(world) for world in went))
+
+
+def _few(cfg: ir.Cfg, loop: ir.Loop, counters: frozenset[str]) -> Iterator[ir.Node]:
+    """Tests that end the loop at a count of its own: ``frag == MAX_SKB_FRAGS``, ``room = limit - used; room == 0``."""
+    room = set(_rooms(cfg, loop))
+    for id_ in loop.body:
+        node = cfg.nodes[id_]
+        if node.at is ir.At.TEST and any(edge.to not in loop.body for edge in node.out):
+            match node.expr:
+                case ir.Binary(op="==" | ">=" | ">" | "<" | "!=" | "<=", left=left, right=right):
+                    most = codes.const(right)
+                    counted = ir.show(left) in counters and most not in ("", "0", "1") and not codes.negative(most)
+                    if counted or (ir.show(left) in room and most == "0"):
+                        yield node
+                case ir.Name(name=name) if name in room:
+                    yield node
+
+
+def _rooms(cfg: ir.Cfg, loop: ir.Loop) -> Iterator[str]:
+    """Variables that each pass sets to what is left of a limit."""
+    for id_ in loop.body:
+        match cfg.nodes[id_].expr:
+            case ir.Assign(op="=", target=ir.Name(name=name), value=ir.Binary(op="-")):
+                yield name
 
 
 def _counted_out(cfg: ir.Cfg, loop: ir.Loop, known: bounds.Bounds) -> Iterator[ir.Node]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lorelint.rule import Analysis, Silence, Step, Tokens, TreeView, bounds, codes, ir, marks, summary, worlds
+from lorelint.rule import Analysis, Silence, Step, Tokens, TreeView, bounds, codes, ir, marks, races, summary, worlds
 from lorelint_rules.retry.shape import ERRNO_TYPES, header, is_errno, may_retry
 
 #: Words of which a function with a retry loop has at least one of each group.
@@ -20,6 +20,8 @@ _BENIGN = {
     summary.How.RESTART: "the callee dropped the lock and everything is looked up again: a restart, not a retry",
     summary.How.SUCCEEDED: "the last call that was tested before it goes round had succeeded: no failure is retried",
     summary.How.PREDICATE: "a sequence check: the other side moved, and its begin is read again",
+    summary.How.STALE: "what was read before has changed: it is read again",
+    summary.How.SETTLED: "it puts right what it complains about before it says so",
 }
 _RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
 #: Causes that only say that we do not know; beside one that is known they say nothing.
@@ -39,6 +41,12 @@ class Pass:
     bound: bounds.Bound | None
     resolved: bool  # the callee's body was seen
     owed: bool = False  # its users bound it, whatever the callee waits for
+
+    @property
+    def waits(self) -> bool:
+        """Each pass sleeps until a condition comes true, the one that is retried as far as can be told."""
+        interrupted = any(cause.how is summary.How.INTERRUPTED for cause in self.causes)
+        return marks.WAIT in self.marks and not (self.owed or interrupted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,6 @@ class RetryLoops:
         self.sums = view.of(SUMMARIES)
         errnos = self.know.names("retry_errno_user", "retry_errno_kernel") - {"EPROBE_DEFER", "ERESTART_RESTARTBLOCK"}
         self.retry = frozenset(f"-{each}" for each in errnos) | {"VM_FAULT_RETRY", "RET_PF_RETRY"}
-        self.predicates = self.know.names("seq_retry_predicates")
         self.rereads = self.know.names("optimistic_reads")
         self.to_bound = self.know.names("retry_to_be_bounded")
 
@@ -103,6 +110,8 @@ class RetryLoops:
     def _judge(self, fn: ir.Function, loop: ir.Loop) -> RetryLoop | tuple[int, str, tuple[Step, ...]] | str | None:
         if loop.kind is ir.LoopKind.EACH:
             return None
+        if loop.tangled:
+            return loop.line, "it is entered beside its head: no jump back to where a pass begins", ()
         if loop.kind is ir.LoopKind.RETRY:
             return loop.line, "the macro goes round until it has all locks; wait/wound guarantees progress", ()
         cfg = self.program.cfg(fn)
@@ -142,11 +151,14 @@ class RetryLoops:
         if self._goes_on_anyway(site, went) or self._ends_inner(fn, loop, test):
             return None
         line = known.cfg.nodes[test.node].line
-        if site.name in self.predicates:
+        if self.sums.marks.is_predicate(site.name):
             return line, f"{site.name}(): {_BENIGN[summary.How.PREDICATE]}", ()
-        other = header(known.cfg, loop, test, world)
+        other = header(fn, known.cfg, loop, test)
         if other:
             return line, f"the loop goes on by another condition, {other}", ()
+        moved = known.moved(world, known.cfg.nodes[site.node], site.name)
+        if moved:
+            return line, f"{site.name}() is asked about another {moved} on each pass", ()
         return self._pass(fn, known, world, test, site, line)
 
     def _not_failed(self, test: worlds.Passed, cfg: ir.Cfg) -> tuple[int, str, tuple[Step, ...]] | None:
@@ -209,10 +221,17 @@ class RetryLoops:
         if not causes:
             return line, f"{site.name}() cannot return {' or '.join(wanted)}", ()
         told = [each for each in causes if each.how not in _VAGUE]
-        bad = tuple(each for each in told or causes if not self._benign(each))
+        if not told and any(self.sums.of(each, bound=self.sums.bound_by(fn, site, each)).cut for each in callees):
+            return line, f"undecided: {site.name}() has too many paths to tell why it fails", ()
+        eager = any(
+            races.named_not_to_wait(name) is (value == "1")
+            for callee in callees
+            for name, value in self.sums.bound_by(fn, site, callee)
+        )
+        bad = tuple(each for each in told or causes if not self._benign(each, eager))
         if not bad:
             first = (told or causes)[0]
-            return line, f"{site.name}() gives {first.code} only where {self._benign(first)}", first.steps
+            return line, f"{site.name}() gives {first.code} only where {self._benign(first, eager)}", first.steps
         passed = self._marks(world, bad)
         owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
         if not {marks.YIELD, marks.SIGNAL} <= passed:
@@ -220,13 +239,22 @@ class RetryLoops:
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
         return Pass(site, test, code, bad, passed, None, bool(callees), owed)
 
-    def _benign(self, cause: summary.Cause) -> str:
-        """Why going round on this cause is right, "" where it is not."""
+    def _benign(self, cause: summary.Cause, eager: bool) -> str:
+        """Why going round on this cause is right, "" where it is not.
+
+        eager  the call asks the callee not to wait
+        """
         if cause.how is summary.How.INTERRUPTED or self.to_bound & set(cause.chain):
             return ""
         if cause.how in _BENIGN:
             return _BENIGN[cause.how]
-        if cause.api in self.predicates or cause.api in self.rereads:
+        if marks.CLOCK in cause.marks:
+            return "it looks at a clock before it says so"
+        if marks.STEPPED in cause.marks:
+            return "it has done a part of the work"
+        if marks.NOWAIT in cause.marks and not eager:
+            return "it was asked not to wait"
+        if self.sums.marks.is_predicate(cause.api) or cause.api in self.rereads:
             return _BENIGN[summary.How.PREDICATE]
         if marks.WAIT in cause.marks:
             return "it slept on what it complains about before it said so"

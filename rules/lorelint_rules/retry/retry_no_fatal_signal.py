@@ -61,7 +61,11 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
     for went in loop.passes:
         if went.bound is not None:
             yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, wording.bounded(went.bound))
-    deaf = [each for each in loop.endless if marks.SIGNAL not in each.marks]
+    for went in loop.endless:
+        if went.waits:
+            reason = "each pass sleeps until a condition comes true"
+            yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
+    deaf = [each for each in loop.endless if marks.SIGNAL not in each.marks and not each.waits]
     killable = [each for each in loop.endless if marks.SIGNAL in each.marks]
     if not deaf:
         if killable:

@@ -25,19 +25,40 @@ def may_retry(text: bytes) -> bool:
     return False
 
 
-def header(cfg: ir.Cfg, loop: ir.Loop, test: worlds.Passed, world: worlds.World) -> str:
-    """The condition by which a while/for loop really goes on, where it is not the test itself."""
+def header(fn: ir.Function, cfg: ir.Cfg, loop: ir.Loop, test: worlds.Passed) -> str:
+    """The condition by which a while/for loop really goes on, where it is not the test itself.
+
+    ``while (more && (item = next(list)))``: each pass is about another item, whatever was said about the last one.
+    """
     if loop.kind not in (ir.LoopKind.WHILE, ir.LoopKind.FOR):
         return ""
-    for id_ in sorted(loop.body):
+    last = _last_line(fn, loop.line)
+    own = {test.node} | ({test.site.node} if test.site else set())
+    for id_ in sorted(loop.body - own):
         node = cfg.nodes[id_]
-        leaves = [edge for edge in node.out if edge.to not in loop.body]
-        if node.at is not ir.At.TEST or not leaves or id_ == test.node or node.line != loop.line:
+        if not loop.line <= node.line <= last or node.expr is None or not any(True for _ in ir.calls(node.expr)):
             continue
-        expr = node.expr
-        if expr is not None and any(True for _ in ir.calls(expr)):
-            return ir.show(expr)
+        ends = any(edge.to not in loop.body for edge in node.out)
+        then = cfg.nodes[node.out[0].to] if len(node.out) == 1 else node  # an assignment in the condition stands before
+        ends = ends or (then.at is ir.At.TEST and any(edge.to not in loop.body for edge in then.out))
+        if ends and then.id not in own:
+            return ir.show(node.expr)
     return ""
+
+
+def _last_line(fn: ir.Function, line: int) -> int:
+    """The line on which the parentheses behind a while or for on this line are closed."""
+    lines = fn.text.split(b"\n")[line - fn.line :]
+    depth = 0
+    for at, text in enumerate(lines[:20]):
+        start = 0
+        if at == 0:
+            found = re.search(rb"\b(while|for)\s*\(|\w*_until_\w+\s*\(", text)
+            start = found.start() if found else len(text)
+        depth += text.count(b"(", start) - text.count(b")", start)
+        if depth <= 0:
+            return line + at
+    return line
 
 
 def is_errno(fn: ir.Function, cfg: ir.Cfg, test: worlds.Passed) -> bool:

@@ -56,17 +56,13 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
     for went in patient:
         reason = "each pass gives up the CPU and a fatal signal ends it: an accepted unbounded loop"
         yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
-    waits = [each for each in endless if marks.WAIT in each.marks and not (each.owed or _interrupted(each))]
+    waits = [each for each in endless if each.waits]
     for went in waits:
         reason = "each pass sleeps until a condition comes true"
         yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
     bad = [each for each in endless if each not in patient and each not in waits]
     if bad:
         yield _finding(view, fn, loop, bad)
-
-
-def _interrupted(went: Pass) -> bool:
-    return any(cause.how is summary.How.INTERRUPTED for cause in went.causes)
 
 
 def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, bad: list[Pass]) -> Finding:

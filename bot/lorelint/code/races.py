@@ -1,0 +1,128 @@
+"""Conditions that end by themselves: a reading that has gone stale, a wish not to wait, a state put right on the spot.
+
+A callee that says "try again" under one of these does not complain about a state that lasts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lorelint.code import ir
+from lorelint.code.codes import const, negative
+from lorelint.code.idioms import reported
+from lorelint.code.worlds import Passed
+
+_NOWAIT = re.compile(r"(^|_)(no_?wait|dont_?wait|non_?block(ing)?)($|_)", re.I)
+_WAIT = re.compile(r"^((can|may|do)_)?(wait|block|blocking|sleep)$")
+_AGE = re.compile(
+    r"^(old|new|cur|curr|current|orig|last|prev|saved|seen|snap|start|now|i)_|\d+$|_(old|new|now|cur)$"
+    r"|^(old|new|cur|prev|last|u)(?=[a-z]{3})"
+)
+
+
+def not_to_wait(expr: ir.Expr) -> bool | None:
+    """The outcome of a condition that means "the caller asked not to wait"; None where it asks something else."""
+    match expr:
+        case ir.Unary(op="!", operand=inner):
+            below = not_to_wait(inner)
+            return None if below is None else not below
+        case ir.Binary(op="&", left=left, right=right):
+            return True if any(_NOWAIT.search(_last(each)) for each in (left, right)) else None
+        case ir.Name() | ir.Member():
+            return named_not_to_wait(_last(expr))
+    return None
+
+
+def named_not_to_wait(name: str) -> bool | None:
+    """What a flag of this name means when it is true: not to wait (True), to wait (False), neither (None)."""
+    if _NOWAIT.search(name):
+        return True
+    return False if _WAIT.match(name) else None
+
+
+def stale(expr: ir.Expr, held: bool) -> bool:
+    """Whether a condition, as it held, says that one thing reads otherwise than before: ``x->gen != gen``.
+
+    Told by the names: both sides end in the same word, whatever age it is said to be of (old, cur, last ..).
+    """
+    match expr:
+        case ir.Unary(op="!", operand=inner):
+            return stale(inner, not held)
+        case ir.Binary(op="!=" | "==" as op, left=left, right=right) if (op == "!=") is held:
+            one, other = _stem(left), _stem(right)
+            return bool(one) and one == other
+    return False
+
+
+def put_right(cfg: ir.Cfg, passed: Passed) -> bool:
+    """Whether what a condition complains about is changed, for good, between the test and the next one.
+
+    ``if (*need < level) { *need = level; return -EAGAIN; }``: the next call does not come by here.
+    """
+    node = cfg.nodes[passed.node]
+    if node.expr is None:
+        return False
+    asked = {ir.show(each) for each in ir.walk(node.expr) if lasting(each)}
+    if any(call.name.startswith(("test_and_clear_bit", "test_and_set_bit")) for call in ir.calls(node.expr)):
+        return True
+    if not asked:
+        return False
+    return any(
+        isinstance(each, (ir.Assign, ir.Update)) and ir.show(each.target) in asked
+        for here in _behind(cfg, passed)
+        for each in (ir.walk(here.expr) if here.expr is not None else ())
+    )
+
+
+def expected(cfg: ir.Cfg, passed: Passed) -> bool:
+    """Whether a failed call's one error is named behind the test: ``WARN_ON(err != -EEXIST);``."""
+    name = passed.text.lstrip("!").split(" ")[0]
+    for node in _behind(cfg, passed):
+        for call in ir.calls(node.expr):
+            match reported(call):
+                case ir.Binary(op="!=", left=left, right=right) if ir.show(left) == name and negative(const(right)):
+                    return True
+    return False
+
+
+def _behind(cfg: ir.Cfg, passed: Passed) -> Iterator[ir.Node]:
+    """The nodes between a test, as it came out, and the next ones."""
+    node = cfg.nodes[passed.node]
+    truth = node.expr is not None and ir.show(node.expr) == passed.text
+    todo = [edge.to for edge in node.out if not isinstance(edge.when, bool) or edge.when is truth]
+    seen: set[int] = set()
+    while todo:
+        here = cfg.nodes[todo.pop()]
+        if here.id not in seen and here.at not in (ir.At.TEST, ir.At.SWITCH):
+            seen.add(here.id)
+            yield here
+            todo.extend(edge.to for edge in here.out)
+
+
+def lasting(expr: ir.Expr) -> bool:
+    """Something that outlives the function: a field behind a pointer, or what a pointer points to."""
+    return (isinstance(expr, ir.Member) and expr.arrow) or (isinstance(expr, ir.Unary) and expr.op == "*")
+
+
+def _stem(expr: ir.Expr) -> str:
+    while isinstance(expr, ir.Cast):
+        expr = expr.value
+    if isinstance(expr, ir.Call) and expr.name.endswith("READ_ONCE") and expr.args:
+        expr = expr.args[0]
+    if isinstance(expr, ir.Binary) and expr.op == "&":  # a part of it
+        expr = expr.right if const(expr.left) else expr.left
+    last = _last(expr)
+    while (cut := _AGE.sub("", last)) != last and cut:
+        last = cut
+    return last if len(last) > 1 else ""
+
+
+def _last(expr: ir.Expr) -> str:
+    """The last word of a name or a field, "" for all else."""
+    match expr:
+        case ir.Name(name=name) | ir.Member(field=name):
+            return name
+        case ir.Unary(op="*", operand=inner):
+            return _last(inner)
+    return ""

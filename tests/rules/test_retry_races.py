@@ -1,0 +1,106 @@
+"""Retry loops whose "try again" ends by itself: a race, work done in part, a wish not to wait, another item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Ask = Callable[..., Any]
+UNBOUNDED, RESCHED, SIGNAL = "unbounded-retry", "retry-no-resched", "retry-no-fatal-signal"
+LOOPS = (UNBOUNDED, RESCHED, SIGNAL)
+BUSY = "static int attempt(struct s *s)\n{\n\tif (s->busy)\n\t\treturn -EAGAIN;\n\treturn 0;\n}\n"
+CALLEE = "static int attempt(struct s *s)\n{\n%s\n}\n"
+
+
+def f(body: str, before: str = BUSY, params: str = "struct s *s") -> str:
+    return f"{before}\nint f({params})\n{{\n\tint ret;\n\n{body}\n}}\n"
+
+
+def loop(again: str, callee: str = BUSY) -> str:
+    """``again`` stands at the head of a goto loop on -EAGAIN."""
+    return f(f"again:\n{again}\tret = attempt(s);\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;", callee)
+
+
+#: name -> (text, words of the reason)
+ENDS: dict[str, tuple[str, str]] = {
+    "a compare-and-exchange by another name": (loop("", CALLEE % (
+        "\tif (!state_try_cmpxchg(s, s->old, 1))\n\t\treturn -EAGAIN;\n\treturn 0;")), "sequence check"),
+    "a walk that a resize has restarted": (f(
+        "\tstruct e *e;\n\tdo {\n\t\trhashtable_walk_start(&s->i);\n"
+        "\t\twhile ((e = rhashtable_walk_next(&s->i)) && !IS_ERR(e))\n\t\t\tdrop(e);\n"
+        "\t\trhashtable_walk_stop(&s->i);\n\t} while (e == ERR_PTR(-EAGAIN));\n\treturn 0;", ""), "sequence check"),
+    "a reading gone stale": (loop("", CALLEE % (
+        "\tint gen = s->gen;\n\n\tspin_lock(&s->lock);\n\tif (s->gen != gen)\n\t\treturn -EAGAIN;\n"
+        "\treturn 0;")), "read again"),
+    "a page that was truncated": (loop("", CALLEE % (
+        "\tfolio_lock(s->folio);\n\tif (s->folio->mapping != s->inode->i_mapping)\n\t\treturn -EAGAIN;\n"
+        "\treturn 0;")), "read again"),
+    "put right before it says so": (loop("", CALLEE % (
+        "\tif (s->level < s->need) {\n\t\ts->level = s->need;\n\t\tdrop_all(s);\n\t\treturn -EAGAIN;\n\t}\n"
+        "\treturn 0;")), "puts right"),
+    "a part of the work": (f(
+        "again:\n\tret = attempt(s, &at);\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;",
+        "static int attempt(struct s *s, long *at)\n{\n\t*at += work(s);\n\tif (s->more)\n\t\treturn -EAGAIN;\n"
+        "\treturn 0;\n}\n", "struct s *s, long at"), "a part of the work"),
+    "asked not to wait": (loop("", CALLEE % (
+        "\tif (s->nowait) {\n\t\tif (!down_read_trylock(&s->sem))\n\t\t\treturn -EAGAIN;\n\t} else {\n"
+        "\t\tdown_read(&s->sem);\n\t}\n\treturn 0;")), "asked not to wait"),
+    "a clock in the callee": (loop("", CALLEE % (
+        "\tif (time_after(jiffies, s->end))\n\t\treturn -ETIMEDOUT;\n\tif (s->busy)\n\t\treturn -EAGAIN;\n"
+        "\treturn 0;")), "looks at a clock"),
+    "a fault that was repaired": (f(
+        "\tint v;\nagain:\n\tret = read_atomic(s, &v);\n\tif (ret) {\n\t\tif (get_user(v, s->u))\n"
+        "\t\t\treturn -EFAULT;\n\t\tgoto again;\n\t}\n\treturn v;"), "had succeeded"),
+    "the next item by the condition": (f(
+        "\tstruct e *e;\n\twhile (!s->stop &&\n\t       (e = take(s)) != NULL) {\n\t\tret = attempt(s);\n"
+        "\t\tif (ret == -EBUSY)\n\t\t\tret = 0;\n\t\telse if (ret)\n\t\t\tbreak;\n\t}\n\treturn 0;",
+        BUSY.replace("EAGAIN", "EBUSY")), ""),
+    "another question each time": (f(
+        "\twhile ((ret = elsewhere(s, *seq))) {\n\t\tif (ret != -ENOENT)\n\t\t\treturn ret;\n\t\t(*seq)++;\n"
+        "\t}\n\treturn 0;", "", "struct s *s, u64 *seq"), "about another *seq"),
+    "raised to what it is compared with": (f(
+        "\twhile ((ret = elsewhere(s, *seq))) {\n\t\tlow = first(s);\n\t\tif (*seq < low)\n\t\t\t*seq = low;\n"
+        "\t\telse\n\t\t\treturn ret;\n\t}\n\treturn 0;", "", "struct s *s, u64 *seq, u64 low"),
+        "about another *seq"),
+    "what a compare-and-exchange found": (loop("", CALLEE % (
+        "\tu32 curval, uval = s->val;\n\n\tif (exchange(s, &curval, uval))\n\t\treturn -EFAULT;\n"
+        "\tif ((curval & SOME_MASK) != uval)\n\t\treturn -EAGAIN;\n\treturn 0;")), "read again"),
+    "entered in the middle": (f(
+        "\tif (s->hint)\n\t\tgoto have;\n\tfor (;;) {\n\t\ts->n = pick(s);\nhave:\n\t\tret = attempt(s);\n"
+        "\t\tif (ret == -EAGAIN)\n\t\t\tcontinue;\n\t\tbreak;\n\t}\n\treturn ret;"), "beside its head"),
+    "a helper that waits if there is anything to wait for": (f(
+        "\tdo {\n\t\tret = attempt(s);\n\t\tif (ret == -EBUSY)\n\t\t\twait_current(s);\n"
+        "\t} while (ret == -EBUSY);\n"
+        "\treturn ret;", BUSY.replace("EAGAIN", "EBUSY") + "static void wait_current(struct s *s)\n{\n"
+        "\tif (s->busy)\n\t\twait_event(s->wq, !s->busy);\n}\n"), ""),
+    "a yield and a signal check by other names": (loop(
+        "\tpause_a_while();\n\tif (should_cancel(s))\n\t\treturn -EINTR;\n", BUSY +
+        "static inline void pause_a_while(void)\n{\n\tschedule_timeout_uninterruptible(1);\n}\n"
+        "static inline int should_cancel(struct s *s)\n{\n\treturn signal_pending(current);\n}\n"), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", LOOPS)
+@pytest.mark.parametrize("name", ENDS)
+def test_what_ends_by_itself(ask: Ask, rule: str, name: str) -> None:
+    text, reason = ENDS[name]
+    said = ask(rule, text)
+    assert not said.fires, said.outcome.defects[0].message
+    assert reason in said.reasons, said.reasons
+
+
+PINS = "pin_user_pages_fast(s->addr, n, 0, s->pages)"
+
+
+@pytest.mark.parametrize(
+    "room",
+    ["if (at == MAX_SKB_FRAGS)\n\t\t\treturn -EMSGSIZE;", "left = most - at;\n\t\tif (left <= 0)\n\t\t\treturn 0;"],
+)
+def test_pages_up_to_a_limit_of_the_loops_own(ask: Ask, room: str) -> None:
+    body = f"\twhile (n) {{\n\t\t{room}\n\t\tret = {PINS};\n\t\tif (ret < 1)\n\t\t\treturn ret;\n\t\tat++;\n"
+    body += "\t\tn -= ret;\n\t}\n\treturn 0;"
+    text = f(body, "", "struct s *s, unsigned long n, int at, int most, int left")
+    assert not ask(RESCHED, text).fires
+    assert ask(RESCHED, text.replace(room, "note(s);")).fires

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from lorelint.code.bounds import Bounds, changed, lvalues
+from lorelint.code.explore import Explorer
 from lorelint.code.program import Program
-from lorelint.code.worlds import Explorer
 
 Small = Callable[..., Program]
 

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorelint.code import ir, worlds
+from lorelint.code import explore as exploring
+from lorelint.code import ir
 from lorelint.code.codes import ANY, Codes
+from lorelint.code.explore import Explorer
 from lorelint.code.program import Program
-from lorelint.code.worlds import Explored, Explorer, Passed, Site, Verdict, World, fold
+from lorelint.code.worlds import Explored, Passed, Site, Verdict, World, fold
 
 Small = Callable[..., Program]
 
@@ -137,11 +139,11 @@ def test_too_many_worlds_are_folded_and_say_so(small: Small) -> None:
     cfg, explored = explore(small, MANY)
     ends = at_return(cfg, explored)
     assert not explored.cut and any(each.coarse for each in ends)
-    assert all(len(each) <= worlds.MAX_WORLDS for each in explored.at.values())
+    assert all(len(each) <= exploring.MAX_WORLDS for each in explored.at.values())
 
 
 def test_the_budget_ends_an_exploration(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worlds, "MAX_STEPS", 40)
+    monkeypatch.setattr(exploring, "MAX_STEPS", 40)
     assert explore(small, MANY)[1].cut
 
 
@@ -182,7 +184,7 @@ def test_folding_does_not_ask_who_came_first(many: list[World], random: object) 
 SCRIPT = '''
 import sys
 from lorelint.code.program import Program
-from lorelint.code.worlds import Explorer
+from lorelint.code.explore import Explorer
 from lorelint.kernel.load import knowledge
 from lorelint.model.tree import EmptyTree, OverlayTree
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from lorelint.code import ir
 from lorelint.code.codes import const
-from lorelint.code.worlds import World, address_of
+from lorelint.code.terms import address_of
+from lorelint.code.worlds import World
 from lorelint.model.knowledge import Knowledge
 
 _CLOCK_NAMES = frozenset({"jiffies", "jiffies_64"})

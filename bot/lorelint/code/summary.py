@@ -17,6 +17,7 @@ from enum import StrEnum
 
 from lorelint.code import ir
 from lorelint.code.codes import ANY, Codes, const
+from lorelint.code.explore import Explorer, Marker
 from lorelint.code.marks import (
     SIGNAL,
     SIGNALLED,
@@ -28,7 +29,8 @@ from lorelint.code.marks import (
 )
 from lorelint.code.program import Program
 from lorelint.code.races import expected, put_right, stale
-from lorelint.code.worlds import TRAIL, Explorer, Fixed, Marker, Passed, Site, World
+from lorelint.code.terms import term_of
+from lorelint.code.worlds import TRAIL, Fixed, Passed, Site, World
 from lorelint.model.finding import Step
 
 _SMALL = 600  # bytes of a function that is but a name for a question, or for a yield
@@ -458,7 +460,7 @@ def _outcome(explorer: Explorer, node: ir.Node, world: World) -> Outcome:
     expr = node.expr if node.at is ir.At.RETURN else None
     if expr is None:
         return Outcome(node.line, Codes(), None, "", world.last, world.trail, marks)
-    term = explorer.term(expr, dict(world.env), node.id)
+    term = term_of(expr, dict(world.env), node.id)
     if isinstance(term, Fixed):
         return Outcome(node.line, Codes(frozenset({term.symbol})), None, term.symbol, term.why, world.trail, marks)
     if isinstance(term, str):

@@ -65,6 +65,13 @@ SEEN = {
         then="\tio = vma->vm_flags & VM_IO;\n\tif (io)\n\t\treturn -EINVAL;\n"
         "\treturn pin_user_pages_fast(addr, nr_pages, 0, pages);",
     ),
+    "the object of both is handed on": take(
+        params="struct region *r",
+        lookup="vma_lookup(current->mm, r->uaddr)",
+        decides="!access_ok(r->uaddr, r->size)",
+        extra="\tbool io;\n",
+        then="\tio = vma->vm_flags & VM_IO;\n\treturn map_region(r, io);",
+    ),
     "a length never looked at": take(
         params="struct mm_struct *mm, unsigned long addr, size_t len", lookup="find_vma(mm, addr)", then="\treturn 0;"
     ),
@@ -80,6 +87,22 @@ def test_seen(ask: Ask, name: str) -> None:
 
 
 SILENT = {
+    "a length that is only given back": (
+        take(
+            params="struct offset *op",
+            lookup="find_vma(current->mm, op->vaddr)",
+            then="\top->size = vma_private(vma)->size;\n\treturn copy_out(op);",
+        ),
+        "nobody holds a length",
+    ),
+    "an object that is not handed on": (
+        take(
+            params="struct region *r",
+            lookup="find_vma(current->mm, r->uaddr)",
+            then="\treturn r->size ? note(r->uaddr) : 0;",
+        ),
+        "nobody holds a length",
+    ),
     "end compared": (take(decides="vma->vm_file || vma->vm_end < addr + nr_pages * PAGE_SIZE"), "end of the range"),
     "end kept": (
         take(then="\tend = vma->vm_end;\n\treturn map_up_to(addr, nr_pages, end);", extra="\tunsigned long end;\n"),

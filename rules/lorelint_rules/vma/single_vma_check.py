@@ -32,7 +32,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
-from lorelint.rule.analyses.scope import Scope
+from lorelint.rule.analyses.scope import Scope, peel
 from lorelint_rules.vma import ranges
 from lorelint_rules.vma.ranges import Held, Lookup
 
@@ -107,10 +107,24 @@ def _doubt(look: Look, reason: str) -> Doubt:
 
 
 def _own(view: TreeView, look: Look) -> Held | None:
-    """A call after the decision that takes the address and a length."""
+    """A call after the decision that takes the address and a length, or the object in which both lie."""
     gup = view.know.names("gup_pin", "gup_get")
     after = ranges.reached(look.scope, tuple(id for id, _ in look.decisions))
-    return next(ranges.used_in_calls(look.scope, look.lookup.address, gup, after), None)
+    used = next(ranges.used_in_calls(look.scope, look.lookup.address, gup, after), None)
+    return used or _whole(look, after)
+
+
+def _whole(look: Look, after: frozenset[int]) -> Held | None:
+    """The object of address and length is handed on behind the decision, and the length is known to the function."""
+    address = look.scope.resolve(look.lookup.address)
+    beside = _beside(look.scope, address)
+    if beside is None or not isinstance(address, ir.Member):
+        return None
+    for node in sorted(after):
+        for call in ir.calls(look.scope.cfg.nodes[node].expr):
+            if call.name and any(peel(arg) == address.base for arg in call.args):
+                return Held(beside.fn, beside.line, beside.length, f"{beside.how}, and {call.name}() is handed both")
+    return None
 
 
 def _parameter(look: Look) -> Held | None:
@@ -183,8 +197,10 @@ def _beside(caller: Scope, address: ir.Expr) -> Held | None:
     if not isinstance(address, ir.Member):
         return None
     for node in caller.cfg.nodes:
+        written = {id(e.target) for e in ir.walk(node.expr) if isinstance(e, ir.Assign)} if node.expr else set()
         for each in ir.walk(node.expr) if node.expr is not None else ():
-            if isinstance(each, ir.Member) and each.base == address.base and ranges.is_length(each.field):
+            length = isinstance(each, ir.Member) and each.base == address.base and id(each) not in written
+            if length and isinstance(each, ir.Member) and ranges.is_length(each.field):
                 text = ir.show(each)
                 return Held(caller.fn, each.line, text, f"{text} lies beside {ir.show(address)}")
     return None

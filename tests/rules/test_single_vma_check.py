@@ -70,7 +70,7 @@ SEEN = {
         lookup="vma_lookup(current->mm, r->uaddr)",
         decides="!access_ok(r->uaddr, r->size)",
         extra="\tbool io;\n",
-        then="\tio = vma->vm_flags & VM_IO;\n\treturn map_region(r, io);",
+        then="\tio = vma->vm_flags & VM_IO;\n\tif (io)\n\t\tr->kind = MMIO;\n\treturn map_region(r);",
     ),
     "a length never looked at": take(
         params="struct mm_struct *mm, unsigned long addr, size_t len", lookup="find_vma(mm, addr)", then="\treturn 0;"

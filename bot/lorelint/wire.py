@@ -15,9 +15,11 @@ from lorelint.config import Config
 from lorelint.model.errors import LorelintError
 
 if TYPE_CHECKING:
+    from lorelint.edge.index import IndexFile
     from lorelint.jobs.measure import Measurement
     from lorelint.model.answer import WhyNot
     from lorelint.model.finding import Report
+    from lorelint.model.index import Indexed
     from lorelint.model.mail import Thread
     from lorelint.model.source import OpenTree
     from lorelint.model.tree import Tree
@@ -49,6 +51,7 @@ class House:
         self.config = config
         self.cwd = cwd
         self.cache = cache
+        self._index: IndexFile | None = None
 
     # -- rules ------------------------------------------------------------------------------------------------
 
@@ -82,16 +85,31 @@ class House:
         from lorelint.edge.trees import open_tree
 
         named = spec or self.config.tree
-        if named:
-            return open_tree(self.find(named) + (f"@{base}" if base else ""), overlays)
-        root = self.around(self.cwd)
+        root = self.find(named) if named else self.around(self.cwd)
         if root is not None:
-            return open_tree(str(root) + (f"@{base}" if base else ""), overlays)
+            return open_tree(str(root) + (f"@{base}" if base else ""), overlays, self._beside)
         if base or overlays:
             raise LorelintError(
                 "there is no tree that --base or --overlay could be about", where=str(self.cwd), remedy="add --tree DIR"
             )
         return None
+
+    @property
+    def index_file(self) -> IndexFile:
+        """The index in the cache; whether there is one, it knows itself."""
+        from lorelint.edge.index import IndexFile
+
+        if self._index is None:
+            self._index = IndexFile(self.cache / "index.sqlite")
+        return self._index
+
+    def _beside(self, tree: Tree) -> Tree:
+        """The tree with the index beside it, where there is an index."""
+        if not self.index_file.size():
+            return tree
+        from lorelint.edge.indexed import indexed
+
+        return indexed(tree, self.index_file)
 
     def find(self, spec: str) -> str:
         """Where a tree is that was named: as a path, else below the cache's trees, else in /usr/src."""
@@ -206,6 +224,26 @@ class House:
         assert tree is not None
         return tree, names
 
+    def index(self, spec: str, processes: int, progress: Callable[[int, int], None]) -> Indexed:
+        """Read a whole tree into the index. Raises LorelintError."""
+        from lorelint.edge.harvester import Processes
+        from lorelint.edge.indexed import listed
+        from lorelint.edge.trees import open_tree
+        from lorelint.jobs.index import index
+
+        named = spec or self.config.tree
+        root = self.find(named) if named else self.around(self.cwd)
+        if root is None:
+            raise LorelintError(
+                "no tree to index", where=str(self.cwd), remedy="name a kernel source: lorelint index DIR"
+            )
+        opened = open_tree(str(root))
+        found = listed(opened.tree)
+        harvest = Processes(plain_tree, found.opener, processes)
+        return index(
+            opened.name, found.key, found.files, self.index_file, harvest, extra=found.extra, progress=progress
+        )
+
     def why_not(self, rule: str, function: str, source: OpenTree, path: str = "") -> WhyNot:
         from lorelint.jobs.why_not import why_not
 
@@ -237,6 +275,13 @@ class House:
         text = read(labels).decode("utf-8", "replace")
         specs = {name: self.find(spec) for name, spec in sorted(trees.items())}
         return measure(text, specs, measured_tree, self.rules(only), overlays=overlay, processes=processes)
+
+
+def plain_tree(spec: str) -> Tree:
+    """A tree without an index, for the processes that read it into one; a function of the module for their sake."""
+    from lorelint.edge.trees import open_tree
+
+    return open_tree(spec).tree
 
 
 def measured_tree(spec: str, overlays: Sequence[str]) -> Tree:

@@ -24,6 +24,7 @@ _COMMANDS = {
     "rules": ("rules", "List the rules."),
     "explain": ("explain", "Tell all about one rule."),
     "new": ("new", "Write the skeleton of a new rule."),
+    "index": ("index", "Read a whole kernel into the index: later answers come at once."),
     "measure": ("measure", "Precision and recall of the rules over labelled functions."),
 }
 

@@ -40,6 +40,7 @@ _TO_STRUCT = re.compile(
     rb"\bstruct\s++(\w++)\s*+(?:const\s*+|\*\s*+|__\w++\s*+)*+([A-Za-z_]\w*+)\s*+(?:\[[^\]]*+\]\s*+)*+[;,:]"
 )
 _TO_FUNCTION = re.compile(rb"\(\s*+\*\s*+(?:const\s++)?+([A-Za-z_]\w*+)\s*+(?:\[[^\]]*+\])?+\s*+\)\s*+\(")
+_PARAMETERS = re.compile(rb"\([^()]*+\)")
 _TAG = re.compile(rb"\b(?:struct|union)\s++(?:__packed\s++)?+([A-Za-z_]\w*+)\s*+(?:__\w++\s*+)*+\{?\s*+\Z")
 _SPECIAL = re.compile(rb"[/\"'#\0\r]")
 _NO_FUNCTION = frozenset((b"true", b"false", b"jiffies", b"current"))
@@ -147,11 +148,13 @@ def _declared(code: bytes) -> dict[bytes, bytes]:
     """Variables and parameters declared as, or as pointers to, a structure: name -> tag; the first one counts."""
     known: dict[bytes, bytes] = {}
     for found in _DECLARED.finditer(code):
+        tag = found.group(1)
         for number, part in enumerate(found.group(2).split(b",")):
             names = _NAME.findall(part)
-            if not names or (number and len(names) > 1):
-                break  # the next parameter
-            known.setdefault(names[-1], found.group(1))
+            if number and len(names) > 1:  # the next parameter
+                tag = names[1] if names[0] == b"struct" and len(names) > 2 else b""
+            if names and tag:
+                known.setdefault(names[-1], tag)
     return known
 
 
@@ -276,7 +279,7 @@ def _members(raw: bytes, piece: Piece) -> Iterator[Member]:
     name = _text(tag.group(1))
     code = _masked(raw, piece.brace, piece.end)
     if b"struct" in code:
-        for found in _TO_STRUCT.finditer(code):
+        for found in _TO_STRUCT.finditer(_PARAMETERS.sub(b"()", code) if b"(" in code else code):
             yield Member(name, _text(found.group(2)), _text(found.group(1)))
     if b"(" in code:
         for found in _TO_FUNCTION.finditer(code):

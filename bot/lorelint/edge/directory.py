@@ -41,6 +41,11 @@ class DirectoryTree:
     def name(self) -> str:
         return self._name
 
+    @property
+    def root(self) -> str:
+        """The folder, links resolved."""
+        return self._root
+
     def _real_folder(self, path: str) -> bool:
         """Whether every part of the path is a folder and no link."""
         known = self._folders.get(path)

@@ -9,7 +9,7 @@ import bisect
 import re
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lorelint.edge import history
@@ -136,8 +136,12 @@ class GitTree:
 class GitRepository:
     """One repository; every reading of objects goes through one child process."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises LorelintError where `path` is not the top of a repository that git will read."""
+    def __init__(self, path: Path, beside: Callable[[Tree], Tree] = lambda tree: tree) -> None:
+        """`beside` puts an index beside the tree of a commit.
+
+        Raises LorelintError where `path` is not the top of a repository that git will read.
+        """
+        self._beside = beside
         # Git must not go up from here: a folder within a repository is not that repository.
         self.git = Git(path, {"GIT_CEILING_DIRECTORIES": str(path.resolve().parent)})
         self.path = path
@@ -193,7 +197,7 @@ class GitRepository:
         return found.id if found is not None and found.kind == "commit" else None
 
     def tree(self, commit: str, name: str = "") -> Tree:
-        return self.tree_of(commit, name)
+        return self._beside(self.tree_of(commit, name))
 
     def tree_of(self, commit: str, name: str = "") -> GitTree:
         known = self._trees.get(commit)

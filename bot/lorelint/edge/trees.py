@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lorelint.edge.directory import DirectoryTree, overlay_files
@@ -14,17 +14,22 @@ from lorelint.model.source import OpenTree
 from lorelint.model.tree import OverlayTree, Tree
 
 
-def open_tree(spec: str, overlays: Sequence[str] = ()) -> OpenTree:
+def _alone(tree: Tree) -> Tree:
+    return tree
+
+
+def open_tree(spec: str, overlays: Sequence[str] = (), beside: Callable[[Tree], Tree] = _alone) -> OpenTree:
     """Open ``DIR``, ``REPOSITORY``, ``REPOSITORY@REV`` or ``REPOSITORY:REV``.
 
     A directory is a repository when it is the top of one (a work tree, a worktree, bare); a folder within a
     repository is a plain directory. Without REV a repository stands for its HEAD.
     overlays    folders whose files stand in for those of the tree, later ones on top
+    beside      puts an index beside a tree, or nothing: called for the tree and for other commits of its repository
     Raises LorelintError: no such directory, no such revision, not a kernel tree, git that will not read it.
     """
     path, revision = _divide(spec)
     if _is_repository(path):
-        repository = GitRepository(path)
+        repository = GitRepository(path, beside)
         tree, commit = _commit(repository, path, revision)
     elif revision:
         raise LorelintError(
@@ -33,7 +38,7 @@ def open_tree(spec: str, overlays: Sequence[str] = ()) -> OpenTree:
             remedy="name the directory alone",
         )
     else:
-        repository, tree, commit = None, DirectoryTree(path), ""
+        repository, tree, commit = None, beside(DirectoryTree(path)), ""
     if not is_kernel(tree):
         # Say what the person typed, not the short name of the tree.
         raise LorelintError(

@@ -1,0 +1,119 @@
+"""What changed in a folder since some moment, asked of find(1): a look at every file's times, and at none of its bytes.
+
+A file's ctime cannot be set back by who edits, copies or unpacks it. What is moved in as a whole folder keeps the
+times of its files; such a folder has another inode than the one that was there.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from lorelint.edge.git import text
+from lorelint.model.tree import inside, is_source
+
+MARGIN = 1.0  # seconds; a change in the same tick as the moment counts as after it
+TIMEOUT = 60  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """Source files that may have changed or are new, paths that are gone, and the inodes of all folders now."""
+
+    changed: tuple[str, ...]
+    gone: frozenset[str]
+    folders: Mapping[str, int]
+
+
+class Sweep:
+    """find(1) under way: started early, asked when its answer is needed."""
+
+    def __init__(self, root: str, since: float) -> None:
+        self.root = root
+        which = ["(", "-type", "d", "-o", "-type", "f", "-name", "*.[ch]", ")"]
+        newer = ["-newerct", f"@{max(0.0, since - MARGIN):.3f}", "-printf", "%y%P\\0"]
+        command = ["find", root, "-name", ".git", "-prune", "-o", *which, *newer]
+        try:
+            self._find: subprocess.Popen[bytes] | None = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        except OSError:
+            self._find = None  # no find here
+
+    def result(self, paths: Iterable[str], folders: Mapping[str, int]) -> Swept | None:
+        """What changed, given the source files and folder inodes of that moment; None where find(1) did not answer."""
+        if self._find is None:
+            return None
+        try:
+            out, _ = self._find.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._find.kill()
+            self._find.communicate()
+            return None
+        if self._find.returncode != 0:
+            return None
+        rows = [text(row) for row in out.split(b"\0") if row]
+        changed = {row[1:] for row in rows if row[:1] == "f" and inside(row[1:])}
+        return self._settle(changed, sorted(row[1:] for row in rows if row[:1] == "d"), paths, folders)
+
+    def _settle(self, changed: set[str], touched: list[str], paths: Iterable[str], folders: Mapping[str, int]) -> Swept:
+        """Look into the folders whose entries changed: what came, what went, what is another folder now."""
+        if not touched:
+            return Swept(tuple(sorted(changed)), frozenset(), folders)
+        now = dict(folders)
+        files: dict[str, list[str]] = {}
+        for path in paths:
+            files.setdefault(path.rpartition("/")[0], []).append(path)
+        gone: set[str] = set()
+        stack = list(reversed(touched))
+        while stack:
+            at = stack.pop()
+            below, here = self._entries(at)
+            changed |= here - set(files.get(at, ()))
+            gone |= set(files.get(at, ())) - here
+            for folder in [each for each in now if each.rpartition("/")[0] == at and each and each not in below]:
+                lost = [each for each in now if each == folder or each.startswith(folder + "/")]
+                for each in lost:
+                    gone |= set(files.get(each, ()))
+                    del now[each]
+            for folder, inode in below.items():
+                if now.get(folder) != inode:
+                    now[folder] = inode
+                    changed |= self._entries(folder)[1]
+                    stack.append(folder)
+        return Swept(tuple(sorted(changed)), frozenset(gone - changed), now)
+
+    def _entries(self, folder: str) -> tuple[dict[str, int], set[str]]:
+        """Folders with their inodes, and source files, directly in a folder."""
+        return entries(self.root, folder)
+
+
+def entries(root: str, folder: str) -> tuple[dict[str, int], set[str]]:
+    """Folders with their inodes, and source files, directly in a folder; nothing where it cannot be read."""
+    folders: dict[str, int] = {}
+    files: set[str] = set()
+    try:
+        with os.scandir(f"{root}/{folder}" if folder else root) as found:
+            for entry in found:
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if not inside(path):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders[path] = entry.inode()
+                elif is_source(entry.name) and entry.is_file(follow_symlinks=False):
+                    files.add(path)
+    except OSError:
+        pass  # a folder that may not be read: nothing of it is in the tree
+    return folders, files
+
+
+def walk(root: str) -> Iterator[tuple[str, int]]:
+    """Every folder below a root, itself as "", with its inode."""
+    yield "", os.lstat(root).st_ino
+    stack = [""]
+    while stack:
+        for folder, inode in entries(root, stack.pop())[0].items():
+            yield folder, inode
+            stack.append(folder)

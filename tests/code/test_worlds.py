@@ -17,7 +17,8 @@ from lorelint.code import ir
 from lorelint.code.codes import ANY, Codes
 from lorelint.code.explore import Explorer
 from lorelint.code.program import Program
-from lorelint.code.worlds import Explored, Passed, Site, Verdict, World, fold
+from lorelint.code.states import States
+from lorelint.code.worlds import TRAIL, Explored, Passed, Site, Verdict, World
 
 Small = Callable[..., Program]
 
@@ -158,6 +159,26 @@ WORLDS = st.builds(
     marks=st.frozensets(st.sampled_from(["yield", "wait", "signal"])),
     trail=st.lists(st.builds(Passed, st.just(1), st.just("ret"), SITES, CODES), max_size=2).map(tuple),
 )
+
+
+def fold(many: list[World]) -> World:
+    states = States(TRAIL)
+    return states.world(states.fold([states.state(each) for each in many]))
+
+
+@given(st.lists(WORLDS, min_size=2, max_size=6))
+def test_folding_one_by_one_is_folding_all(many: list[World]) -> None:
+    made = many[0]
+    for each in many[1:]:
+        made = fold([made, each])
+    assert made == fold(many)
+
+
+@given(WORLDS)
+def test_numbers_keep_a_world(world: World) -> None:
+    states = States(TRAIL)
+    states.state(World(marks=frozenset({"other"})))
+    assert states.world(states.state(world)) == world
 
 
 @given(st.lists(WORLDS, min_size=1, max_size=5))

@@ -1,47 +1,23 @@
 """Worlds followed through a graph, from node to node.
 
 The propagation is a worklist over (node, world) pairs. It ends: constants, calls, codes and marks are
-drawn from finite sets of the function's own text.
-
-Inside, a world is a `State`: a tuple of small numbers, one for each of its parts, and a bit for each mark. Most
-worlds of a function share most of their parts, so equality costs next to nothing, and what a node does to the values
-is worked out once for each combination of values that gets there, not once for each world.
+drawn from finite sets of the function's own text. What a node does to the values is worked out once for each
+combination of values that gets there, not once for each world (see `states`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from lorelint.code import ir
 from lorelint.code.codes import ANY, TRUTH, Codes, compare, const, negative
 from lorelint.code.liveness import liveness
+from lorelint.code.states import State, States, Worlds
 from lorelint.code.terms import address_of, asked_plainly, assign, bind, question, term_of, told
-from lorelint.code.worlds import (
-    TRAIL,
-    Env,
-    Explored,
-    Known,
-    Passed,
-    Site,
-    Term,
-    Trail,
-    Verdict,
-    World,
-    env_text,
-    known_text,
-    marks_text,
-    met,
-    passed_text,
-    symbol_of,
-    trail_text,
-)
-
-K = TypeVar("K")
-T = TypeVar("T", bound=Hashable)
+from lorelint.code.worlds import TRAIL, Explored, Passed, Site, Term, Verdict, World, symbol_of
 
 MAX_WORLDS = 96  # per node, before they are folded
 MAX_STEPS = 60_000  # (node, world) pairs per exploration
@@ -50,7 +26,7 @@ _BETWEEN = 4  # statements between a test and the constant it is the reason of
 
 Marker = Callable[[ir.Node, ir.Edge | None], Iterable[Hashable]]
 Learner = Callable[[Site, Codes], Iterable[Hashable]]
-State = tuple[int, int, int, int, int, bool]  # numbers of env, known, trail and last; bits of the marks; coarse
+Learnt = tuple[tuple[Site, Codes], ...]
 
 
 def _no_marks(node: ir.Node, edge: ir.Edge | None) -> Iterable[Hashable]:
@@ -61,66 +37,57 @@ def _no_lesson(site: Site, codes: Codes) -> Iterable[Hashable]:
     return ()
 
 
-class _Pool(Generic[T]):
-    """Values of one kind under numbers, equal ones under the same; `text` is what they are sorted by."""
+@dataclass(slots=True)
+class _Came:
+    """Values behind a node that was left by one edge, and what that says."""
 
-    def __init__(self, first: T, text: Callable[[T], str]) -> None:
-        self.values = [first]
-        self._numbers = {first: 0}
-        self._text = text
-        self._texts: dict[int, str] = {}
-
-    def number(self, value: T) -> int:
-        found = self._numbers.get(value)
-        if found is None:
-            found = self._numbers[value] = len(self.values)
-            self.values.append(value)
-        return found
-
-    def text(self, number: int) -> str:
-        found = self._texts.get(number)
-        if found is None:
-            found = self._texts[number] = self._text(self.values[number])
-        return found
+    env: dict[str, Term]
+    learnt: Learnt = ()
+    passed: Passed | None = None  # the test
+    tells: bool = False  # the trail remembers it
+    marks: int = 0
 
 
 class _Turn(NamedTuple):
-    """What becomes of certain values behind a node, on one edge out of it."""
+    """The same in numbers. `known` is worked out for each combination of what was known and the trail."""
 
     to: int
     env: int
-    known: int
-    last: int  # the test that was passed, -1 for none
-    told: bool  # whether the trail remembers it
+    test: int  # 0 for none
+    tells: bool
     marks: int
+    learnt: dict[int, int]
+    known: dict[tuple[int, int], int]
 
 
 @dataclass(slots=True)
-class _Came:
-    """Values behind a test that came out one way."""
+class _Ways:
+    """How a node is left with certain values in the variables: by what was known of the call it asks about."""
 
-    env: dict[str, Term]
-    known: dict[Site, Codes]
-    passed: Passed | None = None
-    told: bool = False
-    marks: int = 0
+    env: dict[str, Term]  # when it was executed
+    subject: int  # the earlier call that it asks about, 0 for none
+    turns: dict[int, tuple[_Turn, ...]]
 
 
 @dataclass(slots=True)
 class _Plan:
     """What a node does, whatever the world, and what it was seen to do.
 
-    calls   in its expression, with the variables whose address each is handed
+    marks   of executing it, and of each edge that was taken
+    calls   in its expression, and what they store in variables whose address they are handed
     writes  assignments, updates and declarations in it
     under   the tests that are the reason of a constant that is set here
+    ways    by number of the variables' values and of that test
+    trails  without the calls that are made again, by number
     """
 
     node: ir.Node
     marks: int
-    calls: tuple[tuple[Site, Codes, tuple[Site, ...]], ...]
+    calls: Learnt
     writes: tuple[ir.Expr, ...]
     under: frozenset[int]
-    turns: dict[tuple[int, int, int], tuple[_Turn, ...]] = field(default_factory=dict)
+    edges: dict[int, int] = field(default_factory=dict)
+    ways: dict[tuple[int, int], _Ways] = field(default_factory=dict)
     trails: dict[int, int] = field(default_factory=dict)
 
 
@@ -134,6 +101,7 @@ class Explorer:
     errnos   callees that return 0 or an error: their truth is a failure
     repairs  those of them whose success is worth to be remembered, also where it is only tested in place
     trail    how many tests a world remembers; with 0 it tells paths apart by values and marks alone
+    reasons  remember the very last test too, and under which one a constant was set: why a code is returned
     """
 
     def __init__(
@@ -147,30 +115,28 @@ class Explorer:
         errnos: frozenset[str] = frozenset(),
         repairs: frozenset[str] = frozenset(),
         trail: int = TRAIL,
+        reasons: bool = True,
     ) -> None:
         self.cfg, self.inside, self.plain, self.trail = cfg, inside, plain, trail
         self.errnos, self.repairs = errnos, repairs
+        self._reasons = reasons and trail > 0
         self._marker, self._learner = marker, learner
-        self._live = liveness(cfg)
+        self._states = States(trail)
         self._plans: dict[int, _Plan] = {}
         self._lessons: dict[tuple[Site, Codes], int] = {}
-        # the parts of worlds, by number; 0 is the empty one
-        self._envs: _Pool[Env] = _Pool(frozenset(), env_text)
-        self._knowns: _Pool[Known] = _Pool(frozenset(), known_text)
-        self._trails: _Pool[Trail] = _Pool((), trail_text)
-        self._tests: _Pool[Passed | None] = _Pool(None, lambda each: passed_text(each) if each else "")
-        self._marks: dict[Hashable, int] = {}  # a bit for each
-        self._longer: dict[tuple[int, int], int] = {}  # trail and test -> trail
-        self._kept: dict[tuple[int, int, int], int] = {}  # known, env and trail -> known
+        self._live: Mapping[int, frozenset[str]] = {}
+        self._goals: Collection[tuple[int, int]] = ()
 
     def run(self, start: int, goals: Iterable[tuple[int, int]] = (), world: World | None = None) -> Explored:
         """All worlds reachable from `start`; edges in `goals` are noted and not followed."""
         arrived: dict[tuple[int, int], set[State]] = {edge: set() for edge in goals}
-        first = self._state(world or World())
+        self._goals = arrived.keys()
+        self._live = liveness(self.cfg, self.inside or range(len(self.cfg.nodes)), self._goals)
+        first = self._states.state(world or World())
         at: dict[int, set[State]] = {start: {first}}
         folded: dict[int, State] = {}
         queue: deque[tuple[int, State]] = deque(((start, first),))
-        inside, steps, cut = self.inside, 0, False
+        steps, cut = 0, False
         while queue:
             here, state = queue.popleft()
             steps += 1
@@ -182,13 +148,13 @@ class Explorer:
             for to, after in self._step(here, state):
                 if (here, to) in arrived:
                     arrived[here, to].add(after)
-                elif inside is None or to in inside:
-                    there = at.get(to)
-                    if there is None:
-                        there = at[to] = set()
-                    if after not in there:
-                        self._arrive(there, to, after, queue, folded)
-        return Explored(_Worlds(self, at), _Worlds(self, arrived), cut)
+                    continue
+                there = at.get(to)
+                if there is None:
+                    there = at[to] = set()
+                if after not in there:
+                    self._arrive(there, to, after, queue, folded)
+        return Explored(Worlds(self._states, at), Worlds(self._states, arrived), cut)
 
     def _arrive(
         self,
@@ -201,7 +167,7 @@ class Explorer:
         """A new state at a node. `folded` keeps what those of a node fold to, while they stay the same."""
         if len(there) >= MAX_WORLDS:
             known = folded.get(to)
-            state = self._fold([*there, state] if known is None else [known, state])
+            state = self._states.fold([*there, state] if known is None else [known, state])
             if state in there:
                 folded[to] = state
                 return
@@ -210,135 +176,64 @@ class Explorer:
         there.add(state)
         queue.append((to, state))
 
-    def _fold(self, states: list[State]) -> State:
-        """See `worlds.fold`."""
-        envs, knowns = {state[0] for state in states}, {state[1] for state in states}
-        env = frozenset.intersection(*(self._envs.values[each] for each in envs))
-        known = reduce(met, (self._knowns.values[each] for each in knowns))
-        marks = reduce(int.__and__, (state[4] for state in states))
-        return (self._envs.number(env), self._knowns.number(known), 0, 0, marks, True)
-
-    def _step(self, here: int, state: State) -> Iterator[tuple[int, State]]:
-        """What becomes of a world on each edge out of a node."""
+    def _step(self, here: int, state: State) -> list[tuple[int, State]]:
+        """What becomes of a world on each edge out of a node; edges that lead outside are left out."""
         env, known, trail, last, marks, coarse = state
         plan = self._plans.get(here) or self._plan(here)
-        reason = self._reason(plan, last)
-        turns = plan.turns.get((env, known, reason))
+        key = (env, self._reason(plan, last) if plan.under else 0)
+        ways = plan.ways.get(key) or self._ways(plan, key)
+        codes = self._states.known(known).get(ways.subject, 0) if ways.subject else 0
+        turns = ways.turns.get(codes)
         if turns is None:
-            turns = plan.turns[env, known, reason] = tuple(self._turns(plan, env, known, reason))
+            turns = ways.turns[codes] = tuple(self._turns(plan, ways, codes))
         marks |= plan.marks
         if trail and plan.calls:
             trail = self._without(plan, trail)
-        for to, env, known, test, telling, more in turns:
-            passed = trail
-            if telling:
-                longer = self._longer.get((trail, test))
-                passed = self._remember(trail, test) if longer is None else longer
-            kept = self._kept.get((known, env, passed))
+        made = []
+        for turn in turns:
+            passed = self._states.longer(trail, turn.test) if turn.tells else trail
+            kept = turn.known.get((known, passed))
             if kept is None:
-                kept = self._keep(known, env, passed)
-            yield to, (env, kept, passed, last if test < 0 else test, marks | more, coarse)
+                kept = turn.known[known, passed] = self._states.relevant(known, turn.learnt, turn.env, passed)
+            test = turn.test if turn.test and self._reasons else last
+            made.append((turn.to, (turn.env, kept, passed, test, marks | turn.marks, coarse)))
+        return made
 
     def over(self, node: ir.Node, world: World) -> World:
         """The world after a node was executed."""
-        env, known, trail, last, marks, coarse = self._state(world)
+        env, _, trail, last, marks, _ = self._states.state(world)
         plan = self._plans.get(node.id) or self._plan(node.id)
-        values, codes = self._executed(plan, env, known, self._reason(plan, last))
-        env, known = self._envs.number(frozenset(values.items())), self._knowns.number(frozenset(codes.items()))
-        return self.world((env, known, self._without(plan, trail), last, marks | plan.marks, coarse))
-
-    # -- worlds as numbers
-
-    def _state(self, world: World) -> State:
-        return (
-            self._envs.number(world.env),
-            self._knowns.number(world.known),
-            self._trails.number(world.trail),
-            self._tests.number(world.last),
-            self._bits(world.marks),
+        values = self._executed(plan, (env, self._reason(plan, last)))
+        return World(
+            frozenset(values.items()),
+            frozenset({**dict(world.known), **dict(plan.calls)}.items()),
+            self._states.trails.values[self._without(plan, trail)],
+            world.last,
+            self._states.marks(marks | plan.marks),
             world.coarse,
         )
-
-    def world(self, state: State) -> World:
-        env, known, trail, last, marks, coarse = state
-        return World(
-            self._envs.values[env],
-            self._knowns.values[known],
-            self._trails.values[trail],
-            self._tests.values[last],
-            self._of_bits(marks),
-            coarse,
-        )
-
-    def order(self, state: State) -> tuple[str, ...]:
-        """What worlds are sorted by."""
-        env, known, trail, last, marks, coarse = state
-        parts = (self._envs.text(env), self._knowns.text(known), self._trails.text(trail), self._tests.text(last))
-        return (*parts, marks_text(self._of_bits(marks)), str(coarse))
-
-    def _bits(self, marks: Iterable[Hashable]) -> int:
-        bits = 0
-        for mark in marks:
-            bits |= self._marks.setdefault(mark, 1 << len(self._marks))
-        return bits
-
-    def _of_bits(self, bits: int) -> frozenset[Hashable]:
-        return frozenset(mark for mark, bit in self._marks.items() if bits & bit)
-
-    # -- tests on the way
-
-    def _remember(self, trail: int, test: int) -> int:
-        """The trail with one more test: the last one of each call, as many as are remembered."""
-        passed = self._tests.values[test]
-        assert passed is not None
-        longer = (*(each for each in self._trails.values[trail] if each.site != passed.site), passed)[-self.trail :]
-        self._longer[trail, test] = number = self._trails.number(longer)
-        return number
-
-    def _without(self, plan: _Plan, trail: int) -> int:
-        """A call made again says nothing about its earlier result."""
-        found = plan.trails.get(trail)
-        if found is None:
-            here = plan.node.id
-            kept = tuple(e for e in self._trails.values[trail] if e.site is None or e.site.node != here)
-            found = plan.trails[trail] = self._trails.number(kept)
-        return found
-
-    def _keep(self, known: int, env: int, trail: int) -> int:
-        """What is known of calls that a variable or the trail still speaks of."""
-        sites = {term for _, term in self._envs.values[env] if isinstance(term, Site)}
-        sites.update(each.site for each in self._trails.values[trail] if each.site is not None)
-        kept = frozenset(pair for pair in self._knowns.values[known] if pair[0] in sites)
-        self._kept[known, env, trail] = number = self._knowns.number(kept)
-        return number
-
-    def _reason(self, plan: _Plan, last: int) -> int:
-        """The test that a node stands under: right before it, or with a few plain statements between; 0 for none."""
-        if not last or not plan.under:
-            return 0
-        passed = self._tests.values[last]
-        return last if passed is not None and passed.node in plan.under else 0
 
     # -- effects of a node
 
     def _plan(self, here: int) -> _Plan:
         node = self.cfg.nodes[here]
-        calls: list[tuple[Site, Codes, tuple[Site, ...]]] = []
+        calls: list[tuple[Site, Codes]] = []
         writes: list[ir.Expr] = []
         for each in ir.walk(node.expr) if node.expr is not None else ():
             if isinstance(each, ir.Call):
                 # A call whose bare truth is tested is a predicate, as far as is known: true is no failure.
                 asked = node.at is ir.At.TEST and each is node.expr and each.name not in self.errnos
-                taken = tuple(Site(here, each.name, name) for arg in each.args if (name := address_of(arg)))
-                calls.append((Site(here, each.name), TRUTH if asked else ANY, taken))
+                calls.append((Site(here, each.name), TRUTH if asked else ANY))
+                calls += [(Site(here, each.name, name), ANY) for arg in each.args if (name := address_of(arg))]
             elif isinstance(each, (ir.Assign, ir.Update, ir.Declare)):
                 writes.append(each)
-        under = frozenset(self._above(here)) if writes and self.trail > 1 else frozenset()
-        marks = self._bits(self._marker(node, None))
+        under = frozenset(self._above(here)) if writes and self._reasons and self.trail > 1 else frozenset()
+        marks = self._states.bits(self._marker(node, None))
         plan = self._plans[here] = _Plan(node, marks, tuple(calls), tuple(writes), under)
         return plan
 
     def _above(self, here: int) -> Iterator[int]:
+        """The nodes right before one, also those with a few plain statements between."""
         for _ in range(_BETWEEN):
             before = self.cfg.preds[here]
             yield from before
@@ -346,32 +241,61 @@ class Explorer:
                 return
             here = before[0]
 
-    def _executed(self, plan: _Plan, env: int, known: int, reason: int) -> tuple[dict[str, Term], dict[Site, Codes]]:
-        """The values after a node was executed."""
-        values, codes = dict(self._envs.values[env]), dict(self._knowns.values[known])
-        for site, returned, taken in plan.calls:
-            codes[site] = returned
-            for out in taken:
-                bind(values, out.out, out)
-                codes[out] = ANY
-        assign(values, plan.writes, plan.node.id, self._tests.values[reason])
-        return values, codes
+    def _reason(self, plan: _Plan, last: int) -> int:
+        """The test that a node stands under; 0 for none."""
+        passed = self._states.tests.values[last]
+        return last if passed is not None and passed.node in plan.under else 0
 
-    def _turns(self, plan: _Plan, env: int, known: int, reason: int) -> Iterator[_Turn]:
-        node = plan.node
-        values, codes = self._executed(plan, env, known, reason)
-        for edge in node.out:
-            came = self._take(node, edge, values, codes)
+    def _without(self, plan: _Plan, trail: int) -> int:
+        """A call made again says nothing about its earlier result."""
+        found = plan.trails.get(trail)
+        if found is None:
+            trails, here = self._states.trails, plan.node.id
+            kept = tuple([each for each in trails.values[trail] if each.site is None or each.site.node != here])
+            found = plan.trails[trail] = trails.number(kept)
+        return found
+
+    def _executed(self, plan: _Plan, key: tuple[int, int]) -> dict[str, Term]:
+        """The values of the variables after a node was executed."""
+        env, reason = key
+        values = dict(self._states.envs.values[env])
+        for site, _ in plan.calls:
+            if site.out:
+                bind(values, site.out, site)
+        assign(values, plan.writes, plan.node.id, self._states.tests.values[reason])
+        return values
+
+    def _ways(self, plan: _Plan, key: tuple[int, int]) -> _Ways:
+        values = self._executed(plan, key)
+        subject = _subject(plan.node, values)
+        earlier = subject is not None and all(subject != site for site, _ in plan.calls)
+        number = self._states.sites.number(subject) if subject is not None and earlier else 0
+        ways = plan.ways[key] = _Ways(values, number, {})
+        return ways
+
+    def _turns(self, plan: _Plan, ways: _Ways, codes: int) -> Iterator[_Turn]:
+        node, states = plan.node, self._states
+        known = dict(plan.calls)
+        if codes:
+            known[states.sites.values[ways.subject]] = states.codes.values[codes]
+        for number, edge in enumerate(node.out):
+            goal = (node.id, edge.to) in self._goals
+            if not goal and edge.to not in self._live:
+                continue  # it leads outside
+            came = self._take(node, edge, ways.env, known)
             if came is None:
                 continue
-            live = self._live[edge.to]
+            live = () if goal else self._live[edge.to]
+            if number not in plan.edges:
+                plan.edges[number] = states.bits(self._marker(node, edge))
             yield _Turn(
                 edge.to,
-                self._envs.number(frozenset(pair for pair in came.env.items() if pair[0] in live)),
-                self._knowns.number(frozenset(came.known.items())),
-                -1 if came.passed is None else self._tests.number(came.passed),
-                came.told,
-                came.marks | self._bits(self._marker(node, edge)),
+                states.envs.number(frozenset([pair for pair in came.env.items() if pair[0] in live])),
+                states.tests.number(came.passed),
+                came.tells,
+                came.marks | plan.edges[number],
+                {states.sites.number(site): states.codes.number(codes) for site, codes in plan.calls + came.learnt},
+                {},
             )
 
     # -- tests
@@ -382,7 +306,7 @@ class Explorer:
                 return self._assume(node, node.expr, edge.when, env, known)
             if node.at is ir.At.SWITCH and isinstance(edge.when, tuple):
                 return self._case(node, node.expr, edge.when, env, known)
-        return _Came(env, known)
+        return _Came(env)
 
     def _case(
         self, node: ir.Node, expr: ir.Expr, labels: tuple[ir.Expr, ...], env: dict[str, Term], known: dict[Site, Codes]
@@ -391,11 +315,11 @@ class Explorer:
         if isinstance(term, str):
             symbols = [const(each) for each in labels]
             if labels:
-                return _Came(env, known) if term in symbols or "" in symbols else None
+                return _Came(env) if term in symbols or "" in symbols else None
             others = {const(e) for other in node.out if isinstance(other.when, tuple) for e in other.when}
-            return None if term in others else _Came(env, known)
+            return None if term in others else _Came(env)
         if not isinstance(term, Site):
-            return _Came(env, known)
+            return _Came(env)
         codes = known.get(term) or ANY
         if labels:
             narrowed = Codes()
@@ -410,7 +334,7 @@ class Explorer:
                     symbol = const(each)
                     narrowed = narrowed.other_than(symbol) if symbol else narrowed
             text = f"{ir.show(expr)} is none of the cases"
-        return self._learned(Passed(node.id, text, term, narrowed), term, env, known)
+        return self._learned(Passed(node.id, text, term, narrowed), term, env)
 
     def _assume(
         self, node: ir.Node, expr: ir.Expr, truth: bool, env: dict[str, Term], known: dict[Site, Codes]
@@ -422,59 +346,44 @@ class Explorer:
             return self._assume(node, subject.test, truth is subject.holds, env, known)
         if isinstance(subject, str):
             yes, no = compare(Codes(frozenset({subject})), op, symbol)
-            return _Came(env, known) if not (yes if truth else no).empty else None
+            return None if (yes if truth else no).empty else _Came(env)
         text = told(expr, truth)
         if isinstance(subject, Site):
             yes, no = compare(known.get(subject) or ANY, op, symbol)
             codes = yes if truth else no
             quiet = subject.node < 0 or asked_plainly(expr) in self.plain
             asked = isinstance(expr, ir.Call) and subject.node == node.id and expr.name not in self.repairs
-            return self._learned(Passed(node.id, text, subject, codes, quiet), subject, env, known, asked)
+            return self._learned(Passed(node.id, text, subject, codes, quiet), subject, env, asked)
         if isinstance(expr, ir.Name):  # an unknown variable: what is learnt of it holds until it is written
             unknown = Site(-1, "", expr.name)
             codes = ANY.nonzero() if truth else ANY.only_zero()
             passed = Passed(node.id, text, unknown, codes, True)
-            return self._learned(passed, unknown, {**env, expr.name: unknown}, known)
-        return _Came(env, known, Passed(node.id, text, None, ANY) if self.trail else None)
+            return self._learned(passed, unknown, {**env, expr.name: unknown})
+        return _Came(env, passed=Passed(node.id, text, None, ANY) if self._reasons else None)
 
-    def _learned(
-        self, passed: Passed, site: Site, env: dict[str, Term], known: dict[Site, Codes], asked: bool = False
-    ) -> _Came | None:
+    def _learned(self, passed: Passed, site: Site, env: dict[str, Term], asked: bool = False) -> _Came | None:
         codes = passed.codes
         if codes.empty:
             return None
         predicate = asked and not codes.neg and not any(map(negative, codes.named))
-        return _Came(
-            env,
-            {**known, site: codes},
-            passed if self.trail else None,
-            bool(self.trail) and not (passed.quiet or predicate),
-            self._lesson(site, codes),
-        )
+        tells = self.trail > 0 and not (passed.quiet or predicate)
+        keeps = passed if tells or self._reasons else None
+        return _Came(env, ((site, codes),), keeps, tells, self._lesson(site, codes))
 
     def _lesson(self, site: Site, codes: Codes) -> int:
         found = self._lessons.get((site, codes))
         if found is None:
-            found = self._lessons[site, codes] = self._bits(self._learner(site, codes))
+            found = self._lessons[site, codes] = self._states.bits(self._learner(site, codes))
         return found
 
 
-class _Worlds(Mapping[K, tuple[World, ...]]):
-    """The worlds at each place, made and sorted when they are asked for."""
-
-    def __init__(self, explorer: Explorer, states: dict[K, set[State]]) -> None:
-        self._explorer, self._states = explorer, states
-        self._made: dict[K, tuple[World, ...]] = {}
-
-    def __getitem__(self, place: K) -> tuple[World, ...]:
-        if place not in self._made:
-            explorer = self._explorer
-            ordered = sorted(self._states[place], key=explorer.order)
-            self._made[place] = tuple(explorer.world(state) for state in ordered)
-        return self._made[place]
-
-    def __iter__(self) -> Iterator[K]:
-        return iter(self._states)
-
-    def __len__(self) -> int:
-        return len(self._states)
+def _subject(node: ir.Node, env: Mapping[str, Term]) -> Site | None:
+    """The call that a test or switch asks about."""
+    term: Term | None = None
+    if node.expr is not None and node.at is ir.At.SWITCH:
+        term = term_of(node.expr, env, node.id)
+    elif node.expr is not None and node.at is ir.At.TEST:
+        term = symbol_of(question(node.expr, env, node.id)[0])
+        while isinstance(term, Verdict):
+            term = symbol_of(question(term.test, env, node.id)[0])
+    return term if isinstance(term, Site) else None

@@ -7,9 +7,10 @@ branch node holds one atomic expression, and a path is a list of facts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,38 +156,41 @@ class Opaque(Expr):
     parts: tuple[Expr, ...] = ()
 
 
+def _nothing(expr: Any) -> tuple[Expr, ...]:
+    return ()
+
+
+_BELOW: dict[type[Expr], Callable[[Any], tuple[Expr, ...]]] = {
+    Expr: _nothing,
+    Name: _nothing,
+    Number: _nothing,
+    Text: _nothing,
+    Call: lambda expr: (expr.callee, *expr.args),
+    Member: lambda expr: (expr.base,),
+    Index: lambda expr: (expr.base, expr.index),
+    Unary: lambda expr: (expr.operand,),
+    Update: lambda expr: (expr.target,),
+    Binary: lambda expr: (expr.left, expr.right),
+    Assign: lambda expr: (expr.value, expr.target),
+    Declare: lambda expr: () if expr.value is None else (expr.value,),
+    Ternary: lambda expr: (expr.cond, expr.other) if expr.then is None else (expr.cond, expr.then, expr.other),
+    Cast: lambda expr: (expr.value,),
+    Init: lambda expr: tuple([value for _, value in expr.items]),
+    Comma: lambda expr: expr.items,
+    Guard: lambda expr: expr.args,
+    Opaque: lambda expr: expr.parts,
+}
+
+
+def _below(kind: type[Expr]) -> Callable[[Any], tuple[Expr, ...]]:
+    """How the sub-expressions of a kind are had; a kind of another module is like the one it is derived from."""
+    found = _BELOW[kind] = next(_BELOW[each] for each in kind.__mro__ if each in _BELOW)
+    return found
+
+
 def children(expr: Expr) -> tuple[Expr, ...]:
     """Direct sub-expressions, in order of evaluation as far as C has one."""
-    match expr:
-        case Call(callee=callee, args=args):
-            return (callee, *args)
-        case Member(base=base):
-            return (base,)
-        case Index(base=base, index=index):
-            return (base, index)
-        case Unary(operand=operand):
-            return (operand,)
-        case Update(target=target):
-            return (target,)
-        case Binary(left=left, right=right):
-            return (left, right)
-        case Assign(target=target, value=value):
-            return (value, target)
-        case Declare(value=value):
-            return () if value is None else (value,)
-        case Ternary(cond=cond, then=then, other=other):
-            return (cond, other) if then is None else (cond, then, other)
-        case Cast(value=value):
-            return (value,)
-        case Init(items=items):
-            return tuple(value for _, value in items)
-        case Comma(items=many):
-            return many
-        case Guard(args=args):
-            return args
-        case Opaque(parts=parts):
-            return parts
-    return ()
+    return (_BELOW.get(type(expr)) or _below(type(expr)))(expr)
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
@@ -195,7 +199,11 @@ def walk(expr: Expr) -> Iterator[Expr]:
     while stack:
         here = stack.pop()
         yield here
-        stack.extend(reversed(children(here)))
+        kind = type(here)
+        if kind is not Name:
+            below = (_BELOW.get(kind) or _below(kind))(here)
+            if below:
+                stack += below[::-1]
 
 
 def calls(expr: Expr | None) -> Iterator[Call]:

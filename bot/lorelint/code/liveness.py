@@ -1,70 +1,100 @@
-"""Which variables may still be read from a node on."""
+"""Which variables a test may still ask for from a node on.
+
+Where a value came from matters if a test, a switch or a return will look at the variable, or at another one that it
+was copied to. A variable that is only handed to calls or reckoned with is as good as dead, and paths that differ in
+nothing else are one.
+"""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from lorelint.code import ir
+from lorelint.code.terms import HANDING_ON
+
+_ASKING = (ir.At.TEST, ir.At.SWITCH, ir.At.RETURN)
 
 
-def used(node: ir.Node) -> frozenset[str]:
-    """Variables a node reads (or hands on by address)."""
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """What a node does to variables: those it asks for, overwrites, and copies (target, source)."""
+
+    asked: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
+    copied: tuple[tuple[str, str], ...] = ()
+
+
+def origins(expr: ir.Expr) -> Iterator[str]:
+    """Variables whose value, or a test of it, may be the value of an expression."""
+    stack = [expr]
+    while stack:
+        match stack.pop():
+            case ir.Name(name=name) | ir.Member(base=ir.Name(name=name), arrow=False):
+                yield name
+            case ir.Cast(value=value) | ir.Assign(op="=", value=value) | ir.Unary(operand=value):
+                stack.append(value)
+            case ir.Call(callee=ir.Name(name=name), args=(value,)) if name in HANDING_ON:
+                stack.append(value)
+            case ir.Binary(left=left, right=right):
+                stack += (left, right)
+
+
+def _effect(node: ir.Node) -> _Effect:
     if node.expr is None:
-        return frozenset()
-    targets = {id(e.target) for e in ir.walk(node.expr) if isinstance(e, ir.Assign) and e.op == "="}
-    return frozenset(e.name for e in ir.walk(node.expr) if isinstance(e, ir.Name) and id(e) not in targets)
-
-
-def written(node: ir.Node) -> frozenset[str]:
-    """Variables a node overwrites whole."""
-    if node.expr is None:
-        return frozenset()
-    found = set()
+        return _Effect()
+    asked = frozenset(origins(node.expr)) if node.at in _ASKING else frozenset()
+    written: set[str] = set()
+    copied: list[tuple[str, str]] = []
     for each in ir.walk(node.expr):
         match each:
-            case ir.Assign(op="=", target=ir.Name(name=name)) | ir.Declare(name=name):
-                found.add(name)
-    return frozenset(found)
+            case ir.Assign(op="=", target=ir.Name(name=name), value=value) | ir.Declare(name=name, value=value):
+                written.add(name)
+                if value is not None:
+                    copied += ((name, source) for source in origins(value))
+    return _Effect(asked, frozenset(written), tuple(copied))
 
 
-def liveness(cfg: ir.Cfg) -> tuple[frozenset[str], ...]:
-    """For each node the variables whose value may still be read from there on."""
-    reads = [used(node) for node in cfg.nodes]
-    kills = [written(node) for node in cfg.nodes]
-    # `again = ret == -EAGAIN` keeps ret alive as long as again is: the test is asked of ret later.
-    live: list[frozenset[str]] = list(reads)
-    before: list[list[int]] = [[] for _ in cfg.nodes]
-    for node in cfg.nodes:
-        for edge in node.out:
-            before[edge.to].append(node.id)
-    queue = deque(reversed(range(len(cfg.nodes))))
+def liveness(cfg: ir.Cfg, inside: Collection[int], goals: Collection[tuple[int, int]]) -> dict[int, frozenset[str]]:
+    """For each node inside: the variables that a test inside may still ask for before a goal edge is taken."""
+    effects = {id: _effect(cfg.nodes[id]) for id in inside}
+    after = {id: [e.to for e in cfg.nodes[id].out if e.to in effects and (id, e.to) not in goals] for id in effects}
+    before: dict[int, list[int]] = {id: [] for id in effects}
+    for id, nexts in after.items():
+        for to in nexts:
+            before[to].append(id)
+    live = {id: effect.asked for id, effect in effects.items()}
+    queue = deque(sorted(effects, reverse=True))
     waiting = set(queue)
     while queue:
-        id_ = queue.popleft()
-        waiting.discard(id_)
-        node = cfg.nodes[id_]
-        after: frozenset[str] = frozenset().union(*(live[edge.to] for edge in node.out)) if node.out else frozenset()
-        fresh = reads[id_] | (after - kills[id_])
-        if fresh != live[id_]:
-            live[id_] = fresh
-            for each in before[id_]:
+        id = queue.popleft()
+        waiting.discard(id)
+        effect = effects[id]
+        behind = frozenset().union(*(live[to] for to in after[id]))
+        fresh = effect.asked | (behind - effect.written)
+        if effect.copied:
+            fresh |= {source for target, source in effect.copied if target in behind}
+        if fresh != live[id]:
+            live[id] = fresh
+            for each in before[id]:
                 if each not in waiting:
                     waiting.add(each)
                     queue.append(each)
-    held = _held_by_flags(cfg)
-    if not held:
-        return tuple(live)
-    return tuple(each | frozenset(n for flag, names in held.items() if flag in each for n in names) for each in live)
+    flags = _flags(cfg, effects)
+    if not flags:
+        return live
+    return {id: each.union(*(names for flag, names in flags.items() if flag in each)) for id, each in live.items()}
 
 
-def _held_by_flags(cfg: ir.Cfg) -> dict[str, frozenset[str]]:
+def _flags(cfg: ir.Cfg, inside: Collection[int]) -> dict[str, frozenset[str]]:
+    """Variables that hold the outcome of a test, with those that it asked for: they live as long as the flag."""
     found: dict[str, frozenset[str]] = {}
-    for node in cfg.nodes:
-        match node.expr:
-            case ir.Assign(op="=", target=ir.Name(name=name), value=(ir.Binary() | ir.Unary()) as value):
-                names = frozenset(e.name for e in ir.walk(value) if isinstance(e, ir.Name))
-                found[name] = found.get(name, frozenset()) | names
-            case ir.Declare(name=name, value=(ir.Binary() | ir.Unary()) as value):
-                names = frozenset(e.name for e in ir.walk(value) if isinstance(e, ir.Name))
-                found[name] = found.get(name, frozenset()) | names
+    for id in inside:
+        match cfg.nodes[id].expr:
+            case (
+                ir.Assign(op="=", target=ir.Name(name=name), value=(ir.Binary() | ir.Unary()) as value)
+                | ir.Declare(name=name, value=(ir.Binary() | ir.Unary()) as value)
+            ):
+                found[name] = found.get(name, frozenset()).union(origins(value))
     return found

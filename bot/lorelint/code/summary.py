@@ -137,7 +137,10 @@ class Summaries:
         more: Marker | None = None,
         trail: int = TRAIL,
     ) -> Explorer:
-        """An exploration of a function whose marks are those of this module, and `more`."""
+        """An exploration of a function whose marks are those of this module, and `more`.
+
+        One that stays inside a loop does not ask why a code is returned.
+        """
         cfg = self.program.cfg(fn)
 
         def marker(node: ir.Node, edge: ir.Edge | None) -> Iterator[Hashable]:
@@ -167,6 +170,7 @@ class Summaries:
             errnos=self.marks.errnos | self._errnos(fn.path),
             repairs=self.marks.repairs,
             trail=trail,
+            reasons=inside is None,
         )
 
     def _errnos(self, path: str) -> frozenset[str]:

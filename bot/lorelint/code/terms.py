@@ -11,7 +11,9 @@ from lorelint.code import ir
 from lorelint.code.codes import const, negative
 from lorelint.code.worlds import Fixed, Passed, Site, Term, Verdict
 
-_INT_NEG_PREDICATES = {"IS_ERR", "IS_ERR_VALUE"}
+_PASSING = ("PTR_ERR", "ERR_PTR", "ERR_CAST", "PTR_ERR_OR_ZERO")  # the same value as another type
+_INT_NEG_PREDICATES = ("IS_ERR", "IS_ERR_VALUE")
+HANDING_ON = frozenset((*_PASSING, *_INT_NEG_PREDICATES, "IS_ERR_OR_NULL"))  # they say something of their argument
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
@@ -29,7 +31,7 @@ def term_of(expr: ir.Expr, env: Mapping[str, Term], node: int) -> Term | None:
         case ir.Member(base=ir.Name(name=name), arrow=False):
             held = env.get(name)  # a local struct that a callee filled in: what the call stored
             return held if isinstance(held, Site) and held.out else None
-        case ir.Call(args=(inner,)) if expr.name in ("PTR_ERR", "ERR_PTR", "ERR_CAST", "PTR_ERR_OR_ZERO"):
+        case ir.Call(args=(inner,)) if expr.name in _PASSING:
             return term_of(inner, env, node)
         case ir.Call() if not expr.name.isupper():  # READ_ONCE() and the like are no calls that fail
             return Site(node, expr.name)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 
 from lorelint.code import ir
 from lorelint.code.codes import Codes
@@ -95,20 +94,6 @@ class Explored:
 def symbol_of(term: Term | None) -> Site | str | Verdict | None:
     """A term without the reason of a constant."""
     return term.symbol if isinstance(term, Fixed) else term
-
-
-def fold(worlds: list[World]) -> World:
-    """One coarse world for many: only what holds in all of them, whatever their order."""
-    env = frozenset.intersection(*(each.env for each in worlds))
-    known = reduce(met, (each.known for each in worlds))
-    marks = frozenset.intersection(*(each.marks for each in worlds))
-    return World(env, known, (), None, marks, True)
-
-
-def met(one: Known, other: Known) -> Known:
-    """What is known of a call on both of two ways: any code that it can have on either."""
-    theirs = dict(other)
-    return frozenset((site, codes | theirs[site]) for site, codes in one if site in theirs)
 
 
 # -- text by which worlds are sorted: it does not depend on hashing

@@ -121,7 +121,7 @@ class RetryLoops:
         if explored.cut:
             return "too many paths through the loop to tell them apart"
         passes: dict[Pass, None] = {}
-        reason: tuple[int, str, tuple[Step, ...]] | None = None
+        reasons: list[tuple[int, str, tuple[Step, ...]]] = []
         everywhere = tuple(world for back in loop.back for world in explored.arrived[back])
         coarse = any(each.coarse for each in everywhere)
         for back in loop.back:
@@ -133,10 +133,12 @@ class RetryLoops:
                 if isinstance(verdict, Pass):
                     passes[verdict] = None
                 elif verdict is not None:
-                    reason = verdict
+                    reasons.append(verdict)
         if passes:
             return RetryLoop(fn, loop, tuple(passes))
-        return "too many paths through the loop to tell them apart" if coarse and reason is None else reason
+        if coarse and not reasons:
+            return "too many paths through the loop to tell them apart"
+        return max(reasons, key=lambda each: each[:2], default=None)  # of several, the last in the text
 
     def _why(
         self, fn: ir.Function, loop: ir.Loop, world: worlds.World, went: tuple[worlds.World, ...], known: bounds.Bounds

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lorelint.jobs.measure import Measurement
     from lorelint.model.answer import WhyNot
     from lorelint.model.finding import Report
+    from lorelint.model.graph import Chains, Graph, Layout, Siblings
     from lorelint.model.index import Indexed
     from lorelint.model.mail import Thread
     from lorelint.model.source import OpenTree
@@ -74,6 +75,13 @@ class House:
         from lorelint.rule import packs
 
         return packs.version()
+
+    def stamp(self) -> str:
+        """What stands for the very code that judges: a verdict of other code is not this one's."""
+        from lorelint.edge.stamp import stamp
+        from lorelint.rule import packs
+
+        return stamp([Path(__file__).parent, *packs.folders()])
 
     # -- trees ------------------------------------------------------------------------------------------------
 
@@ -161,7 +169,16 @@ class House:
 
         rules, version = self.rules(only), self.version()
         for thread in threads:
-            done = review(thread, source, rules, patcher=GnuPatch(), revision=revision, version=version)
+            done = review(
+                thread,
+                source,
+                rules,
+                patcher=GnuPatch(),
+                revision=revision,
+                version=version,
+                memory=self.index_file,
+                stamp=self.stamp(),
+            )
             yield Told(done.report, lines_of({each.patch.seq: each.after for each in done.applied.snapshots}))
 
     def scan(
@@ -172,7 +189,16 @@ class House:
 
         tree, inside, version = self._place(paths, spec, overlays)
         said = " ".join(paths)
-        report = scan(tree, inside, self.rules(only), version=version, source=said, of=self.version())
+        report = scan(
+            tree,
+            inside,
+            self.rules(only),
+            version=version,
+            source=said,
+            of=self.version(),
+            memory=self.index_file,
+            stamp=self.stamp(),
+        )
         return Told(report, lines_of({0: tree}))
 
     def _place(
@@ -256,6 +282,35 @@ class House:
         from lorelint.jobs.why_not import why_not_after
 
         return why_not_after(self.rules([rule])[0], function, thread, source, patcher=GnuPatch(), patch=patch)
+
+    def graph(
+        self, source: OpenTree, functions: Sequence[str], callers: int, callees: int, entry: str = ""
+    ) -> Graph:
+        from lorelint.jobs.graph import graph
+
+        return graph(source.tree, functions, source.version, callers=callers, callees=callees, entry=entry)
+
+    def api_graph(self, source: OpenTree, api: str, callers: int, entry: str = "") -> Graph:
+        from lorelint.jobs.graph import api_graph
+
+        return api_graph(source.tree, api, source.version, callers=callers, entry=entry)
+
+    def path(self, source: OpenTree, start: str, end: str, most: int, within: int) -> Chains:
+        from lorelint.jobs.graph import path
+
+        return path(source.tree, start, end, source.version, most=most, within=within)
+
+    def siblings(self, source: OpenTree, function: str) -> Siblings:
+        from lorelint.jobs.siblings import siblings
+
+        return siblings(source.tree, function, source.version)
+
+    def layout(self, graph: Graph) -> Layout:
+        """Where the picture of a graph has what. Raises LorelintError where no program can tell."""
+        from lorelint.edge.graphviz import Graphviz
+        from lorelint.report.graph_dot import outline
+
+        return Graphviz().lay(outline(graph), [f"n{at}" for at in range(len(graph.nodes))], len(graph.edges))
 
     def measure(
         self, labels: str, trees: dict[str, str], overlays: str = "", only: Sequence[str] = (), processes: int = 1

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lorelint.model.finding import Doubt, Finding, Kind, Severity, Status
 from lorelint.model.trouble import Failure
-from lorelint.rule.engine import Outcome
+from lorelint.rule.outcome import Outcome
 from lorelint.rule.reach import Subject
 from lorelint.rule.subtract import Pool, mute, subtract
 

@@ -16,7 +16,8 @@ from lorelint.kernel.load import knowledge
 from lorelint.model.finding import Finding, Kind, Verdict
 from lorelint.model.tree import EmptyTree, OverlayTree
 from lorelint.rule.door import Rule
-from lorelint.rule.engine import Judge, Outcome
+from lorelint.rule.engine import Judge
+from lorelint.rule.outcome import Outcome
 
 SIX = (
     "unbounded-retry",

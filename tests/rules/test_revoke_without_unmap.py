@@ -18,7 +18,8 @@ from lorelint.kernel.version import kernel_version
 from lorelint.model.finding import Silence
 from lorelint.model.tree import OverlayTree, Tree
 from lorelint.rule.door import Rule
-from lorelint.rule.engine import Judge, Outcome
+from lorelint.rule.engine import Judge
+from lorelint.rule.outcome import Outcome
 
 RULE = "revoke-without-unmap"
 Ask = Callable[..., Any]

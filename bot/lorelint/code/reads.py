@@ -10,6 +10,8 @@ reads`` every fact read leaves a key, also one that comes from a cache. Keys are
     ("define", name)          which functions of that name there are, anywhere
     ("macro", name)           likewise for macros
     ("tables", type, field)   which tables of that type set that field, anywhere
+    ("unseen", kind, path, line, text)   nothing that was read: what was missed on the way, so that a cached answer
+                              says that too
 """
 
 from __future__ import annotations
@@ -77,6 +79,7 @@ class Sources:
     def miss(self, unseen: Unseen) -> None:
         """Say that something was not seen."""
         self._unseen[unseen] = None
+        self.note(("unseen", unseen.kind, unseen.path, str(unseen.line), unseen.text))
 
     def raw(self, path: str) -> bytes | None:
         """The bytes of a file; None where there is none or where it is over 1 MiB (which is said)."""

@@ -42,6 +42,10 @@ class DirectoryTree:
         return self._name
 
     @property
+    def state(self) -> str:
+        return ""  # it may change under us
+
+    @property
     def root(self) -> str:
         """The folder, links resolved."""
         return self._root

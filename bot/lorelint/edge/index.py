@@ -8,10 +8,12 @@ two may write at once.
     batch  first number, how many, bits          blobs learned together
     page   batch and page in one number, words   see `pages`
     tree   key, paths with blob numbers          what lies where in a tree that was indexed
+    answer  hash of a question, its answer       what was worked out about a tree that does not change
 """
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import time
 import zlib
@@ -28,6 +30,7 @@ from lorelint.model.index import Batch
 
 SCHEMA = 1
 TREES = 32  # remembered; the longest unused is forgotten
+ANSWERS = 40_000  # kept: a rule on a file each, some kB
 WAIT = 30.0  # seconds for another process that writes
 _SMALL = 256  # blobs: batches under it are put together
 _MANY = 16  # small batches there may be
@@ -35,6 +38,7 @@ _TABLES = """
 CREATE TABLE blob (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, facts BLOB NOT NULL);
 CREATE TABLE batch (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, bits INTEGER NOT NULL);
 CREATE TABLE page (number INTEGER PRIMARY KEY, words BLOB NOT NULL);
+CREATE TABLE answer (key BLOB PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE tree (key TEXT PRIMARY KEY, used INTEGER NOT NULL, extra TEXT NOT NULL, files BLOB NOT NULL);
 """
 
@@ -289,9 +293,43 @@ class IndexFile:
         with self._reading() as db:
             return () if db is None else tuple(row[0] for row in db.execute("SELECT key FROM tree ORDER BY key"))
 
+    # -- answers
+
+    def recall_answer(self, key: str) -> bytes | None:
+        """What was worked out before under a key; None where nothing was, or where it cannot be read."""
+        try:
+            with self._reading() as db:
+                found = (
+                    None
+                    if db is None
+                    else db.execute("SELECT value FROM answer WHERE key = ?", (_hash(key),)).fetchone()
+                )
+                return None if found is None else bytes(found[0])
+        except Gone:
+            return None
+
+    def keep_answers(self, answers: Mapping[str, bytes]) -> None:
+        """Keep what was worked out; the oldest goes when there is too much. What cannot be written is not kept."""
+        try:
+            with self._writing() as db:
+                rows = ((_hash(key), value) for key, value in answers.items())
+                db.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?)", rows)
+                over = db.execute("SELECT count(*) FROM answer").fetchone()[0] - ANSWERS
+                if over > 0:
+                    db.execute(
+                        "DELETE FROM answer WHERE rowid IN (SELECT rowid FROM answer ORDER BY rowid LIMIT ?)",
+                        (over + ANSWERS // 10,),
+                    )
+        except LorelintError as error:
+            self.notes.append(str(error))
+
     def size(self) -> int:
         """Bytes on disk."""
         return self.path.stat().st_size if self.path.is_file() else 0
+
+
+def _hash(key: str) -> bytes:
+    return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
 class Gone(Exception):

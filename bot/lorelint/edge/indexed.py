@@ -33,10 +33,12 @@ class View:
 
     paths    of its source files, sorted
     numbers  of the blob at each, 0 where the index has none
+    state    see `Tree.state`
     """
 
     paths: Sequence[str]
     numbers: Sequence[int]
+    state: str = ""
     _at: dict[int, list[int]] | None = field(default=None, repr=False)
 
     def number(self, path: str) -> int | None:
@@ -75,6 +77,11 @@ class IndexedTree:
     @property
     def name(self) -> str:
         return self.under.name
+
+    @property
+    def state(self) -> str:
+        view = self._view() if not self.under.state else None
+        return self.under.state if view is None else view.state
 
     def read(self, path: str) -> bytes | None:
         return self.under.read(path)
@@ -257,7 +264,7 @@ class _Folder:
         if swept is None:
             return None
         if not swept.changed and not swept.gone and swept.folders == self.folders:
-            return View(self.manifest.paths, self.manifest.numbers)
+            return View(self.manifest.paths, self.manifest.numbers, f"{key_of(self.tree)}:{self.made}")
         if len(swept.changed) > LOOSE:
             return None
         return self._renewed(swept.changed, swept.gone, swept.folders)
@@ -273,6 +280,7 @@ class _Folder:
         lie = dict(zip(self.manifest.paths, self.manifest.numbers, strict=True))
         for path in (*gone, *(path for path in changed if path not in texts)):
             lie.pop(path, None)
+        state = ""
         try:
             self.index.add(batch(self.tree, Share(wanting), frozenset()))
             numbers = self.index.numbers(ids.values())
@@ -280,7 +288,8 @@ class _Folder:
             paths = sorted(lie)
             extra = folder_extra(self.tree.root, self.started, folders)
             self.index.keep(key_of(self.tree), paths, [lie[path] for path in paths], extra)
+            state = f"{key_of(self.tree)}:{self.started}"
         except LorelintError:  # it cannot be written: what changed is looked through each time
             lie.update((path, numbers.get(name, 0)) for path, name in ids.items())
             paths = sorted(lie)
-        return View(paths, [lie[path] for path in paths])
+        return View(paths, [lie[path] for path in paths], state)

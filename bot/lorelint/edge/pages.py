@@ -17,6 +17,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 
 FILES = 1 << 16  # in one batch
+_PIECE = 1 << 17  # bytes of text split at once
 _PER_PAGE = 512  # postings, about
 _MAX_BITS = 12
 _WORDS = bytes(code if (chr(code).isalnum() and code < 128) or code == 0x5F else 0x20 for code in range(256))
@@ -25,7 +26,14 @@ _LETTER = 0x3A  # words that begin with a smaller byte begin with a digit
 
 def words(raw: bytes) -> set[bytes]:
     """All identifiers of a text, also those in comments: what `git grep -w` finds."""
-    return {word for word in raw.translate(_WORDS).split() if word[0] >= _LETTER}
+    found: set[bytes] = set()
+    at = 0
+    while at < len(raw):  # in pieces: the list of all words of a large header would take hundreds of MB
+        end = raw.find(b"\n", at + _PIECE)
+        end = len(raw) if end < 0 else end
+        found.update(raw[at:end].translate(_WORDS).split())
+        at = end
+    return {word for word in found if word[0] >= _LETTER}
 
 
 def hashed(word: bytes) -> int:

@@ -41,6 +41,11 @@ class GitTree:
     def name(self) -> str:
         return self._name
 
+    @property
+    def state(self) -> str:
+        """The commit; nothing where objects are missing, which may come in later."""
+        return "" if self.repository.partial else f"commit:{self.commit}"
+
     def _entry(self, path: str) -> tuple[str, str] | None:
         """Mode and id of what lies at a path."""
         entries = self.repository.entries(f"{self.commit}^{{tree}}")

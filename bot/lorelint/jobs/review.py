@@ -14,8 +14,10 @@ from lorelint.model.errors import LorelintError
 from lorelint.model.finding import Report
 from lorelint.model.knowledge import Knowledge
 from lorelint.model.mail import Change, Series, Thread
+from lorelint.model.memory import Memory
 from lorelint.model.source import OpenTree, Patcher
 from lorelint.model.trouble import Trouble, Unseen
+from lorelint.rule.answers import answers_of
 from lorelint.rule.concern import concerns
 from lorelint.rule.delta import Delta, delta
 from lorelint.rule.door import Rule
@@ -61,19 +63,28 @@ def review(
     pinned: bool = False,
     revision: int | None = None,
     version: str = "",
+    memory: Memory | None = None,
+    stamp: str = "",
 ) -> Reviewed:
     """Review the newest series of a thread, or `revision` of it.
 
     source   the tree to look for the base in; None: the hunks alone
     pinned   only the tree as given, no search of other commits
     version  of lorelint and its packs, for the report
+    memory   of what was worked out before, by the very code that `stamp` stands for
     Raises LorelintError where there is no patch to review.
     """
     series = newest(thread, revision)
     applied = climb(series, source, patcher, pinned=pinned)
     know = knowledge_of(applied, source)
     cache = Cache.empty()
-    result = delta(applied, rules, lambda tree: Program(tree, know, cache), missing=missing(series))
+    result = delta(
+        applied,
+        rules,
+        lambda tree: Program(tree, know, cache),
+        answers=lambda tree: answers_of(tree, know, memory, stamp),
+        missing=missing(series),
+    )
     report = Report(
         source=thread.source,
         series=series,

@@ -11,9 +11,11 @@ from lorelint.kernel.load import knowledge, known_versions
 from lorelint.kernel.version import kernel_version
 from lorelint.model.base import Grade
 from lorelint.model.errors import LorelintError
-from lorelint.model.finding import Coverage, Doubt, Judged, Kind, Report, Silence, Status
+from lorelint.model.finding import Coverage, Doubt, Finding, Judged, Kind, Report, Silence, Status, Verdict
+from lorelint.model.memory import Memory
 from lorelint.model.tree import EmptyTree, OverlayTree, Tree, is_source
 from lorelint.model.trouble import Failure, Trouble, Unseen
+from lorelint.rule.answers import FileAnswers, answers_of
 from lorelint.rule.concern import concerns, subject_of
 from lorelint.rule.delta import by_place
 from lorelint.rule.door import Rule
@@ -41,6 +43,8 @@ def scan(
     version: tuple[int, int] | None = None,
     source: str = "",
     of: str = "",
+    memory: Memory | None = None,
+    stamp: str = "",
 ) -> Report:
     """Judge all functions below some paths of a tree.
 
@@ -48,14 +52,17 @@ def scan(
     version  of the kernel, for the lists; by default that of the tree
     source   what the user named
     of       lorelint and its packs with their versions
+    memory   of what was worked out before, by the very code that `stamp` stands for
     Raises LorelintError for a path below which there is no C file.
     """
     ordered = tuple(sorted(rules, key=lambda rule: rule.name))
-    program = Program(tree, knowledge(version or version_of(tree)))
-    run = _Run(program, Judge(program), ordered)
+    know = knowledge(version or version_of(tree))
+    program = Program(tree, know)
+    run = _Run(program, Judge(program, answers_of(tree, know, memory, stamp)), ordered)
     files = _files(tree, paths)
     for path in files:
         run.file(path)
+    run.judge.answers.save()
     judged = tuple(sorted(run.kept(), key=by_place))
     spans = {(0, path, name): lines for (path, name), lines in run.spans.items()}
     return Report(
@@ -102,7 +109,13 @@ class _Run:
     functions: int = 0
 
     def file(self, path: str) -> None:
-        """Judge the functions of one file; nothing of it is parsed where no rule's tokens stand in it."""
+        """Judge the functions of one file; nothing of it is read where all rules have been asked before."""
+        if all(self._again(rule, path) for rule in self.rules):
+            known = [self.judge.answers.of(rule.name, path) for rule in self.rules]
+            self.functions += max((each.functions for each in known), default=0)
+            for each in known:
+                self._told(path, each)
+            return
         raw = self.program.raw(path)
         if raw is None:
             self.troubles.append(Trouble("unreadable", path, "not read: over 1 MiB, or gone"))
@@ -112,20 +125,42 @@ class _Run:
         self.functions += len(functions)
         if path.endswith(".c") and raw.strip() and not functions and not self.program.functions(path):
             self.troubles.append(Trouble("unreadable", path, "no function could be read in it"))
+            return
         for fn in functions:
             for rule in rules:
                 self._one(rule, fn)
+        for rule in self.rules:
+            self.judge.answers.whole(rule.name, path, len(functions) if rule in rules else 0)
+
+    def _again(self, rule: Rule, path: str) -> bool:
+        return self.judge.answers.of(rule.name, path).functions >= 0
+
+    def _told(self, path: str, known: FileAnswers) -> None:
+        """What was said of a file before."""
+        for (name, _), each in known.answers.items():
+            self.spans[path, name] = each.span
+            self._verdicts(each.verdicts)
+            for missed in each.unseen:
+                self.program.miss(missed)
 
     def _one(self, rule: Rule, fn: Function) -> None:
         if not rule.tokens.admit(fn.text):
             return
         self.spans[fn.key] = (fn.first_line, fn.end_line)
         outcome = self.judge.judge(rule, fn)
-        self.judged += [Judged(each, Status.NEW, 0, Grade.EXACT) for each in outcome.findings]
-        self.silences += outcome.silences
-        self.doubts += outcome.doubts
+        self._verdicts(outcome.verdicts)
         if outcome.failure is not None:
             self.failures.append(outcome.failure)
+
+    def _verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        for each in verdicts:
+            match each:
+                case Finding():
+                    self.judged.append(Judged(each, Status.NEW, 0, Grade.EXACT))
+                case Silence():
+                    self.silences.append(each)
+                case Doubt():
+                    self.doubts.append(each)
 
     def kept(self) -> Iterator[Judged]:
         """Defects, and the remarks beside them."""

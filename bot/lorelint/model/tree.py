@@ -19,6 +19,10 @@ class Tree(Protocol):
     def name(self) -> str:
         """What a person would call it: ``v6.12.117``, ``linux-source-6.12``, ``1f97d9dcf536``."""
 
+    @property
+    def state(self) -> str:
+        """A name that another content of the tree never has: answers about it may be kept by it; "" for none."""
+
     def read(self, path: str) -> bytes | None:
         """The bytes of a file; None where there is none (or where it is a link or a directory)."""
 
@@ -68,6 +72,10 @@ class EmptyTree:
     def name(self) -> str:
         return self._name
 
+    @property
+    def state(self) -> str:
+        return ""
+
     def read(self, path: str) -> bytes | None:
         return None
 
@@ -102,6 +110,21 @@ class OverlayTree:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def state(self) -> str:
+        """That of the tree beneath, with a hash of what really differs from it."""
+        under = self.under.state
+        if not under:
+            return ""
+        different = hashlib.sha256()
+        plain = True
+        for path, content in sorted(self.overlay.items()):
+            if content != self.under.read(path):
+                plain = False
+                what = "gone" if content is None else blob_id(content)
+                different.update(f"{path}\0{what}\n".encode("utf-8", "surrogateescape"))
+        return under if plain else f"{under}+{different.hexdigest()[:32]}"
 
     def read(self, path: str) -> bytes | None:
         if path in self.overlay:

@@ -11,6 +11,7 @@ from lorelint.model.finding import Coverage, Doubt, Finding, Judged, Kind, Silen
 from lorelint.model.mail import Change as FileChange
 from lorelint.model.tree import OverlayTree, Tree, is_source
 from lorelint.model.trouble import Failure, Unseen
+from lorelint.rule.answers import Answers
 from lorelint.rule.changes import Changes
 from lorelint.rule.concern import OPEN, subject_of
 from lorelint.rule.door import Rule
@@ -41,11 +42,17 @@ class Delta:
 
 
 def delta(
-    applied: Applied, rules: Sequence[Rule], programs: Callable[[Tree], Program], *, missing: Collection[int] = ()
+    applied: Applied,
+    rules: Sequence[Rule],
+    programs: Callable[[Tree], Program],
+    *,
+    answers: Callable[[Tree], Answers] = lambda tree: Answers(),
+    missing: Collection[int] = (),
 ) -> Delta:
     """Judge every patch of a series.
 
     programs  makes the program of a tree; asked once per tree, so it may share caches between them
+    answers   outcomes of a tree that are known from before, if any
     missing   numbers of patches that did not come
     """
     _ask_at_once(applied, programs)
@@ -54,9 +61,11 @@ def delta(
     last: tuple[Tree, Judge] | None = None
     for snapshot, files in zip(applied.snapshots, latest(applied), strict=True):
         before = last[1] if last is not None and _same(last[0], snapshot.before) else None
-        before = before or Judge(programs(snapshot.before), whole=whole)
-        after = Judge(programs(snapshot.after), whole=whole)
+        before = before or Judge(programs(snapshot.before), answers(snapshot.before), whole=whole)
+        after = Judge(programs(snapshot.after), answers(snapshot.after), whole=whole)
         walk.patch(snapshot, Trust(applied.base, files, snapshot), before, after)
+        before.answers.save()
+        after.answers.save()
         last = (snapshot.after, after)
     return walk.result()
 

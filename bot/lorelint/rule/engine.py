@@ -3,58 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from lorelint.code.ir import Function
-from lorelint.code.program import Key, Program
-from lorelint.model.finding import Doubt, Finding, Kind, Silence, Verdict
-from lorelint.model.trouble import Failure
+from lorelint.code.program import Program
+from lorelint.model.finding import Finding, Silence, Verdict
+from lorelint.model.trouble import Failure, Unseen
+from lorelint.rule.answers import Answers
 from lorelint.rule.door import Rule, TreeView
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one rule on one function.
-
-    reads   keys of the facts that were looked up; the same facts give the same verdicts
-    """
-
-    verdicts: tuple[Verdict, ...] = ()
-    reads: frozenset[Key] = field(default=frozenset(), repr=False)
-    failure: Failure | None = None
-
-    @property
-    def defects(self) -> tuple[Finding, ...]:
-        return tuple(each for each in self.findings if each.kind is Kind.DEFECT)
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        return tuple(each for each in self.verdicts if isinstance(each, Finding))
-
-    @property
-    def silences(self) -> tuple[Silence, ...]:
-        return tuple(each for each in self.verdicts if isinstance(each, Silence))
-
-    @property
-    def doubts(self) -> tuple[Doubt, ...]:
-        return tuple(each for each in self.verdicts if isinstance(each, Doubt))
+from lorelint.rule.outcome import Outcome
 
 
 class Judge:
-    """Runs rules on functions of one tree, each pair once."""
+    """Runs rules on functions of one tree, each pair once, also over several runs where answers are kept."""
 
-    def __init__(self, program: Program, *, whole: bool = True) -> None:
+    def __init__(self, program: Program, answers: Answers | None = None, *, whole: bool = True) -> None:
         self.program = program
+        self.answers = answers or Answers()
         self.whole = whole
         self._view = TreeView(program, (), whole=whole)
         self._known: dict[tuple[str, int, Function], Outcome] = {}
 
     def judge(self, rule: Rule, fn: Function) -> Outcome:
         """The outcome of `rule` on `fn`. What the rule raises becomes its failure."""
+        known = self.known(rule, fn)
+        if known is not None:
+            return known
         key = (rule.name, fn.line, fn)
-        if key not in self._known:
-            self._known[key] = self._run(rule, fn) if rule.tokens.admit(fn.text) else Outcome()
-        return self._known[key]
+        outcome = self._known[key] = self._run(rule, fn)
+        self.answers.learned(rule.name, fn, outcome)
+        return outcome
+
+    def known(self, rule: Rule, fn: Function) -> Outcome | None:
+        """The outcome, where it takes no work to tell."""
+        key = (rule.name, fn.line, fn)
+        known = self._known.get(key)
+        if known is None:
+            known = self.answers.outcome(rule.name, fn) if rule.tokens.admit(fn.text) else Outcome()
+            if known is not None:
+                self.taken(rule, fn, known)
+        return known
+
+    def taken(self, rule: Rule, fn: Function, outcome: Outcome) -> None:
+        """Take over an outcome that was worked out elsewhere, with what was not seen for it."""
+        self._known[rule.name, fn.line, fn] = outcome
+        for each in outcome.unseen:
+            self.program.miss(each)
 
     def _run(self, rule: Rule, fn: Function) -> Outcome:
         with self.program.recording() as reads:
@@ -65,7 +58,9 @@ class Judge:
             except Exception as error:  # a rule of a stranger's pack may raise anything; the others go on
                 failure = Failure(rule.name, fn.path, fn.name, f"{type(error).__name__}: {_one_line(str(error))}")
         kept = dict.fromkeys(sorted(verdicts, key=order))
-        return Outcome(tuple(kept), frozenset(reads), failure)
+        missed = {key for key in reads if key[0] == "unseen"}
+        unseen = tuple(Unseen(kind, path, int(line), text) for _, kind, path, line, text in sorted(missed))
+        return Outcome(tuple(kept), frozenset(reads - missed), unseen, failure)
 
 
 def _one_line(text: str) -> str:

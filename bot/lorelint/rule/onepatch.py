@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from lorelint.code.ir import Function
 from lorelint.code.program import Program
@@ -11,7 +12,8 @@ from lorelint.model.finding import Doubt, Finding, Judged, Kind, Silence, Status
 from lorelint.model.trouble import Failure
 from lorelint.rule.changes import Changes
 from lorelint.rule.door import Rule
-from lorelint.rule.engine import Judge, Outcome
+from lorelint.rule.engine import Judge
+from lorelint.rule.outcome import Outcome
 from lorelint.rule.reach import Subject
 from lorelint.rule.subtract import Change, Pool, mute, subtract
 from lorelint.rule.trust import Trust
@@ -51,7 +53,7 @@ class OnePatch:
 
     def subject(self, rule: Rule, subject: Subject) -> None:
         """Judge one function by one rule."""
-        new = Outcome() if subject.after is None else self.after.judge(rule, subject.after)
+        new = self._after(rule, subject)
         old = self._before(rule, subject, new)
         old, new = self._hunks(rule, subject, old, new)
         if new.failure is not None:
@@ -69,6 +71,26 @@ class OnePatch:
             self.gone.append((was, self.trust.finding(was)))
             if subject.touched:
                 self._pool.gone.append((was, _lines(self.before.program, was)))
+
+    def _after(self, rule: Rule, subject: Subject) -> Outcome:
+        """What the rule says after: what it said before, where nothing it read differs.
+
+        The tree before comes first, because what is said of it may be known from another time. Where a finding holds
+        lines of a changed file, which may have moved, the rule is asked again.
+        """
+        if subject.after is None:
+            return Outcome()
+        if subject.before is not None and not (subject.touched or subject.entered):
+            old = self.before.judge(rule, subject.before)
+            if old.failure is None and not self.changes.differs(old.reads) and not self._moved(old):
+                self.after.taken(rule, subject.after, old)
+                return old
+        return self.after.judge(rule, subject.after)
+
+    def _moved(self, outcome: Outcome) -> bool:
+        if outcome.findings:
+            return any(len(key) > 1 and key[1] in self.changes.paths for key in outcome.reads)
+        return any(each.line and each.path in self.changes.paths for each in outcome.unseen)
 
     def _before(self, rule: Rule, subject: Subject, new: Outcome) -> Outcome:
         """What the rule said before. Where nothing it read differs it said the same, and is not asked."""
@@ -89,7 +111,7 @@ class OnePatch:
         seen = self.trust.new(fn) if was is None else self.trust.whole_before(was)
         if not seen:
             unknown = Doubt(rule.name, fn.path, fn.name, fn.line, "", _BEFORE_UNSEEN)
-            old = Outcome((*old.verdicts, unknown), old.reads, old.failure)
+            old = replace(old, verdicts=(*old.verdicts, unknown))
         return old, new
 
     def _again(self, subject: Subject, old: Outcome, new: Outcome) -> bool:

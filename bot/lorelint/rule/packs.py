@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 import re
 import tomllib
@@ -80,6 +81,19 @@ def version() -> str:
     parts = [f"lorelint {_version('lorelint')}"]
     parts += [f"{pack.package} {pack.version}" for pack in _declared()]
     return "; ".join(parts)
+
+
+def folders() -> tuple[Path, ...]:
+    """Where the code of the packs lies. A pack that is not there is told by `packs`."""
+    found = []
+    for each in _declared():
+        try:
+            spec = importlib.util.find_spec(each.package)
+        except (ImportError, ValueError):
+            continue
+        if spec is not None:
+            found += spec.submodule_search_locations or ([spec.origin] if spec.origin else [])
+    return tuple(Path(each) for each in found)
 
 
 # -- where packs are declared ------------------------------------------------------------------

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lorelint.model.finding import Doubt, Finding, Kind, Severity, Status
-from lorelint.rule.engine import Outcome
+from lorelint.rule.outcome import Outcome
 from lorelint.rule.reach import Subject
 
 _SEVERITIES = list(Severity)  # worst first
@@ -148,4 +148,4 @@ def mute(outcome: Outcome, speaks: Callable[[Finding], bool], reason: str) -> Ou
         else each
         for each in outcome.verdicts
     )
-    return Outcome(verdicts, outcome.reads, outcome.failure)
+    return replace(outcome, verdicts=verdicts)

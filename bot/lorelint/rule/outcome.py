@@ -1,0 +1,39 @@
+"""What came of one rule on one function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lorelint.code.program import Key
+from lorelint.model.finding import Doubt, Finding, Kind, Silence, Verdict
+from lorelint.model.trouble import Failure, Unseen
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one rule on one function.
+
+    reads   keys of the facts that were looked up; the same facts give the same verdicts
+    unseen  what was not seen on the way
+    """
+
+    verdicts: tuple[Verdict, ...] = ()
+    reads: frozenset[Key] = field(default=frozenset(), repr=False)
+    unseen: tuple[Unseen, ...] = ()
+    failure: Failure | None = None
+
+    @property
+    def defects(self) -> tuple[Finding, ...]:
+        return tuple(each for each in self.findings if each.kind is Kind.DEFECT)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(each for each in self.verdicts if isinstance(each, Finding))
+
+    @property
+    def silences(self) -> tuple[Silence, ...]:
+        return tuple(each for each in self.verdicts if isinstance(each, Silence))
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        return tuple(each for each in self.verdicts if isinstance(each, Doubt))

@@ -21,6 +21,8 @@ from lorelint.model.knowledge import CallFact, Guard, Knowledge, Section, When
 CALL_LISTS = ("signal_check_by_callee", "mm_lock_dropping_callees_if_asked")
 SECTION_LISTS = ("lock_acquire", "atomic_openers")
 GUARD_LIST = "guard_names"
+# Files of another shape; the last two are read by `entrances`.
+NO_LISTS = ("versions.toml", "calls.toml", "sections.toml", "entrances.toml", "families.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def read(folder: Path) -> Facts:
     checked = _versions(Source.read(folder / "versions.toml"))
     lists: dict[str, tuple[tuple[str, Span], ...]] = {}
     for path in sorted(folder.glob("*.toml")):
-        if path.name in ("versions.toml", "calls.toml", "sections.toml"):
+        if path.name in NO_LISTS:
             continue
         source = Source.read(path)
         for name, table in source.data.items():

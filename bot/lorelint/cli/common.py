@@ -12,11 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lorelint.model.errors import LorelintError
 from lorelint.wire import House
+
+if TYPE_CHECKING:
+    from lorelint.model.source import OpenTree
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,6 +83,23 @@ def house(config: str) -> House:
     settings, home = _settings(config), Path.home()
     cache = Path(settings.cache).expanduser() if settings.cache else _folder("XDG_CACHE_HOME", home / ".cache")
     return House(settings, cwd=Path.cwd(), cache=cache)
+
+
+def tree_of(every: House, spec: str, overlays: tuple[str, ...]) -> OpenTree:
+    """The tree a command cannot do without. Raises LorelintError where there is none."""
+    opened = every.tree(spec, overlays=overlays)
+    if opened is None:
+        raise LorelintError("no tree to look in", where=str(every.cwd), remedy="add --tree DIR")
+    return opened
+
+
+def unicode() -> bool:
+    """Whether standard output can show lines of boxes."""
+    try:
+        "├┄◆".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _settings(named: str) -> Any:

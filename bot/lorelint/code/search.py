@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from lorelint.code.ir import Function
 from lorelint.code.lex import closing, mask, opening
@@ -37,6 +38,16 @@ class Use:
     function: str
     type: str
     field: str
+
+
+class Placed(Protocol):
+    """A function definition, as far as what can mean it goes."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def static(self) -> bool: ...
 
 
 # Folders whose code is never linked into the kernel.
@@ -86,14 +97,14 @@ def _linked(there: list[str], here: list[str]) -> bool:
     return not (there[0] == here[0] == "arch" and there[1:2] != here[1:2])
 
 
-def visible(fn: Function, near: str) -> bool:
+def visible(fn: Placed, near: str) -> bool:
     """Whether a call in another file can mean this definition."""
     if fn.path.endswith(".h"):
         return seen_from(fn.path, near)
     return not fn.static and _linked(fn.path.split("/"), near.split("/"))
 
 
-def rank(fn: Function, near: str, included: Sequence[Include]) -> int:
+def rank(fn: Placed, near: str, included: Sequence[Include]) -> int:
     """How directly a definition answers a call: 0 a header the file includes, 1 its folder, 2 elsewhere."""
     folder = near.rpartition("/")[0]
     if fn.path.endswith(".h"):

@@ -11,7 +11,7 @@ import zlib
 from enum import IntFlag
 from typing import Any, NamedTuple
 
-VERSION = 1  # of what `harvest` makes of the same bytes; another number makes all that was kept stale
+VERSION = 2  # of what `harvest` makes of the same bytes; another number makes all that was kept stale
 POINTER = "(*)"  # the target of a member that points to a function
 
 
@@ -82,7 +82,7 @@ class Handed(NamedTuple):
 
 
 class Defines(NamedTuple):
-    """A function-like macro: what it calls, and the one function it hands its arguments to ("" for none)."""
+    """A function-like macro: what it calls (lower-case names), and the one function it hands its arguments to ("" for none)."""
 
     name: str
     line: int

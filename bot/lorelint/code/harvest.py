@@ -70,7 +70,7 @@ def harvest(raw: bytes) -> Facts:
         entries=tuple(entries),
         assigned=tuple(assigned),
         handed=tuple(handed),
-        macros=tuple(Defines(each.name, each.line, each.calls, each.wraps) for each in macros("", raw) if each.calls),
+        macros=tuple(Defines(each.name, each.line, each.calls, each.wraps) for each in macros("", raw)),
         members=tuple(dict.fromkeys(members)),
         exports=tuple(_text(each) for each in dict.fromkeys(_EXPORT.findall(raw))) if b"EXPORT_" in raw else (),
         doubt=parts.doubt,

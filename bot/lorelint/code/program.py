@@ -172,9 +172,13 @@ class Program(Sources):
         if here:
             return here
         found: list[Function] = []
-        for path in self.candidates((name,), near, "", READ):
+        paths = self.candidates((name,), near, "", READ)
+        defining = frozenset(self.tree.holding(name, Role.DEFINED))
+        for path in paths:
+            if path == near or path not in defining:
+                continue
             raw = self._read(path)
-            if raw is not None and path != near and may_define(raw, name):
+            if raw is not None and may_define(raw, name):
                 found.extend(fn for fn in self._named(path, name) if visible(fn, near))
         if not found and len(self.mentions(name)) > READ:
             self.cut(f"definitions of {name}()", near, READ, len(self.mentions(name)))
@@ -197,9 +201,13 @@ class Program(Sources):
             return here
         found: list[Macro] = []
         word = name.encode("utf-8", "surrogateescape") + b"("
-        for path in self.candidates((name,), near, f"macros {name}()", READ):
+        paths = self.candidates((name,), near, f"macros {name}()", READ)
+        defining = frozenset(self.tree.holding(name, Role.MACRO))
+        for path in paths:
+            if path not in defining or not path.endswith(".h") or not seen_from(path, near):
+                continue
             raw = self._read(path)
-            if raw is None or not path.endswith(".h") or word not in raw or not seen_from(path, near):
+            if raw is None or word not in raw:
                 continue
             self.note(("macro", path, name))
             found.extend(each for each in self._of_file("macros", path, _macros.macros) if each.name == name)
@@ -239,9 +247,12 @@ class Program(Sources):
         paths: tuple[str, ...] = (fn.path,)
         if not fn.static or fn.path.endswith(".h"):
             paths = self.candidates((fn.name,), fn.path, f"callers of {fn.name}()")
+        calling = frozenset(self.tree.holding(fn.name, Role.CALLED)) if len(paths) > 1 else frozenset(paths)
         found: list[CallSite] = []
         for path in paths:
             self.note(("file", path))
+            if path not in calling:
+                continue
             if path != fn.path and (not visible(fn, path) or self._named(path, fn.name)):
                 continue  # calls its own
             for each in self._functions(path):

@@ -159,6 +159,11 @@ class IndexFile:
         with self._reading() as db:
             return frozenset() if db is None else frozenset(row[0].hex() for row in db.execute("SELECT id FROM blob"))
 
+    def filled(self) -> bool:
+        """Whether anything was read into it."""
+        with self._reading() as db:
+            return db is not None and db.execute("SELECT max(number) FROM blob").fetchone()[0] is not None
+
     def numbers(self, ids: Iterable[str]) -> dict[str, int]:
         """The numbers of those of the blobs that are kept."""
         wanted = set(ids)

@@ -192,7 +192,7 @@ def _commit(tree: GitTree, index: IndexFile) -> View | None:
         view = View(manifest.paths, manifest.numbers)
         if len(view.loose) <= LOOSE:
             return view
-    if not index.size():
+    if not index.filled():
         return None
     ids = tree.ids()
     numbers = index.numbers(ids.values())

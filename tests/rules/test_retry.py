@@ -37,6 +37,11 @@ BAD = {
     "goto": f("again:\n\tret = attempt(s);\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;"),
     "any error": f("\tdo {\n\t\tret = attempt(s);\n\t} while (ret);\n\treturn ret;"),
     "an unknown callee": f("again:\n\tret = elsewhere(s);\n\tif (ret == -EBUSY)\n\t\tgoto again;\n\treturn ret;"),
+    "any error, in the condition": f("\twhile ((ret = attempt(s)))\n\t\tcpu_relax();\n\treturn ret;"),
+    "any error, an inner bound": f(
+        "\tint i;\n\tdo {\n\t\tfor (i = 0; i < 9; i++)\n\t\t\tnote(s, i);\n\t\tret = attempt(s);\n\t} while (ret);\n"
+        "\treturn ret;"
+    ),
     "passed on": f(
         "again:\n\tret = above(s);\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;",
         BUSY + "static int above(struct s *s)\n{\n\tint ret = attempt(s);\n\n\tif (ret)\n\t\treturn ret;\n"

@@ -67,6 +67,51 @@ ENDS: dict[str, tuple[str, str]] = {
     "what a compare-and-exchange found": (loop("", CALLEE % (
         "\tu32 curval, uval = s->val;\n\n\tif (exchange(s, &curval, uval))\n\t\treturn -EFAULT;\n"
         "\tif ((curval & SOME_MASK) != uval)\n\t\treturn -EAGAIN;\n\treturn 0;")), "read again"),
+    "the lock of the caller dropped and taken again": (loop("", CALLEE % (
+        "\tif (s->n < s->room)\n\t\treturn 0;\n\tspin_unlock(&s->lock);\n\tgrow(s);\n\tspin_lock(&s->lock);\n"
+        "\treturn -EAGAIN;")), "dropped a lock meanwhile"),
+    "a compare-and-exchange in a comparison": (loop("", CALLEE % (
+        "\tif (atomic_cmpxchg(&s->id, 1, 2) != 1)\n\t\treturn -EAGAIN;\n\treturn 0;")), "sequence check"),
+    "what the caller had read is there no more": (f(
+        "again:\n\tret = attempt(s, READ_ONCE(s->link));\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;",
+        "static int attempt(struct s *s, struct l *was)\n{\n\tstruct l *now;\n\n\tnow = rcu_dereference(s->link);\n"
+        "\tif (now != was)\n\t\treturn -EAGAIN;\n\treturn 0;\n}\n"), "read again"),
+    "a version read by a call": (loop("", CALLEE % (
+        "\tif (atomic_read(&s->node.version) != s->ft_version)\n\t\treturn -EAGAIN;\n\treturn 0;")), "read again"),
+    "room made through a local": (loop("", CALLEE % (
+        "\tu32 tail = s->tail;\n\n\tif (tail + s->len > s->size) {\n\t\ts->tail = 0;\n\t\treturn -EAGAIN;\n\t}\n"
+        "\treturn 0;")), "puts right"),
+    "the callee counts": (loop("", CALLEE % (
+        "\tif (++s->retries <= s->allowed)\n\t\treturn -EAGAIN;\n\treturn 0;")), "puts right"),
+    "the callee says that it has changed something": (loop("", CALLEE % (
+        "\tif (limits_changed(s))\n\t\treturn -EAGAIN;\n\treturn 0;")), "read again"),
+    "the callee consumes": (loop("", CALLEE % (
+        "\tif (s->odd) {\n\t\tring_consume(s);\n\t\treturn -EAGAIN;\n\t}\n\treturn 0;")), "a part of the work"),
+    "the next buffer": (f(
+        "\tdo {\n\t\tret = elsewhere(s, buf);\n\t\tif (ret == -EAGAIN)\n\t\t\tswap_buffers(s, &buf);\n"
+        "\t} while (ret == -EAGAIN);\n\treturn ret;", "", "struct s *s, struct b *buf"), "about another buf"),
+    "an item from a queue": (f(
+        "\twhile (1) {\n\t\tstruct e *e = dequeue(s);\n\n\t\tif (!e)\n\t\t\tbreak;\n\t\tret = elsewhere(e);\n"
+        "\t\tif (ret)\n\t\t\tcontinue;\n\t\treturn 0;\n\t}\n\treturn 0;", ""), "about another e"),
+    "tries that lead to another way": (f(
+        "again:\n\tif (!retries)\n\t\tslow(s);\n\tret = attempt(s);\n\tif (ret == -EAGAIN) {\n\t\tretries--;\n"
+        "\t\tgoto again;\n\t}\n\treturn ret;", BUSY, "struct s *s, int retries"), "bounded: retries"),
+    "a bound that is counted on some of the ways": (f(
+        "\tdo {\n\t\tret = attempt(s);\n\t\tif (s->slow)\n\t\t\tn++;\n\t} while (ret == -EAGAIN && n < 9);\n"
+        "\treturn ret;", BUSY, "struct s *s, int n"), "bounded: n"),
+    "a way back of its own": (f(
+        "again:\n\tsend(s);\n\tdo {\n\t\tret = attempt(s);\n\t\tif (ret == -EBUSY && n++ < 3)\n\t\t\tgoto again;\n"
+        "\t} while (more(s));\n\treturn ret;", BUSY.replace("EAGAIN", "EBUSY"), "struct s *s, int n"), ""),
+    "time that is left": (f(
+        "\tfor (;;) {\n\t\tret = attempt(s);\n\t\tif (ret != -EAGAIN)\n\t\t\tbreak;\n\t\tif (!left)\n"
+        "\t\t\treturn -ETIMEDOUT;\n\t\tleft = wait_woken(&s->w, 0, left);\n\t}\n\treturn ret;", BUSY,
+        "struct s *s, long left"), "bounded: left"),
+    "a ring whose index the loop reads again": (f(
+        "\tint i = s->cons;\n\n\twhile (i != end) {\n\t\tret = elsewhere(s);\n\t\tif (ret) {\n\t\t\ti = s->cons;\n"
+        "\t\t\tcontinue;\n\t\t}\n\t\tbreak;\n\t}\n\treturn 0;", "", "struct s *s, int end"), "i was set anew"),
+    "killed, and why it fails is not known": (f(
+        "\tdo {\n\t\tret = elsewhere(s);\n\t\tif (signal_pending(current))\n\t\t\treturn -EINTR;\n"
+        "\t} while (ret == -EAGAIN);\n\treturn ret;", ""), "a signal ends it"),
     "entered in the middle": (f(
         "\tif (s->hint)\n\t\tgoto have;\n\tfor (;;) {\n\t\ts->n = pick(s);\nhave:\n\t\tret = attempt(s);\n"
         "\t\tif (ret == -EAGAIN)\n\t\t\tcontinue;\n\t\tbreak;\n\t}\n\treturn ret;"), "beside its head"),

@@ -7,6 +7,7 @@ measures of one loop and marks the nodes and edges where they are changed and te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from lorelint.code.terms import address_of
 from lorelint.code.worlds import World
 from lorelint.model.knowledge import Knowledge
 
+_FETCHES = re.compile(r"dequeue|pop|shift|(^|_)(next|first|take|fetch)(_|$)")  # gives another item on each call
+_TRIES = re.compile(r"(^|_|>|\.)(retr(y|ies)|tries|attempts?)(_|$)")  # counted for one reason only
 _CLOCK_NAMES = frozenset({"jiffies", "jiffies_64"})
 
 
@@ -29,6 +32,13 @@ class Changed:
 @dataclass(frozen=True, slots=True)
 class Stepped:
     """Mark: the pass has moved this on from its own value."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Mark: the pass has set this variable of the loop's condition to something that is no constant."""
 
     name: str
 
@@ -58,6 +68,15 @@ class Bounds:
         self.latches, self.counters = self._measures()
         self.cursors = _cursors(cfg, loop)
         self.raised = _raised(cfg, loop)
+        self.items = _items(cfg, loop)
+        self.asked = self._asked()
+        self.tested = frozenset().union(
+            *(
+                lvalues(node.expr)
+                for node in (cfg.nodes[id_] for id_ in loop.body)
+                if node.at is ir.At.TEST and node.expr
+            )
+        )
         self.flags = _false_flags(cfg, loop)
         self.deadlines = self._deadlines()
 
@@ -95,7 +114,10 @@ class Bounds:
         for name in changed(expr):
             if name in self.latches or name in self.counters:
                 yield Changed(name)
-        for name in stepped(expr):
+        for name, value in _sets(expr):
+            if name in self.asked and not const(value):
+                yield Set(name)
+        for name in stepped(expr) | _handed_out(expr):
             yield Stepped(name)
         for each in ir.walk(expr):
             if isinstance(each, ir.Assign) and (ir.show(each.target), ir.show(each.value)) in self.raised:
@@ -110,29 +132,71 @@ class Bounds:
                 yield Bound("deadline", each.name)
 
     def _can_end(self, node: ir.Node, taken: ir.Edge) -> bool:
-        """Another outcome of this test leaves the loop (every node of a natural loop can come back)."""
-        return any(other != taken and other.to not in self.loop.body for other in node.out)
+        """Another outcome of this test does not come back to the head, or by this test alone."""
+        return any(other != taken and not self._comes_back(other.to, node.id) for other in node.out)
 
-    def bound(self, world: World) -> Bound | None:
-        """What bounds the paths of a world that went round."""
+    def _comes_back(self, start: int, test: int) -> bool:
+        """Whether the head can be come to from there without this test being asked again."""
+        todo, seen = [start], {test}
+        while todo:
+            here = todo.pop()
+            if here == self.loop.head:
+                return True
+            if here in self.loop.body and here not in seen:
+                seen.add(here)
+                todo.extend(edge.to for edge in self.cfg.nodes[here].out)
+        return False
+
+    def bound(self, world: World, shared: frozenset[str] = frozenset()) -> Bound | None:
+        """What bounds the paths of a world that went round; `shared` are measures of the same retry on other paths."""
         found = [mark for mark in world.marks if isinstance(mark, Bound)]
         tested = {mark.measure for mark in world.marks if isinstance(mark, Tested)}
         for mark in world.marks:
-            if isinstance(mark, Changed) and mark.measure in tested:
+            if isinstance(mark, Changed | Tested) and mark.measure in (tested if isinstance(mark, Changed) else shared):
                 kind = "latch" if mark.measure in self.latches else "counter"
                 found.append(Bound(kind, mark.measure))
+        for mark in world.marks:
+            if isinstance(mark, Stepped) and _TRIES.search(mark.name) and mark.name in self.tested:
+                found.append(Bound("counter", mark.name))
         return min(found, key=lambda each: (each.kind, each.what), default=None)
+
+    def shared(self, went: Iterable[World]) -> frozenset[str]:
+        """Measures that bound some of these worlds: one that only tests them is held by what the others count."""
+        found: set[str] = set()
+        for world in went:
+            tested = {mark.measure for mark in world.marks if isinstance(mark, Tested)}
+            found |= {mark.measure for mark in world.marks if isinstance(mark, Changed) and mark.measure in tested}
+        return frozenset(found)
 
     def moved(self, world: World, node: ir.Node, name: str) -> str:
         """An argument of a call that the passes of a world move on, so that it is another question each time."""
-        steps = {mark.name for mark in world.marks if isinstance(mark, Stepped)}
-        for call in ir.calls(node.expr) if steps and node.expr is not None else ():
+        names = {mark.name for mark in world.marks if isinstance(mark, Stepped)} | self.items
+        for call in ir.calls(node.expr) if names and node.expr is not None else ():
             if call.name == name:
-                for argument in call.args:
-                    found = steps & lvalues(argument)
-                    if found:
-                        return min(found)
+                by_value = [argument for argument in call.args if not address_of(argument)]
+                found = (names - _handed_out(call)) & frozenset().union(*map(lvalues, by_value))
+                if found:
+                    return min(found)
         return ""
+
+    def goes_on(self, world: World, test: int) -> str:
+        """A variable of the condition in the loop's head that the passes of a world set anew, "" for none.
+
+        test  the node that tested the failure: what it asks is no other condition
+        """
+        expr = self.cfg.nodes[test].expr
+        asked = self.asked - (lvalues(expr) if expr is not None else frozenset())
+        return min(asked & {mark.name for mark in world.marks if isinstance(mark, Stepped | Set)}, default="")
+
+    def _asked(self) -> frozenset[str]:
+        """What the condition of a while or for loop reads."""
+        asked: set[str] = set()
+        for id_ in self.loop.body if self.loop.kind in (ir.LoopKind.WHILE, ir.LoopKind.FOR) else ():
+            node = self.cfg.nodes[id_]
+            ends = node.at is ir.At.TEST and any(edge.to not in self.loop.body for edge in node.out)
+            if ends and node.line == self.loop.line and node.expr is not None:
+                asked |= lvalues(node.expr)
+        return frozenset(asked)
 
     def _measures(self) -> tuple[frozenset[str], frozenset[str]]:
         stepped: set[str] = set()
@@ -220,13 +284,34 @@ def _cursors(cfg: ir.Cfg, loop: ir.Loop) -> dict[str, str]:
     return rings
 
 
+def _handed_out(expr: ir.Expr) -> frozenset[str]:
+    """Variables that a call may set: ``next_buffers(stream, &buf)``."""
+    return frozenset(name for call in ir.calls(expr) for arg in call.args if (name := address_of(arg)))
+
+
+def _items(cfg: ir.Cfg, loop: ir.Loop) -> frozenset[str]:
+    """Variables that each pass takes anew from a queue, by way of others too."""
+    found: set[str] = set()
+    sets = [pair for id_ in loop.body if (expr := cfg.nodes[id_].expr) is not None for pair in _sets(expr)]
+    grown = True
+    while grown:
+        grown = False
+        for name, value in sets:
+            names = {each.name for each in ir.walk(value) if isinstance(each, ir.Name)}
+            calls = any(_FETCHES.search(call.name) for call in ir.calls(value))
+            if name not in found and (calls or names & found):
+                found.add(name)
+                grown = True
+    return frozenset(found)
+
+
 def _raised(cfg: ir.Cfg, loop: ir.Loop) -> frozenset[tuple[str, str]]:
-    """Pairs (a, b) that the loop compares by ``a < b``: behind it ``a = b`` goes on, never back."""
+    """Pairs (a, b) that the loop compares by ``a < b``: behind it ``a = b`` goes on, one way or the other."""
     found = set()
     for id_ in loop.body:
         match cfg.nodes[id_].expr:
             case ir.Binary(op="<" | "<=", left=left, right=right) | ir.Binary(op=">" | ">=", left=right, right=left):
-                found.add((ir.show(left), ir.show(right)))
+                found |= {(ir.show(left), ir.show(right)), (ir.show(right), ir.show(left))}
     return frozenset(found)
 
 
@@ -277,7 +362,7 @@ def _steps_itself(name: str, value: ir.Expr) -> bool:
         case ir.Member(base=base):
             return ir.show(base) == name and "next" in value.field
         case ir.Call(args=args):
-            on = any(word in value.name for word in ("timeout", "find_next", "next_"))
+            on = any(word in value.name for word in ("timeout", "find_next", "next_", "wait", "schedule"))
             return on and name in {ir.show(each) for each in args}
     return False
 

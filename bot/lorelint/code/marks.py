@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Iterator
 
 from lorelint.code import ir
 from lorelint.code.codes import Codes, const
 from lorelint.code.program import Program
-from lorelint.code.races import not_to_wait
+from lorelint.code.races import not_to_wait, stale
 from lorelint.code.worlds import Site, World
 from lorelint.model.knowledge import When
+
+_CONSUMES = re.compile(r"(^|_)(consume|advance|skip)(_|$)")  # the next call sees the next item
 
 YIELD = "yield"  # the CPU was given up, whatever the state of the system
 WAIT = "wait"  # slept until a condition came true
@@ -20,6 +23,7 @@ CONTENDED = "contended"  # a trylock failed before
 PINNED = "pinned"  # slow GUP was called, which yields for each page it gets ...
 UNPINNED = "unpinned"  # ... and is known to have got none
 NOWAIT = "nowait"  # a test has said that the caller asked not to wait
+RACED = "raced"  # a test has said that something reads otherwise than before
 CLOCK = "clock"  # a clock was looked at
 STEPPED = "stepped"  # what a pointer of the caller points to was counted on: some of the work was done
 
@@ -59,8 +63,11 @@ class Marks:
             return self._executed(node.expr)
         if node.at is ir.At.TEST and any(call.name in self.clocks for call in ir.calls(node.expr)):
             return (CLOCK,)
-        if isinstance(edge.when, bool) and node.at is ir.At.TEST and not_to_wait(node.expr) is edge.when:
-            return (NOWAIT,)
+        if isinstance(edge.when, bool) and node.at is ir.At.TEST:
+            if not_to_wait(node.expr) is edge.when:
+                return (NOWAIT,)
+            if stale(node.expr, edge.when):
+                return (RACED,)
         call = tested_call(node)
         if call is None:
             return ()
@@ -77,7 +84,7 @@ class Marks:
         return name in self.predicates or "cmpxchg" in name
 
     def _executed(self, expr: ir.Expr) -> Iterator[str]:
-        if _steps_on(expr):
+        if _steps_on(expr) or any(_CONSUMES.search(call.name) for call in ir.calls(expr)):
             yield STEPPED
         for call in ir.calls(expr):
             if call.name in self.yields:

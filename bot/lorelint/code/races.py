@@ -15,6 +15,10 @@ from lorelint.code.worlds import Passed
 
 _NOWAIT = re.compile(r"(^|_)(no_?wait|dont_?wait|non_?block(ing)?)($|_)", re.I)
 _WAIT = re.compile(r"^((can|may|do)_)?(wait|block|blocking|sleep)$")
+_READS = re.compile(r"^atomic\w*_read|READ_ONCE$|rcu_dereference|^smp_load_acquire$")
+_CHANGED = re.compile(r"(^|_)(chang|modif|moved|updated)")
+_DROPS = re.compile(r"(^|_)unlock(_|$)|(^|_)up_(read|write)$")
+_TAKES = re.compile(r"(^|_)lock(_|$)|(^|_)down_(read|write)$")
 _AGE = re.compile(
     r"^(old|new|cur|curr|current|orig|last|prev|saved|seen|snap|start|now|i)_|\d+$|_(old|new|now|cur)$"
     r"|^(old|new|cur|prev|last|u)(?=[a-z]{3})"
@@ -51,7 +55,30 @@ def stale(expr: ir.Expr, held: bool) -> bool:
             return stale(inner, not held)
         case ir.Binary(op="!=" | "==" as op, left=left, right=right) if (op == "!=") is held:
             one, other = _stem(left), _stem(right)
-            return bool(one) and one == other
+            return bool(one and other) and (one == other or one.endswith(f"_{other}") or other.endswith(f"_{one}"))
+    return False
+
+
+def changed(expr: ir.Expr, held: bool) -> bool:
+    """A callee, asked in place, says that it has changed something, or found it changed."""
+    match expr:
+        case ir.Unary(op="!", operand=inner):
+            return changed(inner, not held)
+        case ir.Call():
+            return held and _CHANGED.search(expr.name) is not None
+    return False
+
+
+def relocked(cfg: ir.Cfg, passed: Passed) -> bool:
+    """Behind the test a lock is dropped and taken again: what was looked up under it has to be looked up again."""
+    dropped: set[str] = set()
+    for node in _behind(cfg, passed):
+        for call in ir.calls(node.expr):
+            of = {ir.show(arg) for arg in call.args[:1]}
+            if _DROPS.search(call.name):
+                dropped |= of
+            elif _TAKES.search(call.name) and of & dropped:
+                return True
     return False
 
 
@@ -63,7 +90,9 @@ def put_right(cfg: ir.Cfg, passed: Passed) -> bool:
     node = cfg.nodes[passed.node]
     if node.expr is None:
         return False
-    asked = {ir.show(each) for each in ir.walk(node.expr) if lasting(each)}
+    if any(isinstance(each, ir.Update) and lasting(each.target) for each in ir.walk(node.expr)):
+        return True  # it counts the times it is asked
+    asked = {ir.show(each) for each in _read_from(cfg, node.expr) if lasting(each)}
     if any(call.name.startswith(("test_and_clear_bit", "test_and_set_bit")) for call in ir.calls(node.expr)):
         return True
     if not asked:
@@ -73,6 +102,34 @@ def put_right(cfg: ir.Cfg, passed: Passed) -> bool:
         for here in _behind(cfg, passed)
         for each in (ir.walk(here.expr) if here.expr is not None else ())
     )
+
+
+def _read_from(cfg: ir.Cfg, expr: ir.Expr) -> Iterator[ir.Expr]:
+    """What a condition reads, itself or through locals that were set from it."""
+    yield from ir.walk(expr)
+    names = {each.name for each in ir.walk(expr) if isinstance(each, ir.Name)}
+    for node in cfg.nodes:
+        match node.expr:
+            case ir.Assign(op="=", target=ir.Name(name=name), value=value) if name in names:
+                yield from ir.walk(value)
+            case ir.Declare(name=name, value=ir.Expr() as value) if name in names:
+                yield from ir.walk(value)
+
+
+def reread(fn: ir.Function, cfg: ir.Cfg, expr: ir.Expr, held: bool) -> bool:
+    """What the caller had read and handed over is compared with what is there now: ``if (link != now)``."""
+    match expr:
+        case ir.Binary(op="!=" | "==" as op, left=ir.Name(name=one), right=ir.Name(name=other)) if (op == "!=") is held:
+            params = {param.name for param in fn.params}
+            now = other if one in params else one if other in params else ""
+            return bool(now) and any(
+                isinstance(each.expr, ir.Assign)
+                and ir.show(each.expr.target) == now
+                and isinstance(each.expr.value, ir.Call)
+                and _READS.search(each.expr.value.name) is not None
+                for each in cfg.nodes
+            )
+    return False
 
 
 def expected(cfg: ir.Cfg, passed: Passed) -> bool:
@@ -108,7 +165,7 @@ def lasting(expr: ir.Expr) -> bool:
 def _stem(expr: ir.Expr) -> str:
     while isinstance(expr, ir.Cast):
         expr = expr.value
-    if isinstance(expr, ir.Call) and expr.name.endswith("READ_ONCE") and expr.args:
+    if isinstance(expr, ir.Call) and _READS.search(expr.name) and expr.args:
         expr = expr.args[0]
     if isinstance(expr, ir.Binary) and expr.op == "&":  # a part of it
         expr = expr.right if const(expr.left) else expr.left
@@ -123,6 +180,6 @@ def _last(expr: ir.Expr) -> str:
     match expr:
         case ir.Name(name=name) | ir.Member(field=name):
             return name
-        case ir.Unary(op="*", operand=inner):
+        case ir.Unary(op="*" | "&", operand=inner):
             return _last(inner)
     return ""

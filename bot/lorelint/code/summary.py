@@ -28,14 +28,14 @@ from lorelint.code.marks import (
     tested_call,
 )
 from lorelint.code.program import Program
-from lorelint.code.races import expected, put_right, stale
+from lorelint.code.races import changed, expected, put_right, relocked, reread, stale
 from lorelint.code.terms import term_of
 from lorelint.code.worlds import TRAIL, Fixed, Passed, Site, World
 from lorelint.model.finding import Step
 
 _SMALL = 600  # bytes of a function that is but a name for a question, or for a yield
 _STOPPED = re.compile(r"_(should_stop|stopped|exiting|dying)$")  # somebody wants the task to end
-_MAY_ASK = re.compile(r"signal|intr|kill|cancel|abort|stop|pending|exit|clos|terminat", re.I)
+_MAY_ASK = re.compile(r"signal|intr|kill|cancel|abort|stop|pending|exit|clos|terminat|relax", re.I)
 _MAY_YIELD = re.compile(r"delay|sleep|wait|yield|resched|relax|pause|sched|terminat", re.I)
 DEPTH = 3  # calls followed below the function asked about
 
@@ -56,6 +56,7 @@ class How(StrEnum):
     INTERRUPTED = "interrupted"  # a signal ended a wait
     PREDICATE = "predicate"  # a sequence counter or the like moved: re-read
     STALE = "stale"  # something reads otherwise than before: look again
+    RELOCKED = "relocked"  # the callee itself dropped a lock and took it again
     SETTLED = "settled"  # what was complained about was put right on the spot
     UNKNOWN = "unknown"  # the value could not be followed
 
@@ -314,11 +315,29 @@ class Summaries:
         """Why a constant is returned: (how, callee, condition)."""
         how, api, test = self.classify(outcome.last, code, fn.path)
         cfg = self.program.cfg(fn)
-        if how is How.CONDITION and outcome.last is not None:
-            how = _passing(cfg, outcome.last) or how
-        if how is How.COLLAPSED and outcome.last is not None and expected(cfg, outcome.last):
-            how = How.MAPPED
-        return how, api, test
+        last = outcome.last
+        if last is None or how not in (How.CONDITION, How.COLLAPSED):
+            return how, api, test
+        if relocked(cfg, last):
+            return How.RELOCKED, api, test
+        expr = cfg.nodes[last.node].expr
+        if expr is not None and reread(fn, cfg, expr, ir.show(expr) == last.text):
+            return How.STALE, api, test
+        if how is How.COLLAPSED:
+            return How.MAPPED if expected(cfg, last) else how, api, test
+        return self._passing(cfg, last) or how, api, test
+
+    def _passing(self, cfg: ir.Cfg, last: Passed) -> How | None:
+        """A plain condition that ends by itself."""
+        expr = cfg.nodes[last.node].expr
+        if expr is None:
+            return None
+        if any(self.marks.is_predicate(call.name) for call in ir.calls(expr)):
+            return How.PREDICATE
+        held = ir.show(expr) == last.text
+        if stale(expr, held) or changed(expr, held):
+            return How.STALE
+        return How.SETTLED if put_right(cfg, last) else None
 
     def handed_on(
         self,
@@ -402,20 +421,14 @@ class Summaries:
             ):
                 return How.INTERRUPTED, site.name, last.text
             return How.COLLAPSED, site.name, last.text
-        if site.node == last.node and site.name not in self.marks.repairs:  # asked in place: a predicate, unless the callee returns errors
+        if (
+            site.node == last.node and site.name not in self.marks.repairs
+        ):  # asked in place: a predicate, unless the callee returns errors
             failed = bool(near) and not codes.zero and self._fails(site.name, near)
             return (How.COLLAPSED if failed else How.CONDITION), site.name if failed else "", last.text
         if codes.only == "0":
             return How.SUCCEEDED, site.name, last.text
         return (How.MAPPED if codes.only else How.CONDITION), site.name, last.text
-
-
-def _passing(cfg: ir.Cfg, last: Passed) -> How | None:
-    """A plain condition that ends by itself."""
-    expr = cfg.nodes[last.node].expr
-    if expr is not None and stale(expr, ir.show(expr) == last.text):
-        return How.STALE
-    return How.SETTLED if put_right(cfg, last) else None
 
 
 def truth_of(passed: Passed, name: str) -> bool:
@@ -454,6 +467,8 @@ def told(how: How, api: str, test: str) -> str:
             return f"{api}() says that the sequence moved ({test})"
         case How.STALE:
             return f"what was read before has changed ({test})"
+        case How.RELOCKED:
+            return f"a lock was dropped meanwhile ({test})"
         case How.SETTLED:
             return f"what is complained about ({test}) is put right here"
     return f"under the condition {test}" if test else "unconditionally"

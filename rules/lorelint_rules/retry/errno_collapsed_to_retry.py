@@ -79,6 +79,8 @@ def _why_not(how: summary.How, api: str, test: str) -> str:
             return f"is given after {api}() succeeded: its errors stay"
         case summary.How.STALE:
             return f"is given where what was read has changed ({test})"
+        case summary.How.RELOCKED:
+            return f"is given after a lock was dropped and taken again ({test})"
         case summary.How.SETTLED:
             return f"is given once what it complains about ({test}) is put right"
         case summary.How.TRYLOCK:

@@ -21,8 +21,10 @@ _BENIGN = {
     summary.How.SUCCEEDED: "the last call that was tested before it goes round had succeeded: no failure is retried",
     summary.How.PREDICATE: "a sequence check: the other side moved, and its begin is read again",
     summary.How.STALE: "what was read before has changed: it is read again",
+    summary.How.RELOCKED: "it dropped a lock meanwhile and everything is looked up again: a restart, not a retry",
     summary.How.SETTLED: "it puts right what it complains about before it says so",
 }
+_HOSTED = ("arch/um/", "tools/", "samples/", "usr/")  # programs of user space, and a kernel that is one
 _RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
 #: Causes that only say that we do not know; beside one that is known they say nothing.
 _VAGUE = (summary.How.HANDED_ON, summary.How.UNKNOWN)
@@ -40,7 +42,14 @@ class Pass:
     marks: frozenset[str]  # YIELD, WAIT, WEAK, SIGNAL: what every such path has passed
     bound: bounds.Bound | None
     resolved: bool  # the callee's body was seen
+    heeds: bool = False  # the loop itself looks at signals on the way round, and leaves
     owed: bool = False  # its users bound it, whatever the callee waits for
+
+    @property
+    def patient(self) -> bool:
+        """Accepted without a bound: it gives up the CPU and ends on a signal, or is retried for a plain condition."""
+        collapsed = any(cause.how is summary.How.COLLAPSED for cause in self.causes)
+        return {marks.YIELD, marks.SIGNAL} <= self.marks or (self.heeds and not collapsed)
 
     @property
     def waits(self) -> bool:
@@ -110,6 +119,8 @@ class RetryLoops:
     def _judge(self, fn: ir.Function, loop: ir.Loop) -> RetryLoop | tuple[int, str, tuple[Step, ...]] | str | None:
         if loop.kind is ir.LoopKind.EACH:
             return None
+        if fn.path.startswith(_HOSTED):
+            return loop.line, "it runs as a process of a host: what interrupts it there has been dealt with", ()
         if loop.tangled:
             return loop.line, "it is entered beside its head: no jump back to where a pass begins", ()
         if loop.kind is ir.LoopKind.RETRY:
@@ -129,7 +140,7 @@ class RetryLoops:
             for world in went:
                 # On one named code the same way back counts; on any error the whole loop does.
                 named = bool(world.trail) and not world.trail[-1].codes.neg
-                verdict = self._why(fn, loop, world, went if named else everywhere, known)
+                verdict = self._why(fn, loop, world, went if named else everywhere, everywhere, known)
                 if isinstance(verdict, Pass):
                     passes[verdict] = None
                 elif verdict is not None:
@@ -141,7 +152,13 @@ class RetryLoops:
         return max(reasons, key=lambda each: each[:2], default=None)  # of several, the last in the text
 
     def _why(
-        self, fn: ir.Function, loop: ir.Loop, world: worlds.World, went: tuple[worlds.World, ...], known: bounds.Bounds
+        self,
+        fn: ir.Function,
+        loop: ir.Loop,
+        world: worlds.World,
+        went: tuple[worlds.World, ...],
+        everywhere: tuple[worlds.World, ...],
+        known: bounds.Bounds,
     ) -> Pass | tuple[int, str, tuple[Step, ...]] | None:
         """Whether this class of paths goes round because a call failed."""
         if not world.trail:
@@ -150,7 +167,7 @@ class RetryLoops:
         site = test.site
         if site is None or not self._failed(test.codes) or (site.out and not test.codes.named & self.retry):
             return self._not_failed(test, known.cfg)
-        if self._goes_on_anyway(site, went) or self._ends_inner(fn, loop, test):
+        if self._goes_on_anyway(site, went) or self._ends_inner(fn, loop, test) or self._stays_inside(fn, loop, test):
             return None
         line = known.cfg.nodes[test.node].line
         if self.sums.marks.is_predicate(site.name):
@@ -158,10 +175,18 @@ class RetryLoops:
         other = header(fn, known.cfg, loop, test)
         if other:
             return line, f"the loop goes on by another condition, {other}", ()
+        set_anew = known.goes_on(world, test.node) if test.codes.neg else ""
+        if set_anew:
+            return line, f"the loop goes on by its condition, for which {set_anew} was set anew", ()
         moved = known.moved(world, known.cfg.nodes[site.node], site.name)
         if moved:
             return line, f"{site.name}() is asked about another {moved} on each pass", ()
-        return self._pass(fn, known, world, test, site, line)
+        same = [
+            each
+            for each in everywhere
+            if each.trail and (each.trail[-1].site, each.trail[-1].codes) == (site, test.codes)
+        ]
+        return self._pass(fn, known, world, test, site, line, known.shared(same))
 
     def _not_failed(self, test: worlds.Passed, cfg: ir.Cfg) -> tuple[int, str, tuple[Step, ...]] | None:
         site = test.site
@@ -191,6 +216,16 @@ class RetryLoops:
         inner = [each for each in self.program.loops(fn) if each.body < loop.body and test.node in each.body]
         return any(test.node == source for each in inner for source, _ in each.leave)
 
+    def _stays_inside(self, fn: ir.Function, loop: ir.Loop, test: worlds.Passed) -> bool:
+        """The failure only takes a loop inside this one to its next pass."""
+        node = self.program.cfg(fn).nodes[test.node]
+        if node.expr is None or node.at is not ir.At.TEST:
+            return False
+        held = ir.show(node.expr) == test.text
+        taken = {edge.to for edge in node.out if edge.when is held}
+        inner = [each for each in self.program.loops(fn) if each.body < loop.body and test.node in each.body]
+        return any(taken <= each.body for each in inner)
+
     def _pass(
         self,
         fn: ir.Function,
@@ -199,11 +234,12 @@ class RetryLoops:
         test: worlds.Passed,
         site: worlds.Site,
         line: int,
+        shared: frozenset[str],
     ) -> Pass | tuple[int, str, tuple[Step, ...]] | None:
         asked = test.codes
         if asked.neg and not is_errno(fn, known.cfg, test):
             return None
-        bound = known.bound(world)
+        bound = known.bound(world, shared)
         if bound is not None:  # it ends whatever the callee says: no need to look at that
             code = " or ".join(sorted(asked.named & self.retry)) or "any error"
             return Pass(site, test, code, (), marks.settled(world), bound, False)
@@ -230,6 +266,10 @@ class RetryLoops:
             for callee in callees
             for name, value in self.sums.bound_by(fn, site, callee)
         )
+        if site.out and not told and self.program.macro(site.name, fn.path):
+            return line, f"undecided: what the macro {site.name}() does to {site.out} is not known here", ()
+        if not told and marks.SIGNAL in world.marks:
+            return line, f"a signal ends it, and why {site.name}() fails is not known here", ()
         bad = tuple(each for each in told or causes if not self._benign(each, eager))
         if not bad:
             first = (told or causes)[0]
@@ -239,7 +279,7 @@ class RetryLoops:
         if not {marks.YIELD, marks.SIGNAL} <= passed:
             passed |= self._deeper(fn, known, world, test)
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
-        return Pass(site, test, code, bad, passed, None, bool(callees), owed)
+        return Pass(site, test, code, bad, passed, None, bool(callees), marks.SIGNAL in world.marks, owed)
 
     def _benign(self, cause: summary.Cause, eager: bool) -> str:
         """Why going round on this cause is right, "" where it is not.
@@ -252,6 +292,8 @@ class RetryLoops:
             return _BENIGN[cause.how]
         if marks.CLOCK in cause.marks:
             return "it looks at a clock before it says so"
+        if marks.RACED in cause.marks:
+            return _BENIGN[summary.How.STALE]
         if marks.STEPPED in cause.marks:
             return "it has done a part of the work"
         if marks.NOWAIT in cause.marks and not eager:

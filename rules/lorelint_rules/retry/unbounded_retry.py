@@ -14,7 +14,8 @@ Why it hurts
 When it is silent
     Every path is bounded; every reason is a restart after the callee dropped the lock, the success of a
     repair, a sequence check whose begin is read again, or a wait for the very condition; ww_mutex back-off
-    and xenbus transactions; iterator macros; a loop that both gives up the CPU and ends on a fatal signal.
+    and xenbus transactions; iterator macros; work that goes on (another item, a part done, a state put right); a
+    caller that asked not to wait; a loop that gives up the CPU and ends on a fatal signal, or looks at signals itself.
 
 Do this instead
     Retry only on the one code that means "lost a race" and hand every other error on; bound the loop by a
@@ -52,9 +53,10 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
         if went.bound is not None:
             yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, wording.bounded(went.bound))
     endless = loop.endless
-    patient = [each for each in endless if {marks.YIELD, marks.SIGNAL} <= each.marks]
+    patient = [each for each in endless if each.patient]
     for went in patient:
-        reason = "each pass gives up the CPU and a fatal signal ends it: an accepted unbounded loop"
+        yields = "gives up the CPU and " if marks.YIELD in went.marks else ""
+        reason = f"each pass {yields}looks at signals, which end it: an accepted unbounded loop"
         yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
     waits = [each for each in endless if each.waits]
     for went in waits:

@@ -196,6 +196,12 @@ WORDS = (
 )
 
 
+def test_a_table_whose_first_entry_stands_behind_a_directive() -> None:
+    raw = b"static const struct vm_operations_struct v = {\n#ifdef CONFIG_X\n\t.access = phys\n#endif\n};\n"
+    (table,) = data("a.c", raw)
+    assert [(name, line) for name, _, line in table.fields] == [("access", 3)]
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.lists(st.sampled_from(WORDS), max_size=40).map(b"".join), st.binary(max_size=200)))
 def test_nothing_raises(raw: bytes) -> None:

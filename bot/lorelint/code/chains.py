@@ -11,6 +11,7 @@ from lorelint.model.graph import Chain, Chains, Edge, Graph, Node
 
 WITHIN = 12  # calls between the two
 NODES = 6000  # looked at for one question
+MORE = 40  # nodes that one end may have when they meet to be looked beyond, for ways that are a little longer
 
 
 def chains(calls: Calls, sources: Sequence[Key], targets: Sequence[Key], most: int, within: int = WITHIN) -> Chains:
@@ -26,18 +27,24 @@ def chains(calls: Calls, sources: Sequence[Key], targets: Sequence[Key], most: i
 
 
 def _meet(growth: Growth, sources: Sequence[Key], targets: Sequence[Key], within: int) -> bool:
-    """Grow from both ends, where less is to be looked at, until they meet: all shortest ways are in it."""
+    """Grow from both ends, where less is to be looked at, until they meet: all shortest ways are in it, and others."""
     growth.start((*sources, *targets))
     down, up = list(sources), list(targets)
     below, above = set(down), set(up)
+    starts, ends = frozenset(sources), frozenset(targets)
     for _ in range(within):
-        if below & above or growth.full or not (up and down):
+        if below & above or growth.full or not (up or down):
             break
-        if len(down) < len(up):
-            down = growth.level(down, below, up=False, stop=frozenset(targets))
+        if down and (not up or len(down) < len(up)):
+            down = growth.level(down, below, up=False, stop=ends)
         else:
-            up = growth.level(up, above, up=True, stop=frozenset(sources))
-    return bool(below & above)
+            up = growth.level(up, above, up=True, stop=starts)
+    met = bool(below & above)
+    if met and len(down) <= MORE:
+        growth.level(down, below, up=False, stop=ends)
+    if met and len(up) <= MORE:
+        growth.level(up, above, up=True, stop=starts)
+    return met
 
 
 def _ways(graph: Graph, sources: Sequence[Key], targets: Sequence[Key], calls: Calls) -> Iterator[Chain]:

@@ -22,6 +22,7 @@ class Use(StrEnum):
     LOOPS = "goes round again when it fails"
     BOUNDED = "goes round again when it fails, a bounded number of times"
     AGAIN = "mends what it can and calls it again"
+    ASKS = "mends what it can and has its caller try again"
     TURNS = "turns its error into another"
     HANDS_ON = "hands its error on"
     GOES_ON = "goes on after it failed"
@@ -36,6 +37,8 @@ class Shapes:
         self.program = program
         self.sums = Summaries(program)
         self.locks = Locks(program)
+        errnos = program.know.names("retry_errno_user", "retry_errno_kernel")
+        self.retry = frozenset(f"-{each}" for each in errnos)
 
     def of(self, fn: ir.Function, name: str) -> tuple[Use, tuple[str, ...]]:
         """How `fn` uses `name`, and what else is worth knowing of the place."""
@@ -55,17 +58,31 @@ class Shapes:
         again = False
         for outcome in self.sums.of(fn).outcomes:
             again = again or _again(outcome, name)
-            use, code = _outcome(outcome, name, fn.returns)
+            use, code = self._outcome(outcome, name, fn.returns)
             if use is not None:
                 found.setdefault(use, {}).update({code: None} if code else {})
-        told = [use for use in (Use.TURNS, Use.HANDS_ON, Use.GOES_ON) if use in found]
-        codes = " or ".join(sorted(found.get(Use.TURNS, ())))
+        told = [use for use in (Use.ASKS, Use.TURNS, Use.HANDS_ON, Use.GOES_ON) if use in found]
+        codes = " or ".join(sorted({*found.get(Use.TURNS, ()), *found.get(Use.ASKS, ())}))
         if again:
             last = f"at last turns it into {codes}" if codes else f"at last {told[0].value}" if told else ""
             return Use.AGAIN, (last,) if last else ()
         if not told:
             return Use.UNTOLD, ()
-        return told[0], (f"into {codes}",) if codes and told[0] is Use.TURNS else ()
+        return told[0], (f"by {codes}" if told[0] is Use.ASKS else f"into {codes}",) if codes else ()
+
+    def _outcome(self, outcome: Outcome, name: str, returns: str) -> tuple[Use | None, str]:
+        """What one class of paths makes of a failure, and the code it gives instead."""
+        if outcome.origin is not None and outcome.origin.name == name:
+            return Use.HANDS_ON, ""
+        tests = [each for each in outcome.trail if each.site is not None and each.site.name == name]
+        failed = bool(tests) and tests[-1].codes.fails
+        last = outcome.last
+        if not failed and not (last is not None and truth_of(last, name)):
+            return None, ""
+        if returns == "void" or outcome.origin is not None or outcome.constant in ("", "0"):
+            return Use.GOES_ON, ""
+        mended = failed and outcome.trail[-1] != tests[-1]
+        return Use.ASKS if mended and outcome.constant in self.retry else Use.TURNS, outcome.constant
 
     def _loops(self, fn: ir.Function, name: str, calls: list[ir.Node]) -> tuple[Use, tuple[str, ...]] | None:
         """A loop that is gone round because the last call that was tested, this one, had failed."""
@@ -114,19 +131,3 @@ def _again(outcome: Outcome, name: str) -> bool:
     if origin is not None and origin.name == name:
         sites.add(origin.node)
     return len(sites) > 1 and any(each.codes.fails for each in tests)
-
-
-def _outcome(outcome: Outcome, name: str, returns: str) -> tuple[Use | None, str]:
-    """What one class of paths makes of a failure, and the code it gives instead."""
-    if outcome.origin is not None and outcome.origin.name == name:
-        return Use.HANDS_ON, ""
-    tests = [each for each in outcome.trail if each.site is not None and each.site.name == name]
-    failed = bool(tests) and tests[-1].codes.fails
-    last = outcome.last
-    if not failed and not (last is not None and truth_of(last, name)):
-        return None, ""
-    if returns == "void" or outcome.origin is not None or outcome.constant in ("", "0"):
-        return Use.GOES_ON, ""
-    if failed and outcome.trail[-1] != tests[-1]:
-        return Use.GOES_ON, ""
-    return Use.TURNS, outcome.constant

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lorelint.model.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from lorelint.report.graph import Paint, extent, heading, indirect, place, site, subject, verb
-from lorelint.report.text import width
+from lorelint.report.text import clean, width
 
 NAME, PLACE = 12.0, 9.5  # points
 ADVANCE = 0.61  # of the size of a fixed-width font, a little more than any has
@@ -78,7 +78,7 @@ def _node(node: Node, paint: Paint) -> str:
     first, second = labels(node)
     shown = {
         "label": f"{first}\n{second}" if second else first,
-        "tooltip": " ".join(filter(None, (first, second, node.note))),
+        "tooltip": " ".join(filter(None, (first, second, clean(node.note)))),
         "width": f"{wide / _POINT:.4f}",
         "height": f"{high / _POINT:.4f}",
         "style": "rounded,filled",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from lorelint.model.graph import Edge, EdgeKind, Graph, Layout, Node, NodeKind, Spot
 from lorelint.report.graph import Paint, extent, heading, indirect, place, site, subject, told, verb
 from lorelint.report.graph_dot import ADVANCE, EDGE, ENTRY, FONT, INK, NAME, PLACE, labels
-from lorelint.report.text import cut, width
+from lorelint.report.text import clean, cut, width
 
 MARGIN = 24.0
 _HEAD = 62.0  # the title's
@@ -80,7 +80,7 @@ def _edge(edge: Edge, curve: tuple[tuple[float, float], ...], names: dict[str, s
 def _node(node: Node, spot: Spot, paint: Paint) -> str:
     first, second = labels(node)
     x, y = spot.x - spot.width / 2, spot.y - spot.height / 2
-    said = ". ".join(filter(None, (f"{subject(node)} {place(node)}".strip(), node.note)))
+    said = ". ".join(filter(None, (f"{subject(node)} {place(node)}".strip(), clean(node.note))))
     dark = node.kind is NodeKind.ENTRY
     one, two = ("d", "dp") if dark else ("r" if node.root else "", "p")
     top = spot.y + (4.2 if not second else -2.2)

@@ -342,6 +342,8 @@ class Cfg:
     kinds: tuple[tuple[int, LoopKind], ...] = ()  # loop statement heads: node id of the head -> kind
     opaque: tuple[int, ...] = ()  # lines of syntax that could not be read
     preds: tuple[tuple[int, ...], ...] = field(default=(), repr=False)  # predecessors of each node
+    # what was derived from the graph alone, by who derives it; it lives as long as the graph
+    derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def node(self, id: int) -> Node:
         return self.nodes[id]

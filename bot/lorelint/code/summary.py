@@ -18,6 +18,7 @@ from enum import StrEnum
 from lorelint.code import ir
 from lorelint.code.codes import ANY, Codes, const
 from lorelint.code.explore import Explorer, Marker
+from lorelint.code.liveness import tells
 from lorelint.code.marks import (
     SIGNAL,
     SIGNALLED,
@@ -168,15 +169,24 @@ class Summaries:
             learner=learner,
             inside=inside,
             plain=plain(fn, cfg),
-            errnos=self.marks.errnos | self._errnos(fn.path),
+            errnos=self._errnos(fn.path),
             repairs=self.marks.repairs,
             trail=trail,
             reasons=inside is None,
         )
 
+    def tells(self, fn: ir.Function, loop: ir.Loop) -> bool:
+        """Whether a test in a loop may say something of a call in it; without one no failure is retried there."""
+        cfg = self.program.cfg(fn)
+        return tells(cfg, loop.body, plain(fn, cfg), self._errnos(fn.path))
+
     def _errnos(self, path: str) -> frozenset[str]:
-        """Functions of a file that return 0 or an error, by their type and their words."""
-        return frozenset(fn.name for fn in self.program.functions(path) if _returns_errors(fn))
+        """Functions that return 0 or an error: those that are listed, those of a file by their type and words."""
+
+        def look() -> frozenset[str]:
+            return self.marks.errnos.union(fn.name for fn in self.program.functions(path) if _returns_errors(fn))
+
+        return self.program.memo(("errnos", path), look)
 
     def _fails(self, name: str, near: str) -> bool:
         """A callee that returns 0 or an error."""
@@ -443,9 +453,13 @@ def _returns_errors(fn: ir.Function) -> bool:
 
 def plain(fn: ir.Function, cfg: ir.Cfg) -> frozenset[str]:
     """Parameters and locals that are pointers or bools."""
-    types = [(param.name, param.type) for param in fn.params]
-    types += [(node.expr.name, node.expr.type) for node in cfg.nodes if isinstance(node.expr, ir.Declare)]
-    return frozenset(name for name, type_ in types if type_.endswith("*") or type_ == "bool")
+    found: frozenset[str] | None = cfg.derived.get("plain")
+    if found is None:
+        types = [(param.name, param.type) for param in fn.params]
+        types += [(node.expr.name, node.expr.type) for node in cfg.nodes if isinstance(node.expr, ir.Declare)]
+        found = frozenset(name for name, type_ in types if type_.endswith("*") or type_ == "bool")
+        cfg.derived["plain"] = found
+    return found
 
 
 def told(how: How, api: str, test: str) -> str:

@@ -6,6 +6,7 @@ neither yields nor looks at signals can go round millions of times.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,8 @@ from lorelint.rule import Analysis, TreeView, bounds, codes, entries, ir, marks,
 from lorelint_rules.retry.loops import SUMMARIES
 
 _DEPTH = 3
+_LOOP = re.compile(rb"\b(?:while|for)\b")
+_WRAPPED = re.compile(rb"\[[^;{}\]]*[&%\[]")  # an index with a mask or remainder in it, or with another index
 
 
 class Feed(StrEnum):
@@ -51,18 +54,31 @@ class UserLoops:
         return self.program.memo(("user-loops", fn.path, fn.name, fn.text), lambda: tuple(self._search(fn)))
 
     def _search(self, fn: ir.Function) -> Iterator[UserLoop]:
-        if b"while" not in fn.text and b"for" not in fn.text:
+        pages, ring = self._may_pin(fn), _WRAPPED.search(fn.text) is not None
+        if not _LOOP.search(fn.text) or not (pages or ring):
             return
         cfg = self.program.cfg(fn)
         for loop in self.program.loops(fn):
             if loop.kind not in (ir.LoopKind.WHILE, ir.LoopKind.FOR, ir.LoopKind.DO):
                 continue
-            shown = self._pages(fn, cfg, loop) or self._ring(fn, cfg, loop)
+            shown = (self._pages(fn, cfg, loop) if pages else None) or (self._ring(fn, cfg, loop) if ring else None)
             if shown is not None:
                 feed, node, what = shown
                 marks = self._marks(fn, cfg, loop, node)
                 if marks is not None:
                     yield UserLoop(fn, loop, feed, cfg.nodes[node].line, what, marks)
+
+    def _may_pin(self, fn: ir.Function) -> bool:
+        """A cheap look at the text: one of the words is there, or a function of the file that has one of them."""
+
+        def look() -> tuple[bytes, ...]:
+            near = [each.name for each in self.program.functions(fn.path) if any(w in each.text for w in words)]
+            return tuple(name.encode("utf-8", "surrogateescape") for name in near)
+
+        words = [each.encode() for each in self.pinners]
+        if any(word in fn.text for word in words):
+            return True
+        return any(name in fn.text for name in self.program.memo(("pinning", fn.path), look))
 
     def _pages(self, fn: ir.Function, cfg: ir.Cfg, loop: ir.Loop) -> tuple[Feed, int, str] | None:
         """A counted loop that pins or looks up a user's pages, itself or in a function of its file."""

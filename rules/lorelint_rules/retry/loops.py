@@ -125,6 +125,8 @@ class RetryLoops:
             return loop.line, "it is entered beside its head: no jump back to where a pass begins", ()
         if loop.kind is ir.LoopKind.RETRY:
             return loop.line, "the macro goes round until it has all locks; wait/wound guarantees progress", ()
+        if not self.sums.tells(fn, loop):
+            return None
         cfg = self.program.cfg(fn)
         known = bounds.Bounds(cfg, loop, self.know)
         explorer = self.sums.explorer(fn, inside=loop.body, more=known.marks)

@@ -10,6 +10,7 @@ from lorelint.rule import ir, worlds
 ERRNO_TYPES = frozenset({"int", "long", "ssize_t", "signed long", "s32", "s64"})
 
 _GOTO = re.compile(rb"\bgoto\s+(\w+)\s*;")
+_LABEL = re.compile(rb"^[ \t]*(\w+)[ \t]*:", re.M)
 _WHILE = re.compile(rb"\bwhile\b|\bfor\s*\(\s*;[^;]*;\s*\)|_until_\w+\s*\(")
 
 
@@ -17,12 +18,10 @@ def may_retry(text: bytes) -> bool:
     """A cheap look at the text: a loop that could be a retry is possible at all."""
     if _WHILE.search(text):
         return True
-    for match in _GOTO.finditer(text):
-        label = re.compile(rb"^[ \t]*" + match[1] + rb"[ \t]*:", re.M)
-        found = label.search(text)
-        if found and found.start() < match.start():
-            return True
-    return False
+    if b"goto" not in text:
+        return False
+    labels = {match[1]: match.start() for match in reversed(list(_LABEL.finditer(text)))}
+    return any(labels.get(match[1], len(text)) < match.start() for match in _GOTO.finditer(text))
 
 
 def header(fn: ir.Function, cfg: ir.Cfg, loop: ir.Loop, test: worlds.Passed) -> str:

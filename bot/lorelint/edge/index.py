@@ -155,9 +155,13 @@ class IndexFile:
     # -- blobs
 
     def known(self) -> frozenset[str]:
-        """Ids of all blobs that are kept."""
-        with self._reading() as db:
-            return frozenset() if db is None else frozenset(row[0].hex() for row in db.execute("SELECT id FROM blob"))
+        """Ids of all blobs that are kept; none where the index cannot be read, which is then made anew."""
+        try:
+            with self._reading() as db:
+                rows = () if db is None else db.execute("SELECT id FROM blob")
+                return frozenset(row[0].hex() for row in rows)
+        except Gone:
+            return frozenset()
 
     def filled(self) -> bool:
         """Whether anything was read into it."""

@@ -72,6 +72,9 @@ SEEN = {
         extra="\tbool io;\n",
         then="\tio = vma->vm_flags & VM_IO;\n\tif (io)\n\t\tr->kind = MMIO;\n\treturn map_region(r);",
     ),
+    "pages that are no more than fit": take(decides="nr_pages > (LONG_MAX >> PAGE_SHIFT) || vma->vm_flags & VM_IO"),
+    "no more than some pages": take(decides="nr_pages > 16 * PAGE_SIZE || vma->vm_flags & VM_IO"),
+    "whole pages": take(decides="(nr_pages & ~PAGE_MASK) || vma->vm_flags & VM_IO"),
     "a length never looked at": take(
         params="struct mm_struct *mm, unsigned long addr, size_t len", lookup="find_vma(mm, addr)", then="\treturn 0;"
     ),

@@ -304,11 +304,25 @@ def _handed_range(scope: Scope, call: ir.Call, atoms: frozenset[str], gup: froze
     return ""
 
 
+def _within_page(expr: ir.Expr) -> bool:
+    """``len > PAGE_SIZE - off``, ``a & PAGE_MASK != b & PAGE_MASK``: not a multiple of pages, nor their alignment."""
+    match expr:
+        case ir.Binary(op="==" | "!=", left=left, right=right):
+            return all(_PAGE.search(ir.show(side)) for side in (left, right))
+        case ir.Binary(op="<" | "<=" | ">" | ">="):
+            many = any(
+                isinstance(each, ir.Binary) and each.op in ("*", "<<", ">>") and _PAGE.search(ir.show(each))
+                for each in ir.walk(expr)
+            )
+            return not many and _PAGE.search(ir.show(expr)) is not None
+    return False
+
+
 def one_page(scope: Scope, lengths: frozenset[str]) -> Step | None:
     """A test that keeps the length within a page."""
     for node in scope.cfg.nodes:
-        test = node.at is ir.At.TEST and isinstance(node.expr, ir.Binary)
-        if test and node.expr is not None and _PAGE.search(ir.show(node.expr)) and scope.atoms(node.expr, 1) & lengths:
+        test = node.at is ir.At.TEST and node.expr is not None and _within_page(node.expr)
+        if test and node.expr is not None and scope.atoms(node.expr, 1) & lengths:
             return Step(scope.fn.path, node.line, f"the range is kept within one page: {ir.show(node.expr)}")
     return None
 

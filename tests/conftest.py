@@ -4,7 +4,7 @@ Environment, all of it optional:
   LORELINT_SHARED    the shared corpora (default: ../shared beside the checkout)
   LORELINT_TREES     unpacked kernel sources, linux-source-6.12 and so on (default: ~/.cache/lorelint/trees)
   LORELINT_OVERLAYS  the labelled changes over them (default: overlays beside LORELINT_TREES)
-  LORELINT_SAMPLE    N: tests that go over many subjects take N of them, always the same
+  LORELINT_SAMPLE    N: tests that go over many subjects take N of them (of cheap ones more), always the same
   LORELINT_BLESS     1: expected outputs are written anew
   CI                 true: what is missing fails the test instead of skipping it
 """
@@ -105,11 +105,14 @@ def program() -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
-def sampled() -> Callable[[Sequence[Any]], list[Any]]:
-    """All subjects, or with LORELINT_SAMPLE=N the same N of them every time, in their order."""
+def sampled() -> Callable[..., list[Any]]:
+    """All subjects, or with LORELINT_SAMPLE=N the same N of them every time, in their order.
 
-    def take(subjects: Sequence[T]) -> list[T]:
-        count = int(os.environ.get("LORELINT_SAMPLE") or 0)
+    ``sampled(files, 100)`` takes N times 100: of subjects that are cheap.
+    """
+
+    def take(subjects: Sequence[T], times: int = 1) -> list[T]:
+        count = int(os.environ.get("LORELINT_SAMPLE") or 0) * times
         if not count or count >= len(subjects):
             return list(subjects)
         chosen = random.Random(SEED).sample(range(len(subjects)), count)

@@ -119,7 +119,7 @@ class Bounds:
                 yield Set(name)
         for name in stepped(expr) | _handed_out(expr):
             yield Stepped(name)
-        for each in ir.walk(expr):
+        for each in ir.walk(expr) if self.raised else ():
             if isinstance(each, ir.Assign) and (ir.show(each.target), ir.show(each.value)) in self.raised:
                 yield Stepped(ir.show(each.target))
         for name, value in _sets(expr):
@@ -128,7 +128,7 @@ class Bounds:
         for each in ir.walk(expr):
             if isinstance(each, ir.Name) and each.name == "FAULT_FLAG_TRIED":
                 yield Bound("tried", each.name)
-            if isinstance(each, ir.Call) and any(_mentions(argument, self.deadlines) for argument in each.args):
+            if self.deadlines and isinstance(each, ir.Call) and any(_mentions(a, self.deadlines) for a in each.args):
                 yield Bound("deadline", each.name)
 
     def _can_end(self, node: ir.Node, taken: ir.Edge) -> bool:
@@ -226,27 +226,39 @@ class Bounds:
 
     def _deadlines(self) -> frozenset[str]:
         """Variables that hold a point in time, set before the loop."""
-        inside: set[str] = set()
-        outside: set[str] = set()
-        for node in self.cfg.nodes:
-            for each in ir.walk(node.expr) if node.expr is not None else ():
-                match each:
-                    case ir.Assign(op="=", target=target, value=value):
-                        timed = any(
-                            isinstance(e, ir.Name) and (e.name in _CLOCK_NAMES or e.name in self.clocks)
-                            for e in ir.walk(value)
-                        )
-                        if node.id in self.loop.body:
-                            inside.add(ir.show(target))
-                        elif timed:
-                            outside.add(ir.show(target))
-                    case ir.Declare(name=name, value=value) if value is not None and node.id not in self.loop.body:
-                        if any(
-                            isinstance(e, ir.Name) and (e.name in _CLOCK_NAMES or e.name in self.clocks)
-                            for e in ir.walk(value)
-                        ):
-                            outside.add(name)
+        outside = {name for id_, name in self._timed() if id_ not in self.loop.body}
+        if not outside:
+            return frozenset()
+        exprs = (self.cfg.nodes[id_].expr for id_ in self.loop.body)
+        every = (each for expr in exprs if expr is not None for each in ir.walk(expr))
+        inside = {ir.show(each.target) for each in every if isinstance(each, ir.Assign) and each.op == "="}
         return frozenset(outside - inside)
+
+    def _timed(self) -> tuple[tuple[int, str], ...]:
+        """Nodes that set a variable by a clock, with its text; once for the graph."""
+        key = ("timed", self.clocks)
+        found: tuple[tuple[int, str], ...] | None = self.cfg.derived.get(key)
+        if found is None:
+            sets = [(node.id, *each) for node in self.cfg.nodes if node.expr is not None for each in _values(node.expr)]
+            found = tuple([(id_, ir.show(target)) for id_, target, value in sets if self._is_timed(value)])
+            self.cfg.derived[key] = found
+        return found
+
+    def _is_timed(self, value: ir.Expr) -> bool:
+        return any(
+            isinstance(each, ir.Name) and (each.name in _CLOCK_NAMES or each.name in self.clocks)
+            for each in ir.walk(value)
+        )
+
+
+def _values(expr: ir.Expr) -> Iterable[tuple[ir.Expr, ir.Expr]]:
+    """What is set to which value."""
+    for each in ir.walk(expr):
+        match each:
+            case ir.Assign(op="=", target=target, value=value):
+                yield target, value
+            case ir.Declare(line=line, name=name, value=value) if value is not None:
+                yield ir.Name(line, name), value
 
 
 def _sets(expr: ir.Expr) -> Iterable[tuple[str, ir.Expr]]:

@@ -81,8 +81,9 @@ class Draft:
                     pairs.reverse()
             edges = tuple([ir.Edge(new[to], when) for to, when in pairs])
             nodes.append(ir.Node(number, self.at[old], self.lines[old], self.exprs[old], edges, self.names[old]))
-            for to in {new[to] for to, _ in pairs}:
-                preds[to].append(number)
+            for edge in edges:
+                if not preds[edge.to] or preds[edge.to][-1] != number:  # two outcomes may lead to one place
+                    preds[edge.to].append(number)
         kinds = tuple([(new[head], kind) for head, kind in self.kinds if seen[head]])
         return ir.Cfg(tuple(nodes), kinds, opaque, tuple([tuple(each) for each in preds]))
 

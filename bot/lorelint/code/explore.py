@@ -49,7 +49,7 @@ class _Came:
 
 
 class _Turn(NamedTuple):
-    """The same in numbers. `known` is worked out for each combination of what was known and the trail."""
+    """The same in numbers. What is known then is `kept` for each combination of what was known and the trail."""
 
     to: int
     env: int
@@ -57,7 +57,7 @@ class _Turn(NamedTuple):
     tells: bool
     marks: int
     learnt: dict[int, int]
-    known: dict[tuple[int, int], int]
+    kept: dict[tuple[int, int], int]
 
 
 @dataclass(slots=True)
@@ -182,7 +182,8 @@ class Explorer:
         plan = self._plans.get(here) or self._plan(here)
         key = (env, self._reason(plan, last) if plan.under else 0)
         ways = plan.ways.get(key) or self._ways(plan, key)
-        codes = self._states.known(known).get(ways.subject, 0) if ways.subject else 0
+        states = self._states
+        codes = states.known(known).get(ways.subject, 0) if ways.subject else 0
         turns = ways.turns.get(codes)
         if turns is None:
             turns = ways.turns[codes] = tuple(self._turns(plan, ways, codes))
@@ -190,13 +191,12 @@ class Explorer:
         if trail and plan.calls:
             trail = self._without(plan, trail)
         made = []
-        for turn in turns:
-            passed = self._states.longer(trail, turn.test) if turn.tells else trail
-            kept = turn.known.get((known, passed))
-            if kept is None:
-                kept = turn.known[known, passed] = self._states.relevant(known, turn.learnt, turn.env, passed)
-            test = turn.test if turn.test and self._reasons else last
-            made.append((turn.to, (turn.env, kept, passed, test, marks | turn.marks, coarse)))
+        for to, there, test, tells, more, learnt, kept in turns:
+            passed = states.longer(trail, test) if tells else trail
+            left = kept.get((known, passed))
+            if left is None:
+                left = kept[known, passed] = states.relevant(known, learnt, there, passed)
+            made.append((to, (there, left, passed, test if test and self._reasons else last, marks | more, coarse)))
         return made
 
     def over(self, node: ir.Node, world: World) -> World:

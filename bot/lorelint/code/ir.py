@@ -7,7 +7,7 @@ branch node holds one atomic expression, and a path is a list of facts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -208,10 +208,16 @@ def walk(expr: Expr) -> Iterator[Expr]:
 
 def calls(expr: Expr | None) -> Iterator[Call]:
     """All calls in an expression, outermost first."""
-    if expr is not None:
-        for each in walk(expr):
-            if isinstance(each, Call):
-                yield each
+    stack = [] if expr is None else [expr]
+    while stack:
+        here = stack.pop()
+        kind = type(here)
+        if kind is not Name:
+            if isinstance(here, Call):
+                yield here
+            below = (_BELOW.get(kind) or _below(kind))(here)
+            if below:
+                stack += below[::-1]
 
 
 def show(expr: Expr) -> str:
@@ -343,7 +349,7 @@ class Cfg:
     opaque: tuple[int, ...] = ()  # lines of syntax that could not be read
     preds: tuple[tuple[int, ...], ...] = field(default=(), repr=False)  # predecessors of each node
     # what was derived from the graph alone, by who derives it; it lives as long as the graph
-    derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    derived: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def node(self, id: int) -> Node:
         return self.nodes[id]

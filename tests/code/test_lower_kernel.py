@@ -91,7 +91,7 @@ def test_core(
             gotos += len(re.findall(rb"\bgoto\b", fn.text))
             lost += len(made[0].opaque)
             unread += bool(cfg.opaque)
-    assert count > 15 * len(chosen) and gotos > 4 * len(chosen) and len(every) > 500
+    assert count > 15 * len(chosen) and gotos > 4 * len(chosen) and len(every) > 300
     assert lost == 0
     assert dropped <= steps * 0.0002
     assert unread <= 1

@@ -37,6 +37,13 @@ class Stepped:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedOut:
+    """Mark: a call on the pass may have set this variable."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Set:
     """Mark: the pass has set this variable of the loop's condition to something that is no constant."""
 
@@ -117,8 +124,10 @@ class Bounds:
         for name, value in _sets(expr):
             if name in self.asked and not const(value):
                 yield Set(name)
-        for name in stepped(expr) | _handed_out(expr):
+        for name in stepped(expr):
             yield Stepped(name)
+        for name in _handed_out(expr):
+            yield HandedOut(name)
         for each in ir.walk(expr) if self.raised else ():
             if isinstance(each, ir.Assign) and (ir.show(each.target), ir.show(each.value)) in self.raised:
                 yield Stepped(ir.show(each.target))
@@ -171,10 +180,13 @@ class Bounds:
     def moved(self, world: World, node: ir.Node, name: str) -> str:
         """An argument of a call that the passes of a world move on, so that it is another question each time."""
         names = {mark.name for mark in world.marks if isinstance(mark, Stepped)} | self.items
-        for call in ir.calls(node.expr) if names and node.expr is not None else ():
+        out = {mark.name for mark in world.marks if isinstance(mark, HandedOut)}
+        for call in ir.calls(node.expr) if (names or out) and node.expr is not None else ():
             if call.name == name:
                 by_value = [argument for argument in call.args if not address_of(argument)]
-                found = (names - _handed_out(call)) & frozenset().union(*map(lvalues, by_value))
+                whole = {argument.name for argument in by_value if isinstance(argument, ir.Name)}
+                found = (names & frozenset().union(*map(lvalues, by_value))) | (whole & out)
+                found -= _handed_out(call)
                 if found:
                     return min(found)
         return ""

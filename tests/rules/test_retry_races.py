@@ -112,6 +112,18 @@ ENDS: dict[str, tuple[str, str]] = {
     "killed, and why it fails is not known": (f(
         "\tdo {\n\t\tret = elsewhere(s);\n\t\tif (signal_pending(current))\n\t\t\treturn -EINTR;\n"
         "\t} while (ret == -EAGAIN);\n\treturn ret;", ""), "a signal ends it"),
+    "a page table entry": (loop("", CALLEE % (
+        "\tif (!pmd_present(*s->pmd))\n\t\treturn -EAGAIN;\n\treturn 0;")), "read again"),
+    "an object that goes away": (loop("", CALLEE % (
+        "\tif (!kref_get_unless_zero(&s->ref))\n\t\treturn -EAGAIN;\n\treturn 0;")), "read again"),
+    "a larger buffer": (loop("", CALLEE % (
+        "\tif (s->n < s->room)\n\t\treturn 0;\n\ts->buf = kvmalloc(s->room <<= 1, GFP_KERNEL);\n\tif (s->buf)\n"
+        "\t\treturn -EAGAIN;\n\treturn -ENOMEM;")), "puts right"),
+    "the time a wait leaves": (f(
+        "\tdo {\n\t\tret = elsewhere(s);\n\t\tif (ret != -EAGAIN)\n\t\t\tbreak;\n"
+        "\t} while (timeo && !wait_for_more(s, &timeo));\n\treturn ret;", "", "struct s *s, long timeo"), "bounded: timeo"),
+    "another byte order": (f(
+        "again:\n\tif (le16_to_cpu(s->code) == -EAGAIN)\n\t\tgoto again;\n\treturn 0;", ""), ""),
     "entered in the middle": (f(
         "\tif (s->hint)\n\t\tgoto have;\n\tfor (;;) {\n\t\ts->n = pick(s);\nhave:\n\t\tret = attempt(s);\n"
         "\t\tif (ret == -EAGAIN)\n\t\t\tcontinue;\n\t\tbreak;\n\t}\n\treturn ret;"), "beside its head"),

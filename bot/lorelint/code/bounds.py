@@ -18,6 +18,7 @@ from lorelint.code.worlds import World
 from lorelint.model.knowledge import Knowledge
 
 _FETCHES = re.compile(r"dequeue|pop|shift|(^|_)(next|first|take|fetch)(_|$)")  # gives another item on each call
+_TIME = re.compile(r"tim(e|eo|eout)(_left)?$|^left$|remain")
 _TRIES = re.compile(r"(^|_|>|\.)(retr(y|ies)|tries|attempts?)(_|$)")  # counted for one reason only
 _CLOCK_NAMES = frozenset({"jiffies", "jiffies_64"})
 
@@ -76,6 +77,7 @@ class Bounds:
         self.cursors = _cursors(cfg, loop)
         self.raised = _raised(cfg, loop)
         self.items = _items(cfg, loop)
+        self.left = _left(cfg, loop)
         self.asked = self._asked()
         self.tested = frozenset().union(
             *(
@@ -96,7 +98,7 @@ class Bounds:
         if node.at not in (ir.At.TEST, ir.At.SWITCH) or not self._can_end(node, edge):
             return
         for name in lvalues(node.expr):
-            if name in self.latches or name in self.counters:
+            if name in self.latches or name in self.counters or name in self.left:
                 yield Tested(name)
             if name in self.cursors:
                 yield Tested(self.cursors[name])
@@ -128,6 +130,8 @@ class Bounds:
             yield Stepped(name)
         for name in _handed_out(expr):
             yield HandedOut(name)
+            if name in self.left:
+                yield Changed(name)
         for each in ir.walk(expr) if self.raised else ():
             if isinstance(each, ir.Assign) and (ir.show(each.target), ir.show(each.value)) in self.raised:
                 yield Stepped(ir.show(each.target))
@@ -311,6 +315,16 @@ def _cursors(cfg: ir.Cfg, loop: ir.Loop) -> dict[str, str]:
 def _handed_out(expr: ir.Expr) -> frozenset[str]:
     """Variables that a call may set: ``next_buffers(stream, &buf)``."""
     return frozenset(name for call in ir.calls(expr) for arg in call.args if (name := address_of(arg)))
+
+
+def _left(cfg: ir.Cfg, loop: ir.Loop) -> frozenset[str]:
+    """Variables that a wait counts down: ``sk_wait_more(sk, &timeo)``."""
+    found: set[str] = set()
+    for id_ in loop.body:
+        for call in ir.calls(cfg.nodes[id_].expr):
+            if "wait" in call.name:
+                found |= {name for arg in call.args if (name := address_of(arg)) and _TIME.search(name)}
+    return frozenset(found)
 
 
 def _items(cfg: ir.Cfg, loop: ir.Loop) -> frozenset[str]:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from lorelint.code import ir
 from lorelint.code.codes import Codes, const
 from lorelint.code.program import Program
-from lorelint.code.races import not_to_wait, stale
+from lorelint.code.races import dying, not_to_wait, stale
 from lorelint.code.worlds import Site, World
 from lorelint.model.knowledge import When
 
@@ -66,7 +66,7 @@ class Marks:
         if isinstance(edge.when, bool) and node.at is ir.At.TEST:
             if not_to_wait(node.expr) is edge.when:
                 return (NOWAIT,)
-            if stale(node.expr, edge.when):
+            if stale(node.expr, edge.when) or dying(node.expr, edge.when):
                 return (RACED,)
         call = tested_call(node)
         if call is None:

@@ -16,6 +16,8 @@ from lorelint.code.worlds import Passed
 _NOWAIT = re.compile(r"(^|_)(no_?wait|dont_?wait|non_?block(ing)?)($|_)", re.I)
 _WAIT = re.compile(r"^((can|may|do)_)?(wait|block|blocking|sleep)$")
 _READS = re.compile(r"^atomic\w*_read|READ_ONCE$|rcu_dereference|^smp_load_acquire$")
+_ENTRY = re.compile(r"^(pte|pmd|pud|p4d|pgd)_(none|present|same|leaf|bad|trans_huge|trans_unstable|devmap)(_\w+)?$")
+_REFERENCE = re.compile(r"inc_not_zero|get_unless_zero|tryget")
 _CHANGED = re.compile(r"(^|_)(chang|modif|moved|updated)")
 _DROPS = re.compile(r"(^|_)unlock(_|$)|(^|_)up_(read|write)$")
 _TAKES = re.compile(r"(^|_)lock(_|$)|(^|_)down_(read|write)$")
@@ -66,6 +68,33 @@ def changed(expr: ir.Expr, held: bool) -> bool:
             return changed(inner, not held)
         case ir.Call():
             return held and _CHANGED.search(expr.name) is not None
+    return False
+
+
+def entry(expr: ir.Expr) -> bool:
+    """A page table entry is asked again, after it was read without its lock."""
+    return any(_ENTRY.match(call.name) for call in ir.calls(expr))
+
+
+def dying(expr: ir.Expr, held: bool) -> bool:
+    """An object could not be held on to: it goes away, and the next look will not find it."""
+    match expr:
+        case ir.Unary(op="!", operand=inner):
+            return dying(inner, not held)
+        case ir.Call():
+            return not held and _REFERENCE.search(expr.name) is not None
+    return False
+
+
+def made_room(cfg: ir.Cfg, passed: Passed) -> bool:
+    """What the condition asks for was allocated right before, and is there: ``buf = alloc(size <<= 1)``."""
+    node = cfg.nodes[passed.node]
+    if node.expr is None or passed.text != ir.show(node.expr):
+        return False
+    for before in cfg.preds[node.id]:
+        match cfg.nodes[before].expr:
+            case ir.Assign(op="=", target=target, value=ir.Call() as call) if ir.show(target) == passed.text:
+                return "alloc" in call.name
     return False
 
 

@@ -3,19 +3,16 @@
 A `Summary` is local: it depends on the function's own text. Causes that lie in callees are followed on
 demand by `Summaries.causes`, to a depth counted from the function asked about, so an answer never
 depends on who asked first; a chain that is cut or meets itself ends in a cause that says so.
-
-A cause holds no line numbers (those are in its steps, which take no part in comparison): the causes of
--EAGAIN in the old and in the new callee can be compared.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 
 from lorelint.code import ir
+from lorelint.code.causes import Cause, How, told
 from lorelint.code.codes import ANY, Codes, const
 from lorelint.code.explore import Explorer, Marker
 from lorelint.code.liveness import tells
@@ -29,7 +26,7 @@ from lorelint.code.marks import (
     tested_call,
 )
 from lorelint.code.program import Program
-from lorelint.code.races import changed, expected, put_right, relocked, reread, stale
+from lorelint.code.races import changed, dying, entry, expected, made_room, put_right, relocked, reread, stale
 from lorelint.code.terms import term_of
 from lorelint.code.worlds import TRAIL, Fixed, Passed, Site, World
 from lorelint.model.finding import Step
@@ -42,37 +39,6 @@ DEPTH = 3  # calls followed below the function asked about
 
 ERRNO_TYPES = ("int", "long", "ssize_t")
 Bound = tuple[tuple[str, str], ...]  # parameters with a constant argument: (name, symbol)
-
-
-class How(StrEnum):
-    """Why a function gives a certain code."""
-
-    CONDITION = "condition"  # a test on something else than a call's result
-    COLLAPSED = "collapsed"  # any failure of a callee becomes this one code
-    MAPPED = "mapped"  # one particular result of a callee becomes this code
-    HANDED_ON = "handed-on"  # the callee's own code, and the callee is opaque to us
-    RESTART = "restart"  # a callee dropped the lock, everything must be looked up again
-    SUCCEEDED = "succeeded"  # a callee put things right: again
-    TRYLOCK = "trylock"  # a lock could not be had at once
-    INTERRUPTED = "interrupted"  # a signal ended a wait
-    PREDICATE = "predicate"  # a sequence counter or the like moved: re-read
-    STALE = "stale"  # something reads otherwise than before: look again
-    RELOCKED = "relocked"  # the callee itself dropped a lock and took it again
-    SETTLED = "settled"  # what was complained about was put right on the spot
-    UNKNOWN = "unknown"  # the value could not be followed
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """One reason for one code."""
-
-    code: str
-    how: How
-    api: str  # the callee it is about, "" for a plain condition
-    test: str  # the condition that selects it, as C text
-    chain: tuple[str, ...] = ()  # functions it passed on its way up, innermost last
-    marks: frozenset[str] = frozenset()  # passed on every path of this class
-    steps: tuple[Step, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +192,9 @@ class Summaries:
         for mark in (YIELD, WAIT):
             if summary.must(mark, codes=codes):
                 yield mark
-        if "wait" in callee.name and any(WAIT in each.marks for each in summary.outcomes):
+        if "wait" in callee.name and (
+            any({WAIT, YIELD} & each.marks for each in summary.outcomes) or self._calls_wait(callee)
+        ):
             yield WAIT  # it looks whether there is anything to wait for, and waits
         # A signal exit need not be on every path of a callee to make it wrong to say that nobody looks; but it
         # counts only where the result is looked at, and where "killed" is not among the codes that go on.
@@ -234,6 +202,12 @@ class Summaries:
             return
         if self.listens(callee, depth - 1):
             yield SIGNAL
+
+    def _calls_wait(self, fn: ir.Function) -> bool:
+        nodes = self.program.cfg(fn).nodes
+        return any(
+            "wait" in call.name or call.name in self.marks.yields for node in nodes for call in ir.calls(node.expr)
+        )
 
     def _yields(self, name: str, near: str) -> bool:
         """A function of another file that is but a name for a yield: ``delay()`` for schedule_timeout()."""
@@ -345,9 +319,9 @@ class Summaries:
         if any(self.marks.is_predicate(call.name) for call in ir.calls(expr)):
             return How.PREDICATE
         held = ir.show(expr) == last.text
-        if stale(expr, held) or changed(expr, held):
+        if stale(expr, held) or changed(expr, held) or entry(expr) or dying(expr, held):
             return How.STALE
-        return How.SETTLED if put_right(cfg, last) else None
+        return How.SETTLED if put_right(cfg, last) or made_room(cfg, last) else None
 
     def handed_on(
         self,
@@ -462,32 +436,6 @@ def plain(fn: ir.Function, cfg: ir.Cfg) -> frozenset[str]:
     return found
 
 
-def told(how: How, api: str, test: str) -> str:
-    """One sentence for a step of a proof."""
-    match how:
-        case How.COLLAPSED:
-            return f"{api}() failed, whatever the error ({test})"
-        case How.RESTART:
-            return f"{api}() dropped the lock meanwhile ({test})"
-        case How.INTERRUPTED:
-            return f"{api}() was ended by a signal ({test})"
-        case How.TRYLOCK:
-            return f"{api}() did not get the lock ({test})"
-        case How.MAPPED:
-            return f"one particular result of {api}() ({test})"
-        case How.SUCCEEDED:
-            return f"{api}() succeeded ({test})"
-        case How.PREDICATE:
-            return f"{api}() says that the sequence moved ({test})"
-        case How.STALE:
-            return f"what was read before has changed ({test})"
-        case How.RELOCKED:
-            return f"a lock was dropped meanwhile ({test})"
-        case How.SETTLED:
-            return f"what is complained about ({test}) is put right here"
-    return f"under the condition {test}" if test else "unconditionally"
-
-
 def _outcome(explorer: Explorer, node: ir.Node, world: World) -> Outcome:
     marks = settled(world)
     expr = node.expr if node.at is ir.At.RETURN else None
@@ -501,3 +449,6 @@ def _outcome(explorer: Explorer, node: ir.Node, world: World) -> Outcome:
     if isinstance(term, Site):
         return Outcome(node.line, world.codes(term) or ANY, term, "", world.last, world.trail, marks)
     return Outcome(node.line, ANY, None, "", world.last, world.trail, marks)
+
+
+__all__ = ["DEPTH", "Bound", "Cause", "How", "Outcome", "Summaries", "Summary", "plain", "truth_of"]

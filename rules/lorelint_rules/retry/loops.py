@@ -25,6 +25,7 @@ _BENIGN = {
     summary.How.SETTLED: "it puts right what it complains about before it says so",
 }
 _HOSTED = ("arch/um/", "tools/", "samples/", "usr/")  # programs of user space, and a kernel that is one
+_CONVERSION = re.compile(r"_to_cpup?$|^cpu_to_|^(ntoh|hton)[sl]$")  # no call that could fail
 _RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
 #: Causes that only say that we do not know; beside one that is known they say nothing.
 _VAGUE = (summary.How.HANDED_ON, summary.How.UNKNOWN)
@@ -167,6 +168,8 @@ class RetryLoops:
             return None
         test = world.trail[-1]
         site = test.site
+        if site is not None and _CONVERSION.search(site.name):
+            return None
         if site is None or not self._failed(test.codes) or (site.out and not test.codes.named & self.retry):
             return self._not_failed(test, known.cfg)
         if self._goes_on_anyway(site, went) or self._ends_inner(fn, loop, test) or self._stays_inside(fn, loop, test):

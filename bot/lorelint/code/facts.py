@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from enum import IntFlag
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 VERSION = 2  # of what `harvest` makes of the same bytes; another number makes all that was kept stale
@@ -114,8 +114,11 @@ class Facts(NamedTuple):
     doubt: str = ""
 
 
-class Role(IntFlag):
-    """What a word is in a file, for finding files by it; a word that only stands there has none."""
+class Role(IntEnum):
+    """What a word is in a file, for finding files by it; a word that only stands there has none.
+
+    Bits: several are put together by ``|``, which gives a plain number. (Flags would keep each number they ever saw.)
+    """
 
     DEFINED = 1  # a function of that name is defined
     CALLED = 2  # called by name, in a function or a macro

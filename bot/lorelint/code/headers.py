@@ -206,7 +206,7 @@ def split(inner: bytes) -> list[bytes]:
     return parts
 
 
-@lru_cache(65536)
+@lru_cache(8192)
 def param(part: bytes) -> Param:
     pointer = _POINTER_NAME.search(part)
     if pointer is not None:
@@ -258,7 +258,7 @@ def returns(text: bytes, head: Header) -> tuple[str, bool]:
     return _returns(before)
 
 
-@lru_cache(65536)
+@lru_cache(8192)
 def _returns(before: bytes) -> tuple[str, bool]:
     if b"/*" in before or b"//" in before or b"#" in before:
         before = first_arms(mask(before))

@@ -46,12 +46,16 @@ class House:
 
     cwd     the folder the user is in
     cache   the folder of the user's cache that is ours
+    say     is told what is no part of any answer
     """
 
-    def __init__(self, config: Config, *, cwd: Path, cache: Path) -> None:
+    def __init__(
+        self, config: Config, *, cwd: Path, cache: Path, say: Callable[[str], None] = lambda text: None
+    ) -> None:
         self.config = config
         self.cwd = cwd
         self.cache = cache
+        self._say = say
         self._index: IndexFile | None = None
 
     # -- rules ------------------------------------------------------------------------------------------------
@@ -108,7 +112,7 @@ class House:
         from lorelint.edge.index import IndexFile
 
         if self._index is None:
-            self._index = IndexFile(self.cache / "index.sqlite")
+            self._index = IndexFile(self.cache / "index.sqlite", self._say)
         return self._index
 
     def _beside(self, tree: Tree) -> Tree:
@@ -283,9 +287,7 @@ class House:
 
         return why_not_after(self.rules([rule])[0], function, thread, source, patcher=GnuPatch(), patch=patch)
 
-    def graph(
-        self, source: OpenTree, functions: Sequence[str], callers: int, callees: int, entry: str = ""
-    ) -> Graph:
+    def graph(self, source: OpenTree, functions: Sequence[str], callers: int, callees: int, entry: str = "") -> Graph:
         from lorelint.jobs.graph import graph
 
         return graph(source.tree, functions, source.version, callers=callers, callees=callees, entry=entry)

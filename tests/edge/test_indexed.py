@@ -113,6 +113,16 @@ def test_a_folder_that_changes(folder: Path, keeper: IndexFile, edit: str) -> No
     same(folder, keeper)
 
 
+def test_a_folder_of_any_name(folder: Path, keeper: IndexFile) -> None:
+    odd = folder.with_name(os.fsdecode(b"linux \xff \xc3\xa9 '\"%"))
+    folder.rename(odd)
+    (odd / os.fsdecode(b"mm/fresh\xfe.c")).write_text("int fresh(void)\n{\n\treturn take();\n}\n")
+    build(DirectoryTree(odd), keeper)
+    same(odd, keeper)
+    (odd / os.fsdecode(b"mm/moved\xfe.c")).write_text("int moved(void)\n{\n\treturn take();\n}\n")
+    same(odd, keeper)
+
+
 def test_a_folder_put_in_the_place_of_another(folder: Path, keeper: IndexFile, tmp_path: Path) -> None:
     """What is moved in keeps the times of its files; none of them is newer than the index."""
     other = tmp_path / "other"

@@ -82,7 +82,7 @@ def house(config: str) -> House:
     logging.getLogger().addHandler(logging.NullHandler())
     settings, home = _settings(config), Path.home()
     cache = Path(settings.cache).expanduser() if settings.cache else _folder("XDG_CACHE_HOME", home / ".cache")
-    return House(settings, cwd=Path.cwd(), cache=cache)
+    return House(settings, cwd=Path.cwd(), cache=cache, say=note)
 
 
 def tree_of(every: House, spec: str, overlays: tuple[str, ...]) -> OpenTree:

@@ -10,7 +10,7 @@ from time import monotonic
 import click
 
 from lorelint.cli import CLEAN
-from lorelint.cli.common import JSON, house, note, put
+from lorelint.cli.common import JSON, house, put
 
 
 @click.command("index")
@@ -33,8 +33,6 @@ def command(tree: str, jobs: int | None, as_json: bool, config: str) -> int:
     finally:
         progress.clear()
     keeper = home.index_file
-    for each in keeper.notes:
-        note(each)
     if as_json:
         from lorelint.report import json
 

@@ -18,7 +18,7 @@ import sqlite3
 import time
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from lorelint.model.errors import LorelintError
 from lorelint.model.index import Batch
 
 SCHEMA = 1
-TREES = 32  # remembered; the longest unused is forgotten
+TREES = 32  # remembered; the one that was indexed longest ago is forgotten
 ANSWERS = 40_000  # kept: a rule on a file each, some kB
 WAIT = 30.0  # seconds for another process that writes
 _SMALL = 256  # blobs: batches under it are put together
@@ -39,7 +39,7 @@ CREATE TABLE blob (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, facts BL
 CREATE TABLE batch (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, bits INTEGER NOT NULL);
 CREATE TABLE page (number INTEGER PRIMARY KEY, words BLOB NOT NULL);
 CREATE TABLE answer (key BLOB PRIMARY KEY, value BLOB NOT NULL);
-CREATE TABLE tree (key TEXT PRIMARY KEY, used INTEGER NOT NULL, extra TEXT NOT NULL, files BLOB NOT NULL);
+CREATE TABLE tree (key TEXT PRIMARY KEY, made INTEGER NOT NULL, extra TEXT NOT NULL, files BLOB NOT NULL);
 """
 
 
@@ -62,9 +62,10 @@ class Manifest:
 class IndexFile:
     """The index in one file. All reading and writing of it is here."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, say: Callable[[str], None] = lambda text: None) -> None:
+        """`say` is told what happened to it that a person may want to know."""
         self.path = path
-        self.notes: list[str] = []  # what happened to it that a person may want to know
+        self._say = say
         self._db: sqlite3.Connection | None = None
         self._dropped = False  # a file made since then has other numbers
 
@@ -120,7 +121,7 @@ class IndexFile:
                 db.execute(f"PRAGMA user_version = {SCHEMA * 1000 + VERSION}")
 
     def _drop(self, why: str) -> None:
-        self.notes.append(f"the index was made anew: {why}")
+        self._say(f"the index is made anew: {why}")
         self._dropped = True
         for name in (self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))):
             name.unlink(missing_ok=True)
@@ -280,7 +281,7 @@ class IndexFile:
         with self._writing() as db:
             now = int(time.time())
             db.execute("INSERT OR REPLACE INTO tree VALUES (?, ?, ?, ?)", (key, now, extra, data))
-            db.execute("DELETE FROM tree WHERE key NOT IN (SELECT key FROM tree ORDER BY used DESC LIMIT ?)", (TREES,))
+            db.execute("DELETE FROM tree WHERE key NOT IN (SELECT key FROM tree ORDER BY made DESC LIMIT ?)", (TREES,))
 
     def recall(self, key: str) -> Manifest | None:
         """What was remembered of a tree."""
@@ -330,7 +331,7 @@ class IndexFile:
                         (over + ANSWERS // 10,),
                     )
         except LorelintError as error:
-            self.notes.append(str(error))
+            self._say(str(error))
 
     def size(self) -> int:
         """Bytes on disk."""

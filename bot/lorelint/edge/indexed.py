@@ -171,7 +171,8 @@ def key_of(tree: Tree) -> str:
     if isinstance(tree, GitTree):
         return f"commit:{tree.commit}"
     if isinstance(tree, DirectoryTree):
-        return f"folder:{tree.root}"
+        # SQLite takes text for UTF-8; a path may be any bytes
+        return "folder:" + tree.root.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return ""
 
 

@@ -1,7 +1,8 @@
 """What changed in a folder since some moment, asked of find(1): a look at every file's times, and at none of its bytes.
 
 A file's ctime cannot be set back by who edits, copies or unpacks it. What is moved in as a whole folder keeps the
-times of its files; such a folder has another inode than the one that was there.
+times of its files; such a folder has another inode than the one that was there. What no look at times can tell: what
+was changed while the clock of the machine stood behind. `lorelint index` reads every file and tells.
 """
 
 from __future__ import annotations

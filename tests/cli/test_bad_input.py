@@ -218,3 +218,33 @@ def test_hostile_names_are_shown_not_obeyed(cli: Cli) -> None:
     done = cli("review", "x\x1b[31m\n\u202ey")
     assert done.code == 2
     assert "\x1b" not in done.err and "\u202e" not in done.err and done.err.count("\n") == 1
+
+
+def test_graph_of_nothing(cli: Cli, small: Path) -> None:
+    _one_line(cli("graph", "--tree", small), "name a function or an API family")
+    _one_line(cli("graph", "f", "--api", "gup", "--tree", small), "name a function or an API family")
+    _one_line(cli("graph", "follow_pfnmap_start"), "no tree to look in", "--tree DIR")
+
+
+@pytest.mark.parametrize("command", [("graph",), ("siblings",), ("path", "dmamap_ioctl")])
+def test_no_such_function(command: tuple[str, ...], cli: Cli, small: Path) -> None:
+    _one_line(cli(*command, "dmamap_resolve_pfm", "--tree", small), "no such function", "dmamap_resolve_pfn")
+    done = cli(*command, "drivers/misc/nowhere.c:dmamap_get_page", "--tree", small)
+    _one_line(done, "drivers/misc/nowhere.c", "drivers/misc/dmamap/dmamap.c")
+    _one_line(cli(*command, "\u202e\n", "--tree", small), "no such function")
+    _one_line(cli(*command, "", "--tree", small), "no such function")
+
+
+def test_no_such_api_or_entry(cli: Cli, small: Path) -> None:
+    _one_line(cli("graph", "--api", "gop", "--tree", small), "gop", "gup", "dmabuf")
+    _one_line(cli("graph", "--api", "gup", "--entry", "ioktl", "--tree", small), "ioktl", "ioctl", "work")
+
+
+def test_a_picture_that_cannot_be_written(cli: Cli, small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "nowhere" / "a.dot"
+    _one_line(cli("graph", "dmamap_ioctl", "--tree", small, "--format", "dot", "-o", out), "nowhere/a.dot")
+
+
+def test_no_program_to_lay_out(cli: Cli, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    _one_line(cli("graph", "dmamap_ioctl", "--tree", small, "--format", "svg"), "dot", "graphviz", "--format dot")

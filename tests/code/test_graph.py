@@ -264,8 +264,8 @@ def test_a_function_that_another_file_hands_on(small: Small) -> None:
 
 
 def test_naming_a_function_is_no_call(small: Small) -> None:
-    text = "int f(int a)\n{\n\treturn a;\n}\nEXPORT_SYMBOL_GPL(f);\nint g(int (*h)(int))\n{\n\tif (h == f)\n\t\treturn 1;\n"
-    found = grown(small(text + "\treturn 0;\n}\nNOKPROBE_SYMBOL(f);\n"), "f")
+    text = "int f(int a)\n{\n\treturn a;\n}\nEXPORT_SYMBOL_GPL(f);\nint g(int (*h)(int))\n{\n\tif (h == f)\n"
+    found = grown(small(text + "\t\treturn 1;\n\treturn 0;\n}\nNOKPROBE_SYMBOL(f);\n"), "f")
     assert ids(found) == ["a.c:f"]
 
 

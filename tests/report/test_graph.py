@@ -169,8 +169,8 @@ def test_a_picture_of_a_real_layout(around: Graph, program: Callable[[str], str]
     assert len(layout.curves) == len(around.edges)
     spots = list(layout.spots.values())
     for at, one in enumerate(spots):
-        assert 0 <= one.x - one.width / 2 and one.x + one.width / 2 <= layout.width + 1
-        assert 0 <= one.y - one.height / 2 and one.y + one.height / 2 <= layout.height + 1
+        assert one.x - one.width / 2 >= 0 and one.x + one.width / 2 <= layout.width + 1
+        assert one.y - one.height / 2 >= 0 and one.y + one.height / 2 <= layout.height + 1
         for two in spots[at + 1 :]:
             apart = (
                 abs(one.x - two.x) >= (one.width + two.width) / 2 or abs(one.y - two.y) >= (one.height + two.height) / 2

@@ -105,6 +105,14 @@ class Calls:
             return not self.entered and bool(self.entrances.of_slot(key.where, key.name))
         return key.kind is NodeKind.ENTRY
 
+    def warm(self, front: Iterable[Key], up: bool) -> None:
+        """Let a tree without an index search at once for all that one level asks."""
+        if up:
+            self.links.warm([key.name for key in front if key.kind is not NodeKind.ENTRY])
+        else:
+            names = (name for key in front if not self.ends(key) for name, _ in self._called(key))
+            self.links.warm(list(dict.fromkeys(names)))
+
     # -- above
 
     def above(self, key: Key) -> Around:
@@ -258,9 +266,9 @@ class Calls:
             for path, macro in self.links.macros(key.name):
                 if path == key.where:
                     yield from ((name, macro.line) for name in macro.calls)
-            return
-        for spot in self.links.local(key.where, key.name):
-            yield from spot.row.calls
+        elif key.kind is NodeKind.FUNCTION:
+            for spot in self.links.local(key.where, key.name):
+                yield from spot.row.calls
 
     def _meant(self, name: str, near: str) -> list[Key]:
         """The functions, and the macros that lead on to one, that a call can mean; sorted."""
@@ -348,7 +356,7 @@ class Growth:
 
         stop  nothing beyond these is looked at
         """
-        self.calls.links.warm([key.name for key in front if key.kind is not NodeKind.ENTRY])
+        self.calls.warm(front, up)
         here, at = list(front), 0
         beyond: list[Key] = []
         while at < len(here):

@@ -134,7 +134,7 @@ class Links:
             (path, row)
             for path in self.players(name, Role.MACRO, DEFINITIONS)[0]
             for row in self.program.facts(path).macros
-            if row.name == name
+            if row.name == name and row.calls
         )
 
     def meant(self, name: str, near: str) -> tuple[Spot, ...]:

@@ -57,7 +57,9 @@ def _lines(found: Chains, columns: int, ink: Ink, signs: Signs) -> Iterator[str]
             style = "note" if node.kind is NodeKind.SLOT else "bold" if node is chain.nodes[-1] else ""
             yield _row(lead, ink(name, style) if style else name, name, _site(edge), columns, ink)
     yield ""
-    said = f"{signs.dashed[1].strip()} not called by name; the first place of a chain is the function's, the others are the calls'"
+    said = (
+        f"{signs.dashed[1].strip()[-1]} not called by name; a place is that of the call, the first the function's own"
+    )
     if found.more:
         said = f"there are more: --most N; {said}"
     for line in wrap(said, columns):

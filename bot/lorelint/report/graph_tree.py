@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lorelint.model.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from lorelint.report.graph import extent, heading, indirect, place, subject
 from lorelint.report.ink import Ink
-from lorelint.report.text import clean, width, wrap
+from lorelint.report.text import clean, many, width, wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,9 @@ class _Page:
     def lines(self, from_entries: bool) -> Iterator[str]:
         for line in wrap(heading(self.graph), self.columns, rest="    "):
             yield self.ink(line, "title")
+        if not self.graph.nodes:
+            yield f"  nothing leads there within {many(self.graph.callers, 'level')} of callers"
+            return
         yield from wrap(extent(self.graph), self.columns, first="  ", rest="  ")
         if from_entries:
             yield from self._from_entries()

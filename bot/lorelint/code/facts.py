@@ -82,7 +82,7 @@ class Handed(NamedTuple):
 
 
 class Defines(NamedTuple):
-    """A function-like macro: the lower-case names it calls, and the one function it hands its arguments to, "" for none."""
+    """A function-like macro: the lower-case names it calls; the one function it hands its arguments to, "" for none."""
 
     name: str
     line: int

@@ -119,9 +119,9 @@ class House:
         """The tree with the index beside it, where there is an index."""
         if not self.index_file.size():
             return tree
-        from lorelint.edge.indexed import indexed
+        from lorelint.edge.beside import beside
 
-        return indexed(tree, self.index_file)
+        return beside(tree, self.index_file)
 
     def find(self, spec: str) -> str:
         """Where a tree is that was named: as a path, else below the cache's trees, else in /usr/src."""
@@ -256,8 +256,8 @@ class House:
 
     def index(self, spec: str, processes: int, progress: Callable[[int, int], None]) -> Indexed:
         """Read a whole tree into the index. Raises LorelintError."""
+        from lorelint.edge.beside import listed
         from lorelint.edge.harvester import Processes
-        from lorelint.edge.indexed import listed
         from lorelint.edge.trees import open_tree
         from lorelint.jobs.index import index
 
@@ -271,7 +271,14 @@ class House:
         found = listed(opened.tree)
         harvest = Processes(plain_tree, found.opener, processes)
         return index(
-            opened.name, found.key, found.files, self.index_file, harvest, extra=found.extra, progress=progress
+            opened.name,
+            found.key,
+            found.files,
+            self.index_file,
+            harvest,
+            made=found.made,
+            extra=found.extra,
+            progress=progress,
         )
 
     def why_not(self, rule: str, function: str, source: OpenTree, path: str = "") -> WhyNot:

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from lorelint.code.facts import Role
+from lorelint.edge.beside import beside
 from lorelint.edge.directory import DirectoryTree
 from lorelint.edge.index import IndexFile
-from lorelint.edge.indexed import indexed
 
 pytestmark = pytest.mark.bench
 Run = Callable[..., Any]
@@ -69,7 +69,7 @@ def test_the_whole_tree(
     assert again.wall < cold.wall
     keeper = IndexFile(next(tmp_path.parent.rglob("bench-caches/whole/lorelint/index.sqlite")))
     table.bar("index: size", keeper.size() / 1e6, 250, "MB")
-    found = indexed(DirectoryTree(tree), keeper)
+    found = beside(DirectoryTree(tree), keeper)
     times = []
     for name in ("follow_pfnmap_start", "pin_user_pages", "unmap_mapping_range", "dma_buf_put", "vm_insert_page") * 4:
         found._words.clear()  # type: ignore[attr-defined]

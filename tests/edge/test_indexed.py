@@ -12,11 +12,12 @@ import pytest
 
 from lorelint.code.facts import Role
 from lorelint.code.program import Program
-from lorelint.edge import indexed as module
+from lorelint.edge import beside as module
+from lorelint.edge.beside import beside, listed
 from lorelint.edge.directory import DirectoryTree
 from lorelint.edge.harvester import Processes
 from lorelint.edge.index import IndexFile
-from lorelint.edge.indexed import IndexedTree, indexed, listed
+from lorelint.edge.indexed import IndexedTree
 from lorelint.edge.trees import open_tree
 from lorelint.jobs.index import index
 from lorelint.kernel.load import knowledge
@@ -31,7 +32,8 @@ def opener(spec: str) -> Tree:
 
 def build(tree: Tree, keeper: IndexFile) -> None:
     found = listed(tree)
-    index(tree.name, found.key, found.files, keeper, Processes(opener, found.opener, 1), extra=found.extra)
+    read = Processes(opener, found.opener, 1)
+    index(tree.name, found.key, found.files, keeper, read, made=found.made, extra=found.extra)
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def keeper(tmp_path: Path) -> IndexFile:
 def same(root: Path, keeper: IndexFile, *, by_index: bool = True) -> IndexedTree:
     """The folder with the index says what it says without."""
     plain = DirectoryTree(root)
-    tree = indexed(DirectoryTree(root), IndexFile(keeper.path))
+    tree = beside(DirectoryTree(root), IndexFile(keeper.path))
     assert isinstance(tree, IndexedTree)
     assert tree.files() == plain.files()
     assert tree.files("mm") == plain.files("mm") and tree.files("mm/pool.c") == plain.files("mm/pool.c")
@@ -140,7 +142,7 @@ def test_the_whole_tree_replaced(folder: Path, keeper: IndexFile, tmp_path: Path
     build(DirectoryTree(folder), keeper)
     folder.rename(tmp_path / "away")
     shutil.copytree(tmp_path / "away", folder)
-    assert not isinstance(indexed(DirectoryTree(folder), keeper), IndexedTree)
+    same(folder, keeper, by_index=False)
 
 
 def test_too_many_changes_are_left_to_the_index_command(
@@ -165,7 +167,7 @@ def test_an_index_that_cannot_be_written_is_read(
         raise module.LorelintError("the index cannot be written", where="here", remedy="none")
 
     monkeypatch.setattr(IndexFile, "add", refuse)
-    tree = indexed(DirectoryTree(folder), keeper)
+    tree = beside(DirectoryTree(folder), keeper)
     assert tree.mentions(["fresh"])["fresh"] == ("mm/new.c",)
     assert tree.holding("take", Role.CALLED) == ("drivers/b/two.c", "mm/new.c")
     assert tree.files("mm") == ("mm/give.c", "mm/new.c", "mm/pool.c")
@@ -173,7 +175,7 @@ def test_an_index_that_cannot_be_written_is_read(
 
 def test_an_index_that_goes_away(folder: Path, keeper: IndexFile) -> None:
     build(DirectoryTree(folder), keeper)
-    tree = indexed(DirectoryTree(folder), keeper)
+    tree = beside(DirectoryTree(folder), keeper)
     assert tree.mentions(["take"])["take"]
     keeper.close()
     raw = bytearray(keeper.path.read_bytes())
@@ -209,7 +211,7 @@ def history(folder: Path) -> Path:
 
 def alike(root: Path, revision: str, keeper: IndexFile) -> IndexedTree:
     plain = open_tree(f"{root}@{revision}").tree
-    tree = open_tree(f"{root}@{revision}", (), lambda tree: indexed(tree, keeper)).tree
+    tree = open_tree(f"{root}@{revision}", (), lambda tree: beside(tree, keeper)).tree
     assert isinstance(tree, IndexedTree)
     assert tree.files() == plain.files() and tree.files("drivers") == plain.files("drivers")
     assert tree.mentions(WORDS) == plain.mentions(WORDS)

@@ -28,7 +28,7 @@ from lorelint.edge import pages
 from lorelint.model.errors import LorelintError
 from lorelint.model.index import Batch
 
-SCHEMA = 1
+SCHEMA = 2
 TREES = 32  # remembered; the one that was indexed longest ago is forgotten
 ANSWERS = 40_000  # kept: a rule on a file each, some kB
 WAIT = 30.0  # seconds for another process that writes
@@ -39,7 +39,7 @@ CREATE TABLE blob (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, facts BL
 CREATE TABLE batch (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, bits INTEGER NOT NULL);
 CREATE TABLE page (number INTEGER PRIMARY KEY, words BLOB NOT NULL);
 CREATE TABLE answer (key BLOB PRIMARY KEY, value BLOB NOT NULL);
-CREATE TABLE tree (key TEXT PRIMARY KEY, made INTEGER NOT NULL, extra TEXT NOT NULL, files BLOB NOT NULL);
+CREATE TABLE tree (key TEXT PRIMARY KEY, made REAL NOT NULL, extra TEXT NOT NULL, files BLOB NOT NULL);
 """
 
 
@@ -49,13 +49,11 @@ class Manifest:
 
     paths    sorted
     numbers  of the blob at each path, 0 where none is kept (a file over the size that is read)
-    again    places in `paths` whose blob stands at an earlier path too
     extra    what the tree's kind had kept with it
     """
 
     paths: Sequence[str]
     numbers: Sequence[int]
-    again: Sequence[int]
     extra: str
 
 
@@ -261,26 +259,20 @@ class IndexFile:
 
     # -- trees
 
-    def remember(self, key: str, blobs: Mapping[str, str], extra: str = "") -> None:
-        """Keep what lies where in a tree, by blob ids. Raises LorelintError where it cannot be written."""
+    def remember(self, key: str, blobs: Mapping[str, str], made: float = 0.0, extra: str = "") -> None:
+        """Keep what lay where in a tree at a moment, by blob ids. Raises LorelintError where it cannot be written."""
         paths = sorted(blobs)
         numbers = self.numbers(blobs.values())
-        self.keep(key, paths, [numbers.get(blobs[path], 0) for path in paths], extra)
+        self.keep(key, paths, [numbers.get(blobs[path], 0) for path in paths], made, extra)
 
-    def keep(self, key: str, paths: Sequence[str], numbers: Sequence[int], extra: str) -> None:
+    def keep(self, key: str, paths: Sequence[str], numbers: Sequence[int], made: float, extra: str) -> None:
         """The same by blob numbers; `paths` are sorted. Raises LorelintError where it cannot be written."""
-        seen: set[int] = set()
-        again = array("I")
-        for at, number in enumerate(numbers):
-            if number in seen:
-                again.append(at)
-            seen.add(number)
         text = "\n".join(paths).encode("utf-8", "surrogateescape")
-        head = array("I", [len(text), len(paths), len(again)])
-        data = zlib.compress(head.tobytes() + text + array("I", numbers).tobytes() + again.tobytes(), 1)
+        head = array("I", [len(text), len(paths)])
+        data = zlib.compress(head.tobytes() + text + array("I", numbers).tobytes(), 1)
         with self._writing() as db:
-            now = int(time.time())
-            db.execute("INSERT OR REPLACE INTO tree VALUES (?, ?, ?, ?)", (key, now, extra, data))
+            row = (key, made or time.time(), extra, data)
+            db.execute("INSERT OR REPLACE INTO tree VALUES (?, ?, ?, ?)", row)
             db.execute("DELETE FROM tree WHERE key NOT IN (SELECT key FROM tree ORDER BY made DESC LIMIT ?)", (TREES,))
 
     def recall(self, key: str) -> Manifest | None:
@@ -290,13 +282,18 @@ class IndexFile:
             if row is None:
                 return None
             data = zlib.decompress(row[1]) if row[1] else b""
-            text, count, more = array("I", data[:12])
-            numbers = array("I", data[12 + text : 12 + text + 4 * count])
-            again = array("I", data[12 + text + 4 * count :])
-            if len(numbers) != count or len(again) != more:
+            text, count = array("I", data[:8])
+            numbers = array("I", data[8 + text :])
+            paths = data[8 : 8 + text].decode("utf-8", "surrogateescape").split("\n") if text else []
+            if not len(numbers) == len(paths) == count:
                 raise ValueError("damaged tree")
-            paths = data[12 : 12 + text].decode("utf-8", "surrogateescape").split("\n") if text else []
-            return Manifest(paths, numbers, again, row[0])
+            return Manifest(paths, numbers, row[0])
+
+    def made(self, key: str) -> float | None:
+        """The moment at which a tree that is remembered was looked at (seconds since the epoch)."""
+        with self._reading() as db:
+            row = None if db is None else db.execute("SELECT made FROM tree WHERE key = ?", (key,)).fetchone()
+            return None if row is None else float(row[0])
 
     def keys(self) -> tuple[str, ...]:
         """Keys of the trees that are remembered, sorted."""

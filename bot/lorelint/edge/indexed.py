@@ -6,25 +6,15 @@ beneath answers as if there were none; either way the answers are the same.
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import time
 
 from lorelint.edge import pages
-from lorelint.edge.directory import DirectoryTree
 from lorelint.edge.git import is_word
-from lorelint.edge.harvester import batch
 from lorelint.edge.index import Gone, IndexFile
-from lorelint.edge.repository import GitTree
-from lorelint.edge.sweep import Sweep, walk
 from lorelint.model.errors import LorelintError
-from lorelint.model.index import Share
-from lorelint.model.tree import Tree, blob_id, inside
-
-FRESH = 400  # blobs read into the index at once when a tree is opened: seconds at most
-LOOSE = 2000  # files that are looked through one by one because the index lacks them
+from lorelint.model.tree import Tree, inside
 
 
 @dataclass(slots=True)
@@ -161,136 +151,3 @@ class IndexedTree:
         if self._loose is None:
             self._loose = {path: pages.words(self.under.read(path) or b"") for path in view.loose}
         return self._loose
-
-
-# -- how the view of a tree is found
-
-
-def key_of(tree: Tree) -> str:
-    """By which key an index remembers a tree; "" for one that it does not."""
-    if isinstance(tree, GitTree):
-        return f"commit:{tree.commit}"
-    if isinstance(tree, DirectoryTree):
-        # SQLite takes text for UTF-8; a path may be any bytes
-        return "folder:" + tree.root.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return ""
-
-
-def indexed(tree: Tree, index: IndexFile) -> Tree:
-    """The tree with the index beside it; as it was where the index has nothing to do with it."""
-    if isinstance(tree, GitTree):
-        return IndexedTree(tree, index, lambda: _commit(tree, index))
-    if isinstance(tree, DirectoryTree):
-        found = _Folder(tree, index)
-        return tree if found.sweep is None else IndexedTree(tree, index, found.view)
-    return tree
-
-
-def _commit(tree: GitTree, index: IndexFile) -> View | None:
-    """A commit never changes: what lies where is remembered once, blobs that are new are read."""
-    manifest = index.recall(key_of(tree))
-    if manifest is not None:
-        view = View(manifest.paths, manifest.numbers)
-        if len(view.loose) <= LOOSE:
-            return view
-    if not index.filled():
-        return None
-    ids = tree.ids()
-    numbers = index.numbers(ids.values())
-    lost = tree.repository.missing(tree.commit)
-    wanting = [(path, name) for path, name in sorted(ids.items()) if name not in numbers and name not in lost]
-    if len(wanting) > FRESH:
-        return None
-    index.add(batch(tree, Share(tuple(wanting)), frozenset()))
-    index.remember(key_of(tree), ids)
-    manifest = index.recall(key_of(tree))
-    return None if manifest is None else View(manifest.paths, manifest.numbers)
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A tree as it is read into an index.
-
-    opener  by which another process opens the same tree
-    files   (path, blob id, "" where it is not known before the file is read)
-    """
-
-    key: str
-    opener: str
-    files: tuple[tuple[str, str], ...]
-    extra: str
-
-
-def listed(tree: Tree) -> Listed:
-    """Everything of a tree that is to be indexed. Raises LorelintError for a kind of tree that is not."""
-    if isinstance(tree, GitTree):
-        lost = tree.repository.missing(tree.commit)
-        files = tuple((path, name) for path, name in sorted(tree.ids().items()) if name not in lost)
-        return Listed(key_of(tree), f"{tree.repository.path}@{tree.commit}", files, "")
-    if isinstance(tree, DirectoryTree):
-        extra = folder_extra(tree.root, time())  # first the moment, then the look
-        return Listed(key_of(tree), tree.root, tuple((path, "") for path in tree.files()), extra)
-    raise LorelintError("not a tree that can be indexed", where=tree.name, remedy="name a folder or a git repository")
-
-
-def folder_extra(root: str, made: float, folders: Mapping[str, int] | None = None) -> str:
-    """What is kept with a folder: when it was looked at, and the inodes of its folders."""
-    return json.dumps({"made": made, "folders": dict(walk(root)) if folders is None else dict(folders)})
-
-
-class _Folder:
-    """A folder may change under us: find(1) says what did, and that is read anew."""
-
-    def __init__(self, tree: DirectoryTree, index: IndexFile) -> None:
-        self.tree = tree
-        self.index = index
-        self.sweep: Sweep | None = None
-        try:
-            self.manifest = index.recall(key_of(tree))
-            if self.manifest is None:
-                return
-            extra = json.loads(self.manifest.extra)
-            self.made, self.folders = float(extra["made"]), dict(extra["folders"])
-        except (Gone, ValueError, KeyError, TypeError):
-            return
-        if self.folders.get("") != next(walk(tree.root))[1]:
-            return  # another folder of that name
-        self.started = time()
-        self.sweep = Sweep(tree.root, self.made)
-
-    def view(self) -> View | None:
-        """What lies where now. Files that changed are read into the index where they are not too many."""
-        assert self.manifest is not None and self.sweep is not None
-        swept = self.sweep.result(self.manifest.paths, self.folders)
-        if swept is None:
-            return None
-        if not swept.changed and not swept.gone and swept.folders == self.folders:
-            return View(self.manifest.paths, self.manifest.numbers, f"{key_of(self.tree)}:{self.made}")
-        if len(swept.changed) > LOOSE:
-            return None
-        return self._renewed(swept.changed, swept.gone, swept.folders)
-
-    def _renewed(self, changed: Sequence[str], gone: frozenset[str], folders: Mapping[str, int]) -> View | None:
-        assert self.manifest is not None
-        texts = {path: raw for path in changed if (raw := self.tree.read(path)) is not None}
-        ids = {path: blob_id(raw) for path, raw in texts.items()}
-        numbers = self.index.numbers(ids.values())
-        wanting = tuple((path, name) for path, name in sorted(ids.items()) if name not in numbers)
-        if len(wanting) > FRESH:
-            return None
-        lie = dict(zip(self.manifest.paths, self.manifest.numbers, strict=True))
-        for path in (*gone, *(path for path in changed if path not in texts)):
-            lie.pop(path, None)
-        state = ""
-        try:
-            self.index.add(batch(self.tree, Share(wanting), frozenset()))
-            numbers = self.index.numbers(ids.values())
-            lie.update((path, numbers.get(name, 0)) for path, name in ids.items())
-            paths = sorted(lie)
-            extra = folder_extra(self.tree.root, self.started, folders)
-            self.index.keep(key_of(self.tree), paths, [lie[path] for path in paths], extra)
-            state = f"{key_of(self.tree)}:{self.started}"
-        except LorelintError:  # it cannot be written: what changed is looked through each time
-            lie.update((path, numbers.get(name, 0)) for path, name in ids.items())
-            paths = sorted(lie)
-        return View(paths, [lie[path] for path in paths], state)

@@ -19,6 +19,7 @@ def index(
     keeper: Index,
     harvest: Harvester,
     *,
+    made: float = 0.0,
     extra: str = "",
     progress: Progress = lambda done, total: None,
 ) -> Indexed:
@@ -27,7 +28,7 @@ def index(
     name   of the tree, for people
     key    by which the index remembers it
     files  (path, blob id, "" where the tree does not know it before it is read)
-    extra  kept with the tree
+    made   when the files were listed, seconds since the epoch; kept with the tree, as is `extra`
     May be ended at any point and run again: every share that was done is kept.
     Raises LorelintError where the index cannot be written, or a process that reads was ended from outside.
     """
@@ -45,5 +46,5 @@ def index(
         fresh += len(batch.blobs)
         done += len(share.files)
         progress(done, len(every))
-    keeper.remember(key, blobs, extra)
+    keeper.remember(key, blobs, made, extra)
     return Indexed(name, len(every), fresh, tuple(sorted(skipped)))

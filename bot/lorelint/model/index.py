@@ -41,8 +41,8 @@ class Index(Protocol):
     def add(self, batch: Batch) -> None:
         """Keep what was learned, all of it or nothing. Raises LorelintError where it cannot be written."""
 
-    def remember(self, key: str, blobs: Mapping[str, str], extra: str = "") -> None:
-        """Keep which blob (hex) lies at each path of a tree; `extra` is what the tree's kind wants back."""
+    def remember(self, key: str, blobs: Mapping[str, str], made: float = 0.0, extra: str = "") -> None:
+        """Keep which blob (hex) lay at each path of a tree at a moment; `extra` is what the tree's kind wants back."""
 
 
 class Harvester(Protocol):

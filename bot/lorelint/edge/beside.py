@@ -1,0 +1,159 @@
+"""Which view an index has of a tree: of a commit, of a folder that may have changed since.
+
+The look for changes in a folder (`sweep`) is begun before anything else is loaded, and asked for its answer when the
+first question comes: the two take about as long.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import time
+
+from lorelint.edge.directory import DirectoryTree
+from lorelint.edge.index import Gone, IndexFile, Manifest
+from lorelint.edge.indexed import IndexedTree, View
+from lorelint.edge.repository import GitTree
+from lorelint.edge.sweep import Sweep, Swept, walk
+from lorelint.model.errors import LorelintError
+from lorelint.model.index import Share
+from lorelint.model.tree import Tree, blob_id
+
+FRESH = 400  # blobs read into the index at once when a tree is opened: seconds at most
+LOOSE = 2000  # files that are looked through one by one because the index lacks them
+
+
+def key_of(tree: Tree) -> str:
+    """By which key an index remembers a tree; "" for one that it does not."""
+    if isinstance(tree, GitTree):
+        return f"commit:{tree.commit}"
+    if isinstance(tree, DirectoryTree):
+        # SQLite takes text for UTF-8; a path may be any bytes
+        return "folder:" + tree.root.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return ""
+
+
+def beside(tree: Tree, index: IndexFile) -> Tree:
+    """The tree with the index beside it; as it was where the index has nothing to do with it."""
+    if isinstance(tree, GitTree):
+        return IndexedTree(tree, index, lambda: _commit(tree, index))
+    if isinstance(tree, DirectoryTree):
+        found = _Folder(tree, index)
+        return tree if found.sweep is None else IndexedTree(tree, index, found.view)
+    return tree
+
+
+def _commit(tree: GitTree, index: IndexFile) -> View | None:
+    """A commit never changes: what lies where is remembered once, blobs that are new are read."""
+    manifest = index.recall(key_of(tree))
+    if manifest is not None:
+        view = View(manifest.paths, manifest.numbers)
+        if len(view.loose) <= LOOSE:
+            return view
+    if not index.filled():
+        return None
+    ids = tree.ids()
+    numbers = index.numbers(ids.values())
+    lost = tree.repository.missing(tree.commit)
+    wanting = [(path, name) for path, name in sorted(ids.items()) if name not in numbers and name not in lost]
+    if len(wanting) > FRESH:
+        return None
+    _read(tree, index, wanting)
+    index.remember(key_of(tree), ids)
+    manifest = index.recall(key_of(tree))
+    return None if manifest is None else View(manifest.paths, manifest.numbers)
+
+
+def _read(tree: Tree, index: IndexFile, wanting: Sequence[tuple[str, str]]) -> None:
+    """Read a few files into the index. Raises LorelintError where it cannot be written."""
+    if wanting:
+        from lorelint.edge.harvester import batch
+
+        index.add(batch(tree, Share(tuple(wanting)), frozenset()))
+
+
+class _Folder:
+    """A folder may change under us: find(1) says what did, and that is read anew."""
+
+    def __init__(self, tree: DirectoryTree, index: IndexFile) -> None:
+        self.tree = tree
+        self.index = index
+        self.key = key_of(tree)
+        self.sweep: Sweep | None = None
+        try:
+            made = index.made(self.key)
+        except Gone:
+            made = None
+        if made is not None:
+            self.made, self.started = made, time()
+            self.sweep = Sweep(tree.root, made)
+
+    def view(self) -> View | None:
+        """What lies where now. Files that changed are read into the index where they are not too many."""
+        assert self.sweep is not None
+        manifest = self.index.recall(self.key)
+        try:
+            folders: dict[str, int] = json.loads(manifest.extra) if manifest is not None else {}
+        except ValueError:
+            folders = {}
+        swept = self.sweep.result(manifest.paths if manifest is not None else (), folders)
+        if manifest is None or swept is None or folders.get("") != next(walk(self.tree.root))[1]:
+            return None  # another folder of that name, or nobody can tell
+        if not swept.changed and not swept.gone and swept.folders == folders:
+            return View(manifest.paths, manifest.numbers, f"{self.key}:{self.made}")
+        return self._renewed(manifest, swept) if len(swept.changed) <= LOOSE else None
+
+    def _renewed(self, manifest: Manifest, swept: Swept) -> View | None:
+        texts = {path: raw for path in swept.changed if (raw := self.tree.read(path)) is not None}
+        ids = {path: blob_id(raw) for path, raw in texts.items()}
+        numbers = self.index.numbers(ids.values())
+        wanting = [(path, name) for path, name in sorted(ids.items()) if name not in numbers]
+        if len(wanting) > FRESH:
+            return None
+        lie = dict(zip(manifest.paths, manifest.numbers, strict=True))
+        for path in (*swept.gone, *(path for path in swept.changed if path not in texts)):
+            lie.pop(path, None)
+        state = ""
+        try:
+            _read(self.tree, self.index, wanting)
+            numbers = self.index.numbers(ids.values())
+            lie.update((path, numbers.get(name, 0)) for path, name in ids.items())
+            paths = sorted(lie)
+            extra = json.dumps(dict(swept.folders))
+            self.index.keep(self.key, paths, [lie[path] for path in paths], self.started, extra)
+            state = f"{self.key}:{self.started}"
+        except LorelintError:  # it cannot be written: what changed is looked through each time
+            lie.update((path, numbers.get(name, 0)) for path, name in ids.items())
+            paths = sorted(lie)
+        return View(paths, [lie[path] for path in paths], state)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A tree as it is read into an index.
+
+    opener  by which another process opens the same tree
+    files   (path, blob id, "" where it is not known before the file is read)
+    made    the moment before they were listed, seconds since the epoch
+    extra   the inodes of a folder's folders
+    """
+
+    key: str
+    opener: str
+    files: tuple[tuple[str, str], ...]
+    made: float
+    extra: str = ""
+
+
+def listed(tree: Tree) -> Listed:
+    """Everything of a tree that is to be indexed. Raises LorelintError for a kind of tree that is not."""
+    made = time()
+    if isinstance(tree, GitTree):
+        lost = tree.repository.missing(tree.commit)
+        files = tuple((path, name) for path, name in sorted(tree.ids().items()) if name not in lost)
+        return Listed(key_of(tree), f"{tree.repository.path}@{tree.commit}", files, made)
+    if isinstance(tree, DirectoryTree):
+        extra = json.dumps(dict(walk(tree.root)))
+        return Listed(key_of(tree), tree.root, tuple((path, "") for path in tree.files()), made, extra)
+    raise LorelintError("not a tree that can be indexed", where=tree.name, remedy="name a folder or a git repository")

@@ -84,6 +84,16 @@ BAD = {
     "a count that is not what is asked about": f(
         "again:\n\tret = attempt(s);\n\ts->tries++;\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;"
     ),
+    "a bit set again and again": f(
+        "again:\n\tret = attempt(s);\n\tif (ret == -EAGAIN) {\n\t\tmask |= 4;\n\t\tgoto again;\n\t}\n\tif (mask)\n"
+        "\t\tnote(s);\n\treturn ret;",
+        params="struct s *s, int mask",
+    ),
+    "another object passed by on the way": f(
+        "again:\n\tret = attempt(s);\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;",
+        "static int attempt(struct s *s)\n{\n\tif (s->bd_gl != s->gl)\n\t\tnote(s);\n\tif (s->busy)\n\t\treturn -EAGAIN;\n"
+        "\treturn 0;\n}\n",
+    ),
     "a local put right": f(
         "again:\n\tret = attempt(s);\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;",
         "static int attempt(struct s *s)\n{\n\tstruct p *p = s->p;\n\n\tif (!p) {\n\t\tp = NULL;\n"

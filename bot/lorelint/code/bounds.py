@@ -232,8 +232,8 @@ class Bounds:
                             latched.setdefault(name, set()).add(const(value))
                         else:
                             reset.add(name)
-                    case ir.Assign(target=target):
-                        stepped.add(ir.show(target))
+                    case ir.Assign(op=op, target=target):  # a bit that is set again and again counts nothing
+                        (reset if op in ("|=", "&=", "^=") else stepped).add(ir.show(target))
                     case ir.Declare(name=name):
                         reset.add(name)
         counters = frozenset(stepped - reset - set(latched))

@@ -47,17 +47,19 @@ def named_not_to_wait(name: str) -> bool | None:
     return False if _WAIT.match(name) else None
 
 
-def stale(expr: ir.Expr, held: bool) -> bool:
+def stale(expr: ir.Expr, held: bool, *, close: bool = False) -> bool:
     """Whether a condition, as it held, says that one thing reads otherwise than before: ``x->gen != gen``.
 
     Told by the names: both sides end in the same word, whatever age it is said to be of (old, cur, last ..).
+    close  also ``x->version != ft_version``: for the very test that selects a code
     """
     match expr:
         case ir.Unary(op="!", operand=inner):
-            return stale(inner, not held)
+            return stale(inner, not held, close=close)
         case ir.Binary(op="!=" | "==" as op, left=left, right=right) if (op == "!=") is held:
             one, other = _stem(left), _stem(right)
-            return bool(one and other) and (one == other or one.endswith(f"_{other}") or other.endswith(f"_{one}"))
+            longer = close and (one.endswith(f"_{other}") or other.endswith(f"_{one}"))
+            return bool(one and other) and (one == other or longer)
     return False
 
 

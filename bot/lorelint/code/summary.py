@@ -319,7 +319,7 @@ class Summaries:
         if any(self.marks.is_predicate(call.name) for call in ir.calls(expr)):
             return How.PREDICATE
         held = ir.show(expr) == last.text
-        if stale(expr, held) or changed(expr, held) or entry(expr) or dying(expr, held):
+        if stale(expr, held, close=True) or changed(expr, held) or entry(expr) or dying(expr, held):
             return How.STALE
         return How.SETTLED if put_right(cfg, last) or made_room(cfg, last) else None
 

@@ -80,6 +80,19 @@ def test_help_shows_an_example_and_the_codes(command: str, cli: Cli) -> None:
     assert f"lorelint {command} " in said.split("Options:")[0] and "Exit codes: 0 " in said
 
 
+def test_the_same_with_an_index(cli: Cli, small: Path) -> None:
+    asked = (
+        ("graph", "follow_pfnmap_start", "--callees", "2"),
+        ("graph", "--api", "pfnmap"),
+        ("path", "dmamap_ioctl", "follow_pfnmap_start"),
+        ("siblings", "follow_pfnmap_start"),
+    )
+    without = [cli(*each, "--tree", small, "--json") for each in asked]
+    assert cli("index", small).code == 0
+    assert [cli(*each, "--tree", small, "--json") for each in asked] == without
+
+
+@pytest.mark.prove
 @pytest.mark.needs_tree("6.12")
 def test_the_way_from_an_ioctl_to_the_pfn(cli: Cli, tree_dir: Callable[[str], Path]) -> None:
     """Through the tables of a driver and of the core: eight calls, one of them by vfio_iommu_driver_ops.ioctl."""

@@ -23,7 +23,13 @@ _PICTURES = ("tree", "dot", "svg", "graphml", "json")
 @click.argument("functions", metavar="[FUNCTION...]", nargs=-1)
 @TREE
 @OVERLAY
-@click.option("--callers", metavar="N", type=click.IntRange(0, 12), default=None, help="Levels upwards [default: 4].")
+@click.option(
+    "--callers",
+    metavar="N",
+    type=click.IntRange(0, 12),
+    default=None,
+    help="Levels upwards [default: 4, with --api 9].",
+)
 @click.option("--callees", metavar="N", type=click.IntRange(0, 8), default=None, help="Levels downwards [default: 0].")
 @click.option("--api", metavar="FAMILY", default="", help="Who reaches a family of APIs: gup, dmabuf, pfnmap, ...")
 @click.option("--entry", metavar="KIND", default="", help="Only what leads from there: ioctl, mmap, fault, work, ...")
@@ -69,7 +75,7 @@ def command(
     opened = tree_of(every, tree, overlays)
     with waiting(f"following the calls of {api or ', '.join(functions)}"):
         if api:
-            found = every.api_graph(opened, api, 6 if callers is None else callers, entry)
+            found = every.api_graph(opened, api, 9 if callers is None else callers, entry)
         else:
             up, down = 4 if callers is None else callers, callees or 0
             found = every.graph(opened, functions, up, down, entry)

@@ -11,6 +11,7 @@ from lorelint.model.graph import Chain, Chains, Edge, Graph, Node
 
 WITHIN = 12  # calls between the two
 NODES = 6000  # looked at for one question
+DEAR = 8  # what a step down costs, for all that a function calls, beside a step up
 MORE = 40  # nodes that one end may have when they meet to be looked beyond, for ways that are a little longer
 
 
@@ -35,7 +36,7 @@ def _meet(growth: Growth, sources: Sequence[Key], targets: Sequence[Key], within
     for _ in range(within):
         if below & above or growth.full or not (up or down):
             break
-        if down and (not up or len(down) < len(up)):
+        if down and (not up or len(down) * DEAR < len(up)):
             down = growth.level(down, below, up=False, stop=ends)
         else:
             up = growth.level(up, above, up=True, stop=starts)

@@ -35,7 +35,8 @@ def size(node: Node) -> tuple[float, float]:
     first, second = labels(node)
     wide = max(width(first) * NAME, width(second) * PLACE) * ADVANCE
     extra = 34 if node.kind in (NodeKind.ENTRY, NodeKind.SLOT) else 22
-    return round(wide + extra, 1), 38.0 if second else 26.0
+    border = 6 if node.api else 0  # the second one
+    return round(wide + extra + border, 1), (38.0 if second else 26.0) + border
 
 
 def outline(graph: Graph) -> str:

@@ -107,7 +107,8 @@ def _shape(node: Node, x: float, y: float, wide: float, high: float, paint: Pain
     if node.kind is NodeKind.SLOT:
         fill, stroke, dash = "#fff", EDGE, ' stroke-dasharray="4 3"'
     if node.api:  # a double border
-        yield _rect(x - 3, y - 3, wide + 6, high + 6, radius + 3, "#fff", stroke, 1.0, "")
+        yield _rect(x, y, wide, high, radius + 3, "#fff", stroke, 1.0, "")
+        x, y, wide, high = x + 3, y + 3, wide - 6, high - 6
     yield _rect(x, y, wide, high, radius, fill, stroke, 2.4 if node.root else 1.1, dash)
 
 

@@ -11,7 +11,7 @@ from lorelint.model.graph import Chain, Chains, Edge, Graph, Node
 
 WITHIN = 12  # calls between the two
 NODES = 6000  # looked at for one question
-DEAR = 8  # what a step down costs, for all that a function calls, beside a step up
+DEAR = 3  # what a step down costs, for all that a function calls, beside a step up
 MORE = 40  # nodes that one end may have when they meet to be looked beyond, for ways that are a little longer
 
 

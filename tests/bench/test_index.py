@@ -95,11 +95,13 @@ def test_questions(tree_dir: Callable[[str], Path], lorelint: Run, table: Any, b
     """From the command line's start to its end."""
     tree = str(tree_dir("6.12"))
     questions = (
-        ("callers of follow_pfnmap_start", 0.3, ("graph", "follow_pfnmap_start", "--callers", "1", "--callees", "0")),
-        ("callers of dma_buf_put", 0.3, ("graph", "dma_buf_put", "--callers", "1", "--callees", "0")),
+        ("callers of follow_pfnmap_start", 0.3, ("graph", "follow_pfnmap_start", "--callers", "1")),
+        ("callers of dma_buf_put", 0.3, ("graph", "dma_buf_put", "--callers", "1")),
         ("graph, 4 callers and 2 callees", 1.0, ("graph", "follow_pfnmap_start", "--callers", "4", "--callees", "2")),
-        ("path over 4 levels", 0.5, ("path", "vfio_fops_unl_ioctl", "follow_pfnmap_start")),
+        ("path over 4 calls", 0.5, ("path", "vfio_pin_map_dma", "follow_pfnmap_start")),
+        ("path over 8 calls and a table", 1.0, ("path", "vfio_fops_unl_ioctl", "follow_pfnmap_start")),
         ("siblings of follow_pfnmap_start", 1.0, ("siblings", "follow_pfnmap_start")),
+        ("who reaches pfnmap from an ioctl", 5.0, ("graph", "--api", "pfnmap", "--entry", "ioctl")),
     )
     for name, bar, command in questions:
         cost = table.add(name, bench.median(lambda: lorelint(*command, "--tree", tree, cache="whole")))  # noqa: B023

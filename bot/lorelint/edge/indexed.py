@@ -16,7 +16,6 @@ from lorelint.edge.index import Gone, IndexFile
 from lorelint.model.errors import LorelintError
 from lorelint.model.tree import Tree, inside
 
-
 _FEW = 64  # blobs that are looked for one by one; a table of all takes longer to make
 
 

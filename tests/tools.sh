@@ -2,7 +2,7 @@
 # tools.sh - the programs from the system that the checkout needs.
 #
 #   tools.sh venv     what making a virtual environment needs
-#   tools.sh tests    what the tests run: git, GNU patch, public-inbox, Coccinelle
+#   tools.sh tests    what the tests run: git, GNU patch, public-inbox, Coccinelle, Graphviz, cscope
 #
 # What is missing is installed when root, else the line that installs it is named. For `venv` that is an error,
 # for `tests` a note: tests that cannot run without a program say so and are skipped (in CI they fail).
@@ -21,6 +21,8 @@ tests)
   need public-inbox command -v public-inbox-httpd
   need libsearch-xapian-perl perl -MSearch::Xapian -e 1
   need coccinelle command -v spatch
+  need graphviz command -v dot
+  need cscope command -v cscope
   ;;
 *) sed -n '4,5p' "$0" | sed 's/^# */usage: /' >&2; exit 2 ;;
 esac

@@ -150,13 +150,15 @@ def database(
     return folder / "cscope.out"
 
 
-def test_callers(database: Path, tree_dir: Callable[[str], Path]) -> None:
+def test_callers(
+    database: Path, tree_dir: Callable[[str], Path], sampled: Callable[[list[tuple[str, str]]], list[tuple[str, str]]]
+) -> None:
     root = tree_dir("6.12")
     tree, texts = DirectoryTree(root), Texts(root)
     know = knowledge((6, 12))
     links = Links(Program(tree, know))
     calls = Calls(links, entrances(know))
-    subjects = sample(root, tree)
+    subjects = sampled(sample(root, tree))
     tree.mentions([name for _, name in subjects])
     count: Counter[str] = Counter()
     unexplained: list[str] = []

@@ -114,6 +114,16 @@ def test_a_second_tree_costs_what_differs(tmp_path: Path) -> None:
     assert len(keeper.keys()) == 2
 
 
+def test_two_words_of_one_hash_in_one_file(tmp_path: Path) -> None:
+    one, other = b"w3c858ca4_1f9be4", b"w6f413921_b2271"
+    assert pages.hashed(one) == pages.hashed(other)
+    numbers = array("Q", sorted(pages.postings(0, {one, other}, {one: Role.DEFINED, other: Role.VALUE})))
+    keeper = IndexFile(tmp_path / "index.sqlite")
+    keeper.add(Batch((), (), (("0" * 40, b""),), 0, tuple(pages.paged(numbers, 0))))
+    (roles,) = keeper.find(one.decode()).values()
+    assert roles & Role.DEFINED and roles & Role.VALUE
+
+
 def test_small_batches_are_put_together(tmp_path: Path) -> None:
     path = tmp_path / "index.sqlite"
     tree = tree_of(120)

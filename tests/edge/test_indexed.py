@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,27 @@ def test_too_many_changes_are_left_to_the_index_command(
         (folder / f"mm/new{number}.c").write_text(f"int fresh{number}(void)\n{{\n\treturn take();\n}}\n")
     same(folder, keeper, by_index=False)
     build(DirectoryTree(folder), keeper)
+    same(folder, keeper)
+
+
+def test_a_folder_of_which_the_index_lost_the_files(
+    folder: Path, keeper: IndexFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made anew by another process while the folder was read into it: not each file is looked through."""
+    build(DirectoryTree(folder), keeper)
+    manifest = keeper.recall(module.key_of(DirectoryTree(folder)))
+    made = keeper.made(module.key_of(DirectoryTree(folder)))
+    assert manifest is not None and made is not None
+    keeper.keep(module.key_of(DirectoryTree(folder)), manifest.paths, [0] * len(manifest.paths), made, manifest.extra)
+    monkeypatch.setattr(module, "LOOSE", len(manifest.paths) - 1)
+    same(folder, keeper, by_index=False)
+
+
+def test_facts_that_are_damaged_are_made_anew(folder: Path, keeper: IndexFile) -> None:
+    build(DirectoryTree(folder), keeper)
+    with closing(sqlite3.connect(keeper.path)) as db:
+        db.execute("UPDATE blob SET facts = substr(facts, 1, length(facts) / 2)")
+        db.commit()
     same(folder, keeper)
 
 

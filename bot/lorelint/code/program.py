@@ -116,9 +116,15 @@ class Program(Sources):
         self.note(("file", path))
         known = self._facts.get(path)
         if known is None:
-            kept = self.tree.kept(path)
-            known = self._facts[path] = self._harvest(path) if kept is None else decode(kept)
+            known = self._facts[path] = self._kept(path) or self._harvest(path)
         return known
+
+    def _kept(self, path: str) -> Facts | None:
+        kept = self.tree.kept(path)
+        try:
+            return None if kept is None else decode(kept)
+        except ValueError:  # damaged: made anew
+            return None
 
     def _harvest(self, path: str) -> Facts:
         raw = self._read(path)

@@ -100,6 +100,8 @@ class _Folder:
         swept = self.sweep.result(manifest.paths if manifest is not None else (), folders)
         if manifest is None or swept is None or folders.get("") != next(walk(self.tree.root))[1]:
             return None  # another folder of that name, or nobody can tell
+        if manifest.numbers.count(0) > LOOSE:
+            return None  # the index was made anew while the folder was read into it
         if not swept.changed and not swept.gone and swept.folders == folders:
             return View(manifest.paths, manifest.numbers, f"{self.key}:{self.made}")
         return self._renewed(manifest, swept) if len(swept.changed) <= LOOSE else None

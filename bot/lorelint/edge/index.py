@@ -254,7 +254,8 @@ class IndexFile:
                 row = db.execute("SELECT words FROM page WHERE number = ?", (page,)).fetchone()
                 if row is not None:
                     for at, roles in pages.matching(pages.unpack(row[0]), number):
-                        found[first + at] = roles
+                        # Two words of one file may share a hash: what either is, the file may hold.
+                        found[first + at] = found.get(first + at, 0) | roles
         return found
 
     # -- trees

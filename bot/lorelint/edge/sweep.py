@@ -67,6 +67,10 @@ class Sweep:
         files: dict[str, list[str]] = {}
         for path in paths:
             files.setdefault(path.rpartition("/")[0], []).append(path)
+        held: dict[str, list[str]] = {}
+        for folder in folders:
+            if folder:
+                held.setdefault(folder.rpartition("/")[0], []).append(folder)
         gone: set[str] = set()
         stack = list(reversed(touched))
         while stack:
@@ -74,11 +78,12 @@ class Sweep:
             below, here = self._entries(at)
             changed |= here - set(files.get(at, ()))
             gone |= set(files.get(at, ())) - here
-            for folder in [each for each in now if each.rpartition("/")[0] == at and each and each not in below]:
-                lost = [each for each in now if each == folder or each.startswith(folder + "/")]
-                for each in lost:
-                    gone |= set(files.get(each, ()))
-                    del now[each]
+            lost = [each for each in held.get(at, ()) if each not in below]
+            while lost:
+                each = lost.pop()
+                gone |= set(files.get(each, ()))
+                now.pop(each, None)
+                lost += held.get(each, ())
             for folder, inode in below.items():
                 if now.get(folder) != inode:
                     now[folder] = inode

@@ -22,7 +22,7 @@ from lorelint.model.tree import EmptyTree, OverlayTree, Tree
 from lorelint.model.trouble import Failure, Unseen
 from lorelint.rule.answers import Answers, FileAnswers, answers_of
 from lorelint.rule.delta import Delta, delta
-from lorelint.rule.door import Rule, TreeView
+from lorelint.rule.door import Rule, Tokens, TreeView
 from lorelint.rule.outcome import Outcome
 
 CALLEE = "static void callee(void)\n{\n\tquiet();\n}\n\n"
@@ -180,6 +180,23 @@ def test_a_scan_asks_once(watched: tuple[Rule, list[str]], bench: SimpleNamespac
     assert scan(tree, [""], [rule, bench.BAD], memory=memory, **options) == plain
     assert scan(tree, ["b.c"], [rule], memory=memory, **options).coverage.functions == 1
     assert asked == []
+
+
+def test_two_functions_of_one_name_stand_where_they_stood(bench: SimpleNamespace) -> None:
+    """Two configurations; each rule has a say about another one. The last is where the name is looked for."""
+
+    def hole(view: TreeView) -> Iterator[Verdict]:
+        for fn in view.functions:
+            view.program.miss(Unseen("degraded", fn.path, fn.line, f"text in {fn.name}"))
+            yield Silence("loud-callee", fn.path, fn.name, fn.line, "looked at")
+
+    first, last = "void f(void)\n{\n\tgood();\n}\n", "void f(void)\n{\n\tloud();\n}\n"
+    tree = told({"a.c": f"#ifdef A\n{first}#else\n{last}#endif\n"})
+    rules = [replace(bench.LOUD, name="a", run=hole, tokens=Tokens((("loud",),))), replace(bench.BAD, name="b")]
+    options: dict[str, Any] = {"version": (7, 2), "stamp": "one", "memory": Memory()}
+    plain = scan(tree, [""], rules, **options)
+    assert plain.coverage.degraded == 1
+    assert scan(tree, [""], rules, **options) == plain
 
 
 def test_what_failed_is_tried_again(bench: SimpleNamespace) -> None:

@@ -113,8 +113,9 @@ class _Run:
         if all(self._again(rule, path) for rule in self.rules):
             known = [self.judge.answers.of(rule.name, path) for rule in self.rules]
             self.functions += max((each.functions for each in known), default=0)
+            self._placed(path, known)
             for each in known:
-                self._told(path, each)
+                self._told(each)
             return
         raw = self.program.raw(path)
         if raw is None:
@@ -135,10 +136,15 @@ class _Run:
     def _again(self, rule: Rule, path: str) -> bool:
         return self.judge.answers.of(rule.name, path).functions >= 0
 
-    def _told(self, path: str, known: FileAnswers) -> None:
+    def _placed(self, path: str, known: Sequence[FileAnswers]) -> None:
+        """Where the functions stand, as when they are judged in the order of the file: of two of one name the last."""
+        places = {place: answer.span for each in known for place, answer in each.answers.items()}
+        for name, line in sorted(places, key=lambda place: place[1]):
+            self.spans[path, name] = places[name, line]
+
+    def _told(self, known: FileAnswers) -> None:
         """What was said of a file before."""
-        for (name, _), each in known.answers.items():
-            self.spans[path, name] = each.span
+        for each in known.answers.values():
             self._verdicts(each.verdicts)
             for missed in each.unseen:
                 self.program.miss(missed)

@@ -33,6 +33,8 @@ def test_kinds() -> None:
     assert found.of_slot("proto_ops", "sendmsg") == "socket", "all fields of a structure"
     assert found.of_slot("proto_ops", "mmap") == "mmap", "the field alone comes before all fields"
     assert found.of_slot("vfio_device_ops", "ioctl") == ""
+    assert found.of_slot("vm_operations_struct", "fault") == "fault"
+    assert found.of_slot("vm_operations_struct", "access") == "access", "by ptrace, not by a fault"
     assert found.handed["INIT_WORK"] == "work" and found.handed["timer_setup"] == "timer"
     assert {"syscall", "ioctl", "fault"} <= found.user and "work" not in found.user
     assert found.ignores("EXPORT_SYMBOL_GPL") and not found.ignores("kref_put")

@@ -294,6 +294,11 @@ class House:
 
         return why_not_after(self.rules([rule])[0], function, thread, source, patcher=GnuPatch(), patch=patch)
 
+    def indexed(self, source: OpenTree) -> bool:
+        """Whether the index knows the tree."""
+        files = source.tree.files()
+        return bool(files) and source.tree.kept(files[0]) is not None
+
     def graph(self, source: OpenTree, functions: Sequence[str], callers: int, callees: int, entry: str = "") -> Graph:
         from lorelint.jobs.graph import graph
 

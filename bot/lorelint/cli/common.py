@@ -22,6 +22,7 @@ from lorelint.wire import House
 if TYPE_CHECKING:
     from lorelint.model.source import OpenTree
 
+_SLOW = 3.0  # seconds after which a hint is in place
 F = TypeVar("F", bound=Callable[..., Any])
 
 TREE = click.option(
@@ -151,6 +152,16 @@ def waiting(what: str) -> Iterator[None]:
     finally:
         done.set()
         watcher.join()
+
+
+@contextmanager
+def searching(every: House, opened: OpenTree, what: str) -> Iterator[None]:
+    """A question about a whole tree: says what is being done, and what would have made it quick if it was not."""
+    start = monotonic()
+    with waiting(what):
+        yield
+    if monotonic() - start > _SLOW and not every.indexed(opened):
+        note("the tree was searched for every name; `lorelint index` once makes such questions quick")
 
 
 def _watch(what: str, done: threading.Event) -> None:

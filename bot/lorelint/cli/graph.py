@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lorelint.cli import CLEAN, FINDINGS
-from lorelint.cli.common import JSON, OVERLAY, TREE, Page, common, house, page, put, tree_of, unicode, waiting
+from lorelint.cli.common import JSON, OVERLAY, TREE, Page, common, house, page, put, searching, tree_of, unicode
 from lorelint.model.errors import LorelintError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def command(
             remedy="lorelint graph FUNCTION, or lorelint graph --api gup",
         )
     opened = tree_of(every, tree, overlays)
-    with waiting(f"following the calls of {api or ', '.join(functions)}"):
+    with searching(every, opened, f"following the calls of {api or ', '.join(functions)}"):
         if api:
             found = every.api_graph(opened, api, 9 if callers is None else callers, entry)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lorelint.cli import CLEAN
-from lorelint.cli.common import JSON, OVERLAY, TREE, common, house, page, put, tree_of, unicode, waiting
+from lorelint.cli.common import JSON, OVERLAY, TREE, common, house, page, put, searching, tree_of, unicode
 from lorelint.cli.graph import NOTHING
 
 
@@ -44,7 +44,7 @@ def command(
     """
     every = house(config)
     opened = tree_of(every, tree, overlays)
-    with waiting(f"looking for the way from {source} to {target}"):
+    with searching(every, opened, f"looking for the way from {source} to {target}"):
         found = every.path(opened, source, target, most, within)
     if as_json or kind == "json":
         from lorelint.report import graph_json, json

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lorelint.cli import CLEAN
-from lorelint.cli.common import JSON, OVERLAY, TREE, common, house, page, put, tree_of, waiting
+from lorelint.cli.common import JSON, OVERLAY, TREE, common, house, page, put, searching, tree_of
 from lorelint.cli.graph import NOTHING
 
 
@@ -38,7 +38,7 @@ def command(
     """
     every = house(config)
     opened = tree_of(every, tree, overlays)
-    with waiting(f"looking at the callers of {function}"):
+    with searching(every, opened, f"looking at the callers of {function}"):
         found = every.siblings(opened, function)
     if as_json or kind == "json":
         from lorelint.report import graph_json, json

@@ -218,7 +218,9 @@ filled(Path(sys.argv[1]), tree_of(400, seed=int(sys.argv[2])), 10)
 
 
 def _start(tmp_path: Path, seed: int) -> subprocess.Popen[str]:
-    (tmp_path / "tests_index.py").write_text(Path(__file__).read_text())
+    module = tmp_path / "tests_index.py"
+    if not module.exists():  # once: another one may be importing it
+        module.write_text(Path(__file__).read_text())
     program = _WRITER.format(path=[str(tmp_path), *sys.path])
     command = [sys.executable, "-c", program, str(tmp_path / "index.sqlite"), str(seed)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

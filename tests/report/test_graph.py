@@ -152,6 +152,8 @@ def test_paths(small: DirectoryTree, blessing: bool) -> None:
     check("path.json", json.dump(graph_json.chains(found)), blessing)
     none = path(small, "follow_pfnmap_start", "dmamap_ioctl", (6, 12), most=5)
     check("no_path.txt", paths(none), blessing)
+    cut = replace(none, cuts=(Cut("include/linux/pool.h:#take", "2 more"),))
+    assert "include/linux/pool.h:take: 2 more" in paths(cut)
 
 
 def test_siblings(small: DirectoryTree, blessing: bool) -> None:

@@ -29,7 +29,8 @@ def _lines(found: Chains, columns: int, ink: Ink, signs: Signs) -> Iterator[str]
         yield ink(line, "title")
     if not found.chains:
         yield f"  no path within {many(found.within, 'call')}"
-        told = [f"{cut.node}: {cut.text}" if cut.node else cut.text for cut in found.cuts]
+        # a macro's id has a sign of its own, which is no part of its name
+        told = [f"{cut.node.replace(':#', ':')}: {cut.text}" if cut.node else cut.text for cut in found.cuts]
         if told:
             yield "  not followed:"
         for text in told[:_CUTS]:

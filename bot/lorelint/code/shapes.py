@@ -13,7 +13,7 @@ from lorelint.code.locks import Locks
 from lorelint.code.marks import SIGNAL, YIELD, settled
 from lorelint.code.program import Program
 from lorelint.code.summary import Outcome, Summaries, truth_of
-from lorelint.code.worlds import World
+from lorelint.code.worlds import Passed, World
 
 
 class Use(StrEnum):
@@ -54,18 +54,22 @@ class Shapes:
             return loop
         if all(isinstance(node.expr, ir.Call) and node.at is ir.At.DO for node in calls):
             return Use.IGNORES, ()
+        outcomes = self.sums.of(fn).outcomes
+        lasting = tuple(each for each in outcomes if _again(each, name))
+        again = bool(lasting)
         found: dict[Use, dict[str, None]] = {}
-        again = False
-        for outcome in self.sums.of(fn).outcomes:
-            again = again or _again(outcome, name)
+        for outcome in lasting or outcomes:
             use, code = self._outcome(outcome, name, fn.returns)
             if use is not None:
                 found.setdefault(use, {}).update({code: None} if code else {})
         told = [use for use in (Use.ASKS, Use.TURNS, Use.HANDS_ON, Use.GOES_ON) if use in found]
-        codes = " or ".join(sorted({*found.get(Use.TURNS, ()), *found.get(Use.ASKS, ())}))
+        given = {*found.get(Use.TURNS, ()), *found.get(Use.ASKS, ())}
+        codes = " or ".join(sorted(given))
         if again:
             last = f"at last turns it into {codes}" if codes else f"at last {told[0].value}" if told else ""
-            return Use.AGAIN, (last,) if last else ()
+            sooner = {self._outcome(each, name, fn.returns)[1] for each in outcomes} & self.retry - given
+            asks = f"or has its caller try again by {' or '.join(sorted(sooner))}" if sooner else ""
+            return Use.AGAIN, tuple(filter(None, (asks, last)))
         if not told:
             return Use.UNTOLD, ()
         return told[0], (f"by {codes}" if told[0] is Use.ASKS else f"into {codes}",) if codes else ()
@@ -74,7 +78,7 @@ class Shapes:
         """What one class of paths makes of a failure, and the code it gives instead."""
         if outcome.origin is not None and outcome.origin.name == name:
             return Use.HANDS_ON, ""
-        tests = [each for each in outcome.trail if each.site is not None and each.site.name == name]
+        tests = _tests(outcome, name)
         failed = bool(tests) and tests[-1].codes.fails
         last = outcome.last
         if not failed and not (last is not None and truth_of(last, name)):
@@ -114,18 +118,23 @@ class Shapes:
 
 
 def _failed(world: World, name: str) -> bool:
-    last = world.trail[-1] if world.trail else None
-    return last is not None and last.site is not None and last.site.name == name and last.codes.fails
+    tests = _tests(world, name)
+    return bool(tests) and tests[-1] is world.trail[-1] and tests[-1].codes.fails
 
 
 def _succeeded(world: World, name: str) -> bool:
     """The same way back is taken after success: a loop over work."""
-    return any(each.site is not None and each.site.name == name and not each.codes.fails for each in world.trail)
+    return any(not each.codes.fails for each in _tests(world, name))
+
+
+def _tests(paths: Outcome | World, name: str) -> list[Passed]:
+    """The tests of its result; what it stored elsewhere (``args.writable``) says nothing of a failure."""
+    return [each for each in paths.trail if each.site is not None and each.site.name == name and not each.site.out]
 
 
 def _again(outcome: Outcome, name: str) -> bool:
     """It failed at one place, and was called at another afterwards."""
-    tests = [each for each in outcome.trail if each.site is not None and each.site.name == name]
+    tests = _tests(outcome, name)
     sites = {each.site.node for each in tests if each.site is not None}
     origin = outcome.origin
     if origin is not None and origin.name == name:

@@ -109,10 +109,10 @@ class House:
     @property
     def index_file(self) -> IndexFile:
         """The index in the cache; whether there is one, it knows itself."""
-        from lorelint.edge.index import IndexFile
+        from lorelint.edge.index import NAME, IndexFile
 
         if self._index is None:
-            self._index = IndexFile(self.cache / "index.sqlite", self._say)
+            self._index = IndexFile(self.cache / NAME, self._say)
         return self._index
 
     def _beside(self, tree: Tree) -> Tree:
@@ -296,8 +296,11 @@ class House:
 
     def indexed(self, source: OpenTree) -> bool:
         """Whether the index knows the tree."""
-        files = source.tree.files()
-        return bool(files) and source.tree.kept(files[0]) is not None
+        from lorelint.edge.indexed import IndexedTree
+        from lorelint.model.tree import OverlayTree
+
+        tree = source.tree.under if isinstance(source.tree, OverlayTree) else source.tree
+        return isinstance(tree, IndexedTree) and tree.known
 
     def graph(self, source: OpenTree, functions: Sequence[str], callers: int, callees: int, entry: str = "") -> Graph:
         from lorelint.jobs.graph import graph

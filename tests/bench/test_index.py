@@ -18,7 +18,7 @@ import pytest
 from lorelint.code.facts import Role
 from lorelint.edge.beside import beside
 from lorelint.edge.directory import DirectoryTree
-from lorelint.edge.index import IndexFile
+from lorelint.edge.index import NAME, IndexFile
 
 pytestmark = pytest.mark.bench
 Run = Callable[..., Any]
@@ -67,7 +67,7 @@ def test_the_whole_tree(
     table.bar("index, cold: memory of all processes", peak.bytes / 1e6, 300, "MB")
     again = table.add("lorelint index of 6.12, again", lorelint("index", str(tree), cache="whole"))
     assert again.wall < cold.wall
-    keeper = IndexFile(next(tmp_path.parent.rglob("bench-caches/whole/lorelint/index.sqlite")))
+    keeper = IndexFile(next(tmp_path.parent.rglob(f"bench-caches/whole/lorelint/{NAME}")))
     table.bar("index: size", keeper.size() / 1e6, 250, "MB")
     found = beside(DirectoryTree(tree), keeper)
     times = []

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lorelint.edge.index import NAME
+
 Cli = Callable[..., Any]
 
 
@@ -17,11 +19,11 @@ def test_a_tree_is_read_once(cli: Cli, small: Path, tmp_path: Path) -> None:
     assert first.code == 0 and first.err == ""
     files = len([*tree.rglob("*.[ch]")])
     assert first.out.startswith(f"linux: {files} files, {files} read now\n")
-    assert "index.sqlite: " in first.out
+    assert f"{NAME}: " in first.out
     (tree / "mm" / "more.c").write_text("int more(void)\n{\n\treturn 1;\n}\n")
     second = json.loads(cli("index", tree, "--jobs", "2", "--json").out)
     assert (second["files"], second["read"], second["skipped"]) == (files + 1, 1, [])
-    assert second["index"] == str(tmp_path / "cache" / "lorelint" / "index.sqlite") and second["bytes"] > 0
+    assert second["index"] == str(tmp_path / "cache" / "lorelint" / NAME) and second["bytes"] > 0
 
 
 def test_a_large_file_is_kept_for_its_words(cli: Cli, small: Path, tmp_path: Path) -> None:
@@ -61,8 +63,8 @@ def test_what_cannot_be_indexed(cli: Cli, tmp_path: Path, small: Path) -> None:
 
 def test_a_damaged_index_is_said_and_made_anew(cli: Cli, small: Path, tmp_path: Path) -> None:
     cli("index", small, "--jobs", "1")
-    index = tmp_path / "cache" / "lorelint" / "index.sqlite"
-    for beside in index.parent.glob("index.sqlite-*"):  # the log of a connection that is still open would mend it
+    index = tmp_path / "cache" / "lorelint" / NAME
+    for beside in index.parent.glob(f"{NAME}-*"):  # the log of a connection that is still open would mend it
         beside.unlink()
     index.write_bytes(b"no database at all, " * 400)
     done = cli("index", small, "--jobs", "1")

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from lorelint.edge.index import NAME
+
 pytestmark = [pytest.mark.needs_shared, pytest.mark.needs_tree("7.2")]
 
 Say = Callable[[str, str], bytes]
@@ -25,16 +27,16 @@ def caches(root: Path, tree_dir: Callable[[str], Path], tmp_path_factory: pytest
     """Caches with the index of linux 7.2 (whole), with half of its blobs (half), of a run that was ended (ended)."""
     folder = tmp_path_factory.mktemp("caches")
     run(root, folder / "whole", "index", str(tree_dir("7.2")))
-    index = folder / "whole" / "lorelint" / "index.sqlite"
+    index = folder / "whole" / "lorelint" / NAME
     for name, statements in {
         "half": ("DELETE FROM blob WHERE number % 2",),
         "ended": ("DELETE FROM tree", "DELETE FROM batch WHERE first % 3 = 0"),
     }.items():
         there = folder / name / "lorelint"
         there.mkdir(parents=True)
-        for each in index.parent.glob("index.sqlite*"):
+        for each in index.parent.glob(f"{NAME}*"):
             shutil.copy2(each, there / each.name)
-        with closing(sqlite3.connect(there / "index.sqlite")) as db:
+        with closing(sqlite3.connect(there / NAME)) as db:
             for statement in statements:
                 db.execute(statement)
             db.commit()
@@ -69,7 +71,7 @@ def test_the_same_bytes(
         assert run(root, caches / name, *command) == without, name
     assert run(root, caches / "whole", *command) == without, "outcomes that were kept"
     if not overlay:
-        with closing(sqlite3.connect(caches / "whole" / "lorelint" / "index.sqlite")) as db:
+        with closing(sqlite3.connect(caches / "whole" / "lorelint" / NAME)) as db:
             assert db.execute("SELECT count(*) FROM answer").fetchone()[0], "and there were some"
 
 

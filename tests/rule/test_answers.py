@@ -255,5 +255,6 @@ def test_a_stamp_is_another_for_any_edit(tmp_path: Path) -> None:
         now = stamp([tmp_path / "pack"])
         assert now not in seen
         seen.add(now)
-    (tmp_path / "pack" / "notes.txt").write_text("no code")
+    (tmp_path / "pack" / "__pycache__").mkdir()
+    (tmp_path / "pack" / "__pycache__" / "rule.pyc").write_text("")
     assert stamp([tmp_path / "pack"]) in seen

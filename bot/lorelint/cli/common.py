@@ -157,11 +157,16 @@ def waiting(what: str) -> Iterator[None]:
 @contextmanager
 def searching(every: House, opened: OpenTree, what: str) -> Iterator[None]:
     """A question about a whole tree: says what is being done, and what would have made it quick if it was not."""
-    start = monotonic()
-    with waiting(what):
-        yield
-    if monotonic() - start > _SLOW and not every.indexed(opened):
-        note("the tree was searched for every name; `lorelint index` once makes such questions quick")
+    hint = "the tree is searched for every name; `lorelint index` once makes such questions quick"
+    timer = threading.Timer(_SLOW, note, (hint,))
+    timer.daemon = True
+    if not every.indexed(opened):
+        timer.start()
+    try:
+        with waiting(what):
+            yield
+    finally:
+        timer.cancel()
 
 
 def _watch(what: str, done: threading.Event) -> None:

@@ -6,7 +6,8 @@ node if it is held on every path that leads there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from lorelint.code import ir
 from lorelint.code.codes import const
@@ -22,13 +23,14 @@ class Lock:
 
     kind    class of lock (``mutex``, ``mmap_lock``, ``spinlock``, ``rcu``, ``irq``, ...)
     text    its argument as C text, "" where it has none
-    line    where it was taken; takes no part in comparison
+    result  the variable that says whether it was taken (0: it was), as long as that was not tested
     """
 
     kind: str
     mode: str
     atomic: bool
     text: str
+    result: str = ""
 
 
 Held = frozenset[Lock]
@@ -53,7 +55,8 @@ class Locks:
         key = (fn.path, fn.name, fn.text)
         if key not in self._states:
             self._states[key] = self._solve(fn)
-        return self._states[key].get(node, frozenset())
+        held = self._states[key].get(node, frozenset())
+        return frozenset(lock for lock in held if not lock.result)
 
     def around(self, fn: ir.Function, depth: int = CALLERS) -> Held:
         """Locks that some caller of a static function holds over the call (any caller: it is enough)."""
@@ -79,12 +82,13 @@ class Locks:
     def _transfer(self, node: ir.Node, edge: ir.Edge, held: Held) -> Held | None:
         if node.expr is None:
             return held
+        results = {id(value): name for name, value in _stored(node.expr)}
         for each in ir.walk(node.expr):
             if isinstance(each, ir.Guard):
                 held = self._guard(each, held)
             elif isinstance(each, ir.Call) and each.name:
-                held = self._call(each, node, edge, held)
-        return held
+                held = self._call(each, node, edge, held, results.get(id(each), ""))
+        return _settled(node, edge, held) if held else held
 
     def _guard(self, guard: ir.Guard, held: Held) -> Held:
         known = self.guards.get(guard.kind)
@@ -94,13 +98,14 @@ class Locks:
         lock = Lock(known.kind, known.mode, known.atomic, text)
         return held - {lock} if guard.leave else held | {lock}
 
-    def _call(self, call: ir.Call, node: ir.Node, edge: ir.Edge, held: Held) -> Held:
+    def _call(self, call: ir.Call, node: ir.Node, edge: ir.Edge, held: Held, result: str) -> Held:
         section = self.sections.get(call.name)
         if section is not None:
             if not self._opened(section.opens, node, edge, call):
                 return held
             text = ir.show(call.args[section.argument - 1]) if 0 < section.argument <= len(call.args) else ""
-            return held | {Lock(section.kind, section.mode, section.atomic, text)}
+            untested = result if section.opens == "on-zero" and node.at is not ir.At.TEST else ""
+            return held | {Lock(section.kind, section.mode, section.atomic, text, untested)}
         if call.name in self.closers:
             same = {lock for lock in held if lock.kind in self.closers[call.name]}
             texts = {ir.show(argument) for argument in call.args}
@@ -121,3 +126,38 @@ class Locks:
         if isinstance(expr, ir.Binary) and expr.op in ("==", "!=") and const(expr.right) == "0":
             truth = truth is (expr.op == "!=")
         return truth is (opens == "on-nonzero")
+
+
+def _stored(expr: ir.Expr) -> Iterator[tuple[str, ir.Call]]:
+    """Calls whose result goes into a variable, with that variable."""
+    for each in ir.walk(expr):
+        match each:
+            case ir.Assign(op="=", target=ir.Name(name=name), value=ir.Call() as call):
+                yield name, call
+            case ir.Declare(name=name, value=ir.Call() as call):
+                yield name, call
+
+
+def _settled(node: ir.Node, edge: ir.Edge, held: Held) -> Held:
+    """Locks after a test of the variable that says whether they were taken: only where it is 0."""
+    if node.at is not ir.At.TEST or not isinstance(edge.when, bool) or not any(lock.result for lock in held):
+        return held
+    name, failed = _failed(node.expr, edge.when)
+    if not name:
+        return held
+    kept = (lock for lock in held if lock.result != name or not failed)
+    return frozenset(replace(lock, result="") if lock.result == name else lock for lock in kept)
+
+
+def _failed(expr: ir.Expr | None, truth: bool) -> tuple[str, bool]:
+    """The variable a test is about, and whether it is not 0 where the test came out so; "" for another test."""
+    match expr:
+        case ir.Name(name=name):
+            return name, truth
+        case ir.Unary(op="!", operand=inner):
+            return _failed(inner, not truth)
+        case ir.Binary(op="!=" | "<", left=ir.Name(name=name)) if const(expr.right) == "0":
+            return name, truth
+        case ir.Binary(op="==", left=ir.Name(name=name)) if const(expr.right) == "0":
+            return name, not truth
+    return "", False

@@ -30,7 +30,7 @@ from lorelint.model.index import Batch
 
 SCHEMA = 2
 TREES = 32  # remembered; the one that was indexed longest ago is forgotten
-ANSWERS = 40_000  # kept: a rule on a file each, some kB
+ANSWERS = 200_000  # kept: a rule on a file each, some hundred bytes
 WAIT = 30.0  # seconds for another process that writes
 _SMALL = 256  # blobs: batches under it are put together
 _MANY = 16  # small batches there may be
@@ -55,6 +55,10 @@ class Manifest:
     paths: Sequence[str]
     numbers: Sequence[int]
     extra: str
+
+
+NAME = f"index-{SCHEMA}.{VERSION}.sqlite"
+"""Of the file in the cache: a lorelint of another version has one of its own."""
 
 
 class IndexFile:

@@ -102,6 +102,11 @@ class IndexedTree:
                 self._known = None
         return self._known
 
+    @property
+    def known(self) -> bool:
+        """Whether the index knows the tree; else the tree beneath answers."""
+        return self._view() is not None
+
     def _lost(self) -> None:
         """The index went away between two questions; a new one would know the files by other numbers."""
         self._known = None

@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-_ENDINGS = (".py", ".toml")
 _LIBRARIES = ("tree-sitter", "tree-sitter-c")
 
 
 def stamp(folders: Iterable[Path]) -> str:
-    """By the size and time of every source file below the folders, and the versions of what parses."""
+    """By the size and time of every file below the folders, and the versions of what parses."""
     rows: set[tuple[str, int, int]] = set()
     for folder in folders:
         files = [folder] if folder.is_file() else _below(folder)
@@ -28,4 +27,4 @@ def stamp(folders: Iterable[Path]) -> str:
 def _below(folder: Path) -> Iterable[Path]:
     for at, below, names in os.walk(folder):
         below[:] = [each for each in below if each != "__pycache__"]
-        yield from (Path(at, name) for name in names if name.endswith(_ENDINGS))
+        yield from (Path(at, name) for name in names)

@@ -21,6 +21,8 @@ from lorelint.rule.delta import by_place
 from lorelint.rule.door import Rule
 from lorelint.rule.engine import Judge, order
 
+KEPT = 200  # files after which what was said so far is kept
+
 
 def lone(name: str, content: bytes, under: Tree | None = None) -> Tree:
     """A C file outside any tree as a tree: alone, or laid over one it may include from."""
@@ -60,8 +62,10 @@ def scan(
     program = Program(tree, know)
     run = _Run(program, Judge(program, answers_of(tree, know, memory, stamp)), ordered)
     files = _files(tree, paths)
-    for path in files:
+    for number, path in enumerate(files, 1):
         run.file(path)
+        if number % KEPT == 0:
+            run.judge.answers.save()
     run.judge.answers.save()
     judged = tuple(sorted(run.kept(), key=by_place))
     spans = {(0, path, name): lines for (path, name), lines in run.spans.items()}

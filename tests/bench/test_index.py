@@ -141,6 +141,6 @@ def test_a_second_commit(
     lorelint("index", str(repository), cache="commits")
     for path in chance.sample(files, 100):
         path.write_bytes(path.read_bytes() + b"\nint and_another(int how)\n{\n\treturn how;\n}\n")
-    question = ("graph", "drm_gem_object_put", "--callers", "1", "--callees", "0", "--tree", str(repository))
+    question = ("graph", "drm_gem_object_init", "--callers", "1", "--callees", "0", "--tree", str(repository))
     cost = table.add("a question after 100 files were edited", lorelint(*question, cache="commits"))
     table.bar("a question after 100 edited files", cost.wall, 2)

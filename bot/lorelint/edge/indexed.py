@@ -7,7 +7,7 @@ beneath answers as if there were none; either way the answers are the same.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lorelint.edge import pages
@@ -15,8 +15,6 @@ from lorelint.edge.git import is_word
 from lorelint.edge.index import Gone, IndexFile
 from lorelint.model.errors import LorelintError
 from lorelint.model.tree import Tree, inside
-
-_FEW = 64  # blobs that are looked for one by one; a table of all takes longer to make
 
 
 @dataclass(slots=True)
@@ -31,7 +29,7 @@ class View:
     paths: Sequence[str]
     numbers: Sequence[int]
     state: str = ""
-    _at: dict[int, list[int]] | None = field(default=None, repr=False)
+    _ends: tuple[dict[int, int], dict[int, int]] | None = field(default=None, repr=False)  # first and last place
 
     def number(self, path: str) -> int | None:
         """The number of the blob at a path; None for no such file."""
@@ -40,24 +38,18 @@ class View:
 
     def at(self, numbers: Iterable[int]) -> list[str]:
         """The paths at which some blobs lie, sorted."""
-        wanted = list(numbers)
-        if self._at is None and len(wanted) <= _FEW:
-            return [self.paths[place] for place in sorted(place for number in wanted for place in self._places(number))]
-        if self._at is None:
-            self._at = {}
-            for place, number in enumerate(self.numbers):
-                self._at.setdefault(number, []).append(place)
-        places = sorted(place for number in wanted for place in self._at.get(number, ()))
-        return [self.paths[place] for place in places]
+        return [self.paths[place] for place in sorted(place for number in numbers for place in self._places(number))]
 
-    def _places(self, number: int) -> Iterator[int]:
-        at = -1
-        try:
-            while True:
-                at = self.numbers.index(number, at + 1)
-                yield at
-        except ValueError:
-            return
+    def _places(self, number: int) -> Iterable[int]:
+        if self._ends is None:
+            count = len(self.numbers)
+            first = dict(zip(reversed(self.numbers), range(count - 1, -1, -1), strict=True))
+            self._ends = first, dict(zip(self.numbers, range(count), strict=True))
+        first, last = self._ends
+        if number not in first:
+            return ()
+        low, high = first[number], last[number]
+        return (low,) if low == high else [at for at in range(low, high + 1) if self.numbers[at] == number]
 
     @property
     def loose(self) -> tuple[str, ...]:

@@ -61,11 +61,9 @@ def test_what_cannot_be_indexed(cli: Cli, tmp_path: Path, small: Path) -> None:
     assert done.code == 2 and "the index cannot be written" in done.err
 
 
-def test_a_damaged_index_is_said_and_made_anew(cli: Cli, small: Path, tmp_path: Path) -> None:
-    cli("index", small, "--jobs", "1")
+def test_a_damaged_index_is_said_and_made_anew(cli: Cli, real: Cli, small: Path, tmp_path: Path) -> None:
+    assert real("index", small, "--jobs", "1").returncode == 0  # another process: nothing of it is open in this one
     index = tmp_path / "cache" / "lorelint" / NAME
-    for beside in index.parent.glob(f"{NAME}-*"):  # the log of a connection that is still open would mend it
-        beside.unlink()
     index.write_bytes(b"no database at all, " * 400)
     done = cli("index", small, "--jobs", "1")
     assert done.code == 0 and "made anew: it was damaged" in done.err

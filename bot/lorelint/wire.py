@@ -295,7 +295,7 @@ class House:
         return why_not_after(self.rules([rule])[0], function, thread, source, patcher=GnuPatch(), patch=patch)
 
     def indexed(self, source: OpenTree) -> bool:
-        """Whether the index knows the tree."""
+        """Whether the index answers for the tree, as far as it was asked."""
         from lorelint.edge.indexed import IndexedTree
         from lorelint.model.tree import OverlayTree
 

@@ -157,11 +157,14 @@ def waiting(what: str) -> Iterator[None]:
 @contextmanager
 def searching(every: House, opened: OpenTree, what: str) -> Iterator[None]:
     """A question about a whole tree: says what is being done, and what would have made it quick if it was not."""
-    hint = "the tree is searched for every name; `lorelint index` once makes such questions quick"
-    timer = threading.Timer(_SLOW, note, (hint,))
+
+    def hint() -> None:
+        if not every.indexed(opened):
+            note("the tree is searched for every name; `lorelint index` once makes such questions quick")
+
+    timer = threading.Timer(_SLOW, hint)
     timer.daemon = True
-    if not every.indexed(opened):
-        timer.start()
+    timer.start()
     try:
         with waiting(what):
             yield

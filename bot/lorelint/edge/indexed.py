@@ -96,8 +96,8 @@ class IndexedTree:
 
     @property
     def known(self) -> bool:
-        """Whether the index knows the tree; else the tree beneath answers."""
-        return self._view() is not None
+        """Whether the index has answered so far. Nothing is asked of it to tell."""
+        return self._asked and self._known is not None
 
     def _lost(self) -> None:
         """The index went away between two questions; a new one would know the files by other numbers."""

@@ -29,35 +29,49 @@ class Swept:
 
 
 class Sweep:
-    """find(1) under way: started early, asked when its answer is needed."""
+    """find(1) under way: started early, asked when its answer is needed. Two of them, each with half of the folders."""
 
     def __init__(self, root: str, since: float) -> None:
         self.root = root
         which = ["(", "-type", "d", "-o", "-type", "f", "-name", "*.[ch]", ")"]
-        newer = ["-newerct", f"@{max(0.0, since - MARGIN):.3f}", "-printf", "%y%P\\0"]
-        command = ["find", root, "-name", ".git", "-prune", "-o", *which, *newer]
+        newer = ["-newerct", f"@{max(0.0, since - MARGIN):.3f}", "-printf", "%y%p\\0"]
+        look = ["-name", ".git", "-prune", "-o", *which, *newer]
+        deep = sorted(_second(root))
+        starts = [[root, "-maxdepth", "2"], *([*half, "-mindepth", "1"] for half in (deep[::2], deep[1::2]) if half)]
+        self._finds: list[subprocess.Popen[bytes]] | None = []
         try:
-            self._find: subprocess.Popen[bytes] | None = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
+            for each in starts:
+                self._finds.append(
+                    subprocess.Popen(
+                        ["find", *each, *look],
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.DEVNULL,
+                    )
+                )
         except OSError:
-            self._find = None  # no find here
+            self._finds = None  # no find here
 
     def result(self, paths: Iterable[str], folders: Mapping[str, int]) -> Swept | None:
         """What changed, given the source files and folder inodes of that moment; None where find(1) did not answer."""
-        if self._find is None:
+        rows: list[tuple[str, str]] = []  # kind and path
+        for find in self._finds or ():
+            try:
+                out, _ = find.communicate(timeout=TIMEOUT)
+            except subprocess.TimeoutExpired:
+                find.kill()
+                find.communicate()
+                return None
+            if find.returncode != 0:
+                return None
+            for row in out.split(b"\0"):
+                if row:
+                    name = text(row)
+                    rows.append((name[0], name[1 + len(self.root) :].lstrip("/")))
+        if self._finds is None:
             return None
-        try:
-            out, _ = self._find.communicate(timeout=TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._find.kill()
-            self._find.communicate()
-            return None
-        if self._find.returncode != 0:
-            return None
-        rows = [text(row) for row in out.split(b"\0") if row]
-        changed = {row[1:] for row in rows if row[:1] == "f" and inside(row[1:])}
-        return self._settle(changed, sorted(row[1:] for row in rows if row[:1] == "d"), paths, folders)
+        changed = {path for kind, path in rows if kind == "f" and inside(path)}
+        return self._settle(changed, sorted(path for kind, path in rows if kind == "d"), paths, folders)
 
     def _settle(self, changed: set[str], touched: list[str], paths: Iterable[str], folders: Mapping[str, int]) -> Swept:
         """Look into the folders whose entries changed: what came, what went, what is another folder now."""
@@ -123,3 +137,9 @@ def walk(root: str) -> Iterator[tuple[str, int]]:
         for folder, inode in entries(root, stack.pop())[0].items():
             yield folder, inode
             stack.append(folder)
+
+
+def _second(root: str) -> Iterator[str]:
+    """The real folders two levels below a root: what lies in them is most of a kernel, and can be shared out."""
+    for top in entries(root, "")[0]:
+        yield from (f"{root}/{folder}" for folder in entries(root, top)[0])

@@ -91,8 +91,9 @@ class IndexFile:
         db = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
         why = ""
         try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
+            # In this order: whoever makes the tables sets the version with them.
             tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            version = db.execute("PRAGMA user_version").fetchone()[0]
             if tables and version != SCHEMA * 1000 + VERSION:
                 why = "it was of another version"
         except sqlite3.OperationalError:
@@ -114,7 +115,10 @@ class IndexFile:
 
     def _make(self, db: sqlite3.Connection) -> None:
         db.execute("PRAGMA page_size = 8192")
-        db.execute("PRAGMA journal_mode = WAL")
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            pass  # another process is at it, and sets the same
         with _transaction(db):
             # Another process may have been first.
             if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

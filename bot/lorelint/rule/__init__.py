@@ -21,6 +21,7 @@ from lorelint.rule.door import (
     Tokens,
     TreeView,
     Verdict,
+    Vocabulary,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Tokens",
     "TreeView",
     "Verdict",
+    "Vocabulary",
     "bounds",
     "codes",
     "entries",

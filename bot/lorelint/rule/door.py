@@ -59,6 +59,18 @@ class Tokens:
         return all(any(word.encode() in text for word in group) for group in self.groups)
 
 
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What a person calls a defect: lower-case words, ``*`` for the rest of one.
+
+    names  phrases that name it
+    near   words that go with it
+    """
+
+    names: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
+
+
 class TreeView:
     """One tree, as a rule sees it.
 
@@ -126,6 +138,7 @@ class Rule:
     requires: tuple[Analysis[Any], ...] = ()
     need: Need = Need.CALLS
     cause_rank: int = 50
+    words: Vocabulary = Vocabulary()  # where empty, filled by the loader: from the pack's words.toml, else derived
     doc: str = field(default="", repr=False)  # filled by the loader from the module's docstring
     module: str = ""  # likewise
     example: str = field(default="", repr=False)  # likewise: the text of the diff beside the module
@@ -147,4 +160,5 @@ __all__ = [
     "Tokens",
     "TreeView",
     "Verdict",
+    "Vocabulary",
 ]

@@ -20,10 +20,12 @@ from types import ModuleType
 from typing import Any
 
 from lorelint.model.errors import LorelintError
-from lorelint.rule.door import Analysis, Rule
+from lorelint.rule.door import Analysis, Rule, Vocabulary
 from lorelint.rule.explain import HEADINGS, sections
+from lorelint.rule.vocabulary import derived, read_words
 
 GROUP = "lorelint.rules"
+WORDS = "words.toml"  # of a pack: what people call the defects of its rules
 _NAME = re.compile(r"[a-z]+(-[a-z]+)*\Z")
 
 
@@ -147,11 +149,31 @@ def _version(distribution: str) -> str:
 def package_rules(package: str, origin: str = "") -> tuple[Rule, ...]:
     """The rules of one package, sorted by name. Raises LorelintError as `packs` does."""
     rules: list[Rule] = []
+    words: dict[str, Vocabulary] = {}
     for module in _modules(package):
+        if module.__name__ == package:
+            words = _words(module)
         rule = getattr(module, "RULE", None)
         if rule is not None:
-            rules.append(_complete(module, rule, origin or package))
+            rules.append(_spoken_of(_complete(module, rule, origin or package), words))
     return tuple(sorted(rules, key=lambda rule: rule.name))
+
+
+def _words(top: ModuleType) -> dict[str, Vocabulary]:
+    """The words of a pack's rules; none where it brings no such file. Raises LorelintError where it is damaged."""
+    file = Path(top.__file__ or "").parent / WORDS
+    if top.__file__ is None or not file.is_file():
+        return {}
+    try:
+        return read_words(file.read_text("utf-8"))
+    except ValueError as error:  # TOML and UTF-8 that are none, too
+        raise LorelintError(f"cannot be read: {error}", where=f"{top.__name__} ({WORDS})", remedy="mend it") from error
+
+
+def _spoken_of(rule: Rule, words: dict[str, Vocabulary]) -> Rule:
+    if rule.words != Vocabulary():
+        return rule
+    return replace(rule, words=words.get(rule.name) or derived(rule))
 
 
 def _modules(package: str) -> Iterable[ModuleType]:

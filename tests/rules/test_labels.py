@@ -15,6 +15,7 @@ TREES = ("5.10", "6.1", "6.12", "7.2")
 #: Precision and recall that each rule has reached over the labels of confidence 0.65 and more.
 REACHED = {
     "errno-collapsed-to-retry": (1.0, 1.0),
+    "mmap-range-unchecked": (1.0, 1.0),
     "retry-no-fatal-signal": (1.0, 1.0),
     "retry-no-resched": (1.0, 0.83),
     "revoke-without-unmap": (1.0, 1.0),

@@ -47,14 +47,15 @@ from lorelint.rule import (
     ir,
     worlds,
 )
-from lorelint.rule.analyses.frees import Freed, frees
+from lorelint.rule.analyses.frees import frees
 from lorelint.rule.analyses.onward import onward
 from lorelint.rule.analyses.scope import Scope
-from lorelint_rules.dmabuf import exports
+from lorelint_rules.dmabuf import exports, twice
 from lorelint_rules.dmabuf.exports import Export, Published, Release
+from lorelint_rules.dmabuf.twice import NONE, PUT, Twice
 
 NAME = "dmabuf-fd-ownership"
-_FD, _FAILED, _PUT, _NONE = "fd", "failed", "put", "no export"
+_FD, _FAILED = "fd", "failed"
 _OWNS = "leave the reference to the descriptor: fd_install() or dma_buf_fd() is the last thing to do"
 _LEAVE = "return after dma_buf_put(): .release frees the private data"
 
@@ -88,20 +89,20 @@ def _explored(scope: Scope, start: int, dmabuf: str, given: Iterable[Published])
         if node.id in at:
             yield _FD
         if node.id in dropped:
-            yield _PUT
+            yield PUT
 
     def learner(site: worlds.Site, known: codes.Codes) -> Iterator[Hashable]:
         if site.node in at and not site.out and known.fails and not at[site.node].always:
             yield _FAILED
         if site.node == start and not site.out and known.fails and start not in at:
-            yield _NONE
+            yield NONE
 
     return onward(scope, start, marker=marker, learner=learner, stop=exports.remade(scope, dmabuf))
 
 
 def _owned(world: worlds.World) -> bool:
     """On this way the descriptor owns the reference."""
-    return _FD in world.marks and not world.marks & {_FAILED, _NONE} and not world.coarse
+    return _FD in world.marks and not world.marks & {_FAILED, NONE} and not world.coarse
 
 
 # -- after the descriptor has it
@@ -176,7 +177,7 @@ def _put(view: TreeView, scope: Scope, export: Export, given: tuple[Published, .
     if not dropped or exports.another_reference(scope, export.dmabuf) is not None:
         return
     explored = _explored(scope, export.node, export.dmabuf, given)
-    after = [each for each in frees(view.program, fn) if any(map(_dropped, explored.at.get(each.node, ())))]
+    after = twice.after(view, scope, explored)
     line = dropped[0][1].line
     if not after:
         yield Silence(NAME, fn.path, fn.name, line, "nothing is freed after dma_buf_put(): .release does it")
@@ -187,55 +188,22 @@ def _put(view: TreeView, scope: Scope, export: Export, given: tuple[Published, .
             reason = f"what .release of {export.ops or 'the ops table'} frees was not seen"
             yield Doubt(NAME, fn.path, fn.name, line, export.priv or export.dmabuf, reason)
         return
-    whats = {each.what: each for each in release.freed}
-    aliases = _aliases(scope, export.priv)
-    twice = [(each, whats[text]) for each in after if (text := aliases.get(each.what, each.what)) in whats]
-    if twice:
-        yield _double(scope, export, release, line, twice, _again(scope, explored, release, aliases))
+    pairs = twice.twice(scope, after, release, export.priv)
+    if pairs:
+        facts = twice.again(scope, explored, release, export.priv)
+        yield _double(scope, export, release, line, pairs, facts)
         return
     yield Silence(
         NAME, fn.path, fn.name, line, f"{release.fn.name}() frees nothing of what is freed here", (release.step,)
     )
 
 
-def _dropped(world: worlds.World) -> bool:
-    return _PUT in world.marks and _NONE not in world.marks and not world.coarse
-
-
-def _aliases(scope: Scope, priv: str) -> dict[str, str]:
-    """Locals that were stored in the private data, under the name they have there."""
-    found = {}
-    for node in scope.cfg.nodes:
-        match node.expr:
-            case ir.Assign(op="=", target=ir.Member(base=base) as target, value=ir.Name(name=name)):
-                if ir.show(base) == priv and name.islower():
-                    found[name] = ir.show(target)
-    return found
-
-
-def _again(scope: Scope, explored: worlds.Explored, release: Release, aliases: dict[str, str]) -> tuple[str, ...]:
-    """Other calls of .release that the function makes again on the same object."""
-    found = []
-    for node in scope.cfg.nodes:
-        if any(map(_dropped, explored.at.get(node.id, ()))):
-            for call in ir.calls(node.expr):
-                if call.name not in scope.program.know.names("frees") and len(call.args) == 1:
-                    what = ir.show(call.args[0])
-                    root = what.lstrip("&").partition("->")[0].partition(".")[0]
-                    text = f"{call.name}({what.replace(root, aliases.get(root, root), 1)})"
-                    if text in release.calls:
-                        found.append(
-                            f"{ir.show(call)} ({scope.fn.path}:{call.line}) is also called by {release.fn.name}()"
-                        )
-    return tuple(dict.fromkeys(found))
-
-
 def _double(
-    scope: Scope, export: Export, release: Release, line: int, twice: list[tuple[Freed, Freed]], facts: tuple[str, ...]
+    scope: Scope, export: Export, release: Release, line: int, pairs: tuple[Twice, ...], facts: tuple[str, ...]
 ) -> Finding:
     fn = scope.fn
-    first, known = twice[-1]
-    names = ", ".join(dict.fromkeys(each.what for each, _ in twice))
+    first, known = pairs[-1].here, pairs[-1].there
+    names = ", ".join(dict.fromkeys(each.here.what for each in pairs))
     return Finding(
         rule=NAME,
         path=fn.path,

@@ -1,0 +1,404 @@
+"""Typestate of acquired things: what is still held where a function ends, and on which path.
+
+For each call that acquires (a pin of pages, an attachment, a page-table walk) every path of the function is followed
+with the values that decide it: what the call answered, constants in error codes and flags, counts put into fields,
+tests that stand twice. On each path the thing is
+
+    held      had, and nobody else knows of it
+    kept      put where it outlives the function, handed to something that is not in sight, or left to a release
+              that stands under a test which was not followed (`why` says which)
+    released  given back: by a release of the resource, a callee that does (see `owners`), the end of a ``__free()``
+    lost      held when the memory that names it was freed
+
+A failed acquisition drops the thing. One that was only compared with how many were asked for may have got some. A loop
+whose body releases (or puts away) does so for all pieces, whatever the count. Pieces of an array taken in an earlier
+round stay held when a later round fails.
+
+`Holding.stories(fn)` gives one `Story` for each acquiring call, `Story.ends` what holds at each return. Whether a thing
+that is still held in an object of the caller (`Story.outlives`) is released there, the callers tell.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lorelint.code import ir
+from lorelint.code.codes import ANY, Codes, compare, const, negative
+from lorelint.code.liveness import liveness
+from lorelint.code.program import Program
+from lorelint.code.terms import address_of, assign, bind, question, term_of, told
+from lorelint.code.worlds import Site, Term, Verdict
+from lorelint.model.finding import Step
+from lorelint.rule.analyses.owners import Owners, Resource, Take
+from lorelint.rule.analyses.places import place
+from lorelint.rule.analyses.scope import Scope
+from lorelint.rule.analyses.telling import Telling, named, pure
+from lorelint.rule.analyses.thing import Acquired, Effect, Thing, acquired
+
+MAX_STATES = 20_000  # of one story
+
+HELD, KEPT, RELEASED, LOST, NONE = "held", "kept", "released", "lost", ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One way out of the function.
+
+    node, line  the return
+    hold        HELD, KEPT, RELEASED, LOST; NONE where nothing was acquired
+    why         what made it so, for KEPT and LOST; the line of the release, for RELEASED
+    fails       whether the function reports failure there; None where that cannot be told
+    path        the lines of the decisions on the way: (line, what was so)
+    """
+
+    node: int
+    line: int
+    hold: str
+    why: str
+    fails: bool | None
+    path: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What becomes of one acquired thing.
+
+    outlives  it lies in an object of the caller from the start, so a caller may release it
+    again     (line, what) of releases of what was released before on the same path
+    cut       the paths were too many: nothing may be concluded from what is missing
+    """
+
+    acquired: Acquired
+    outlives: bool
+    ends: tuple[End, ...]
+    again: tuple[tuple[int, str], ...]
+    cut: bool
+    thing: Thing
+
+    def left(self) -> tuple[End, ...]:
+        """Failing ends at which it is still held or was lost, those of the shortest paths first."""
+        found = [end for end in self.ends if end.fails and end.hold in (HELD, LOST)]
+        return tuple(sorted(found, key=lambda end: (len(end.path), end.line)))
+
+
+class Holding:
+    """The stories of one resource in one tree."""
+
+    def __init__(self, program: Program, resource: Resource) -> None:
+        self.program = program
+        self.resource = resource
+        self.owners = Owners(program, resource)
+
+    def stories(self, fn: ir.Function) -> tuple[Story, ...]:
+        """One story for each call of the function that acquires."""
+        key = ("holding", self.resource.name, fn.path, fn.name, fn.line)
+        return self.program.memo(key, lambda: self._stories(fn))
+
+    def _stories(self, fn: ir.Function) -> tuple[Story, ...]:
+        scope = Scope(self.program, fn)
+        return tuple(_Walk(Thing(self.owners, scope, each)).story() for each in acquired(scope, self.resource))
+
+
+class _State(NamedTuple):
+    env: frozenset[tuple[str, Term]]
+    known: frozenset[tuple[Site, Codes]]
+    facts: frozenset[tuple[str, bool]]  # pure tests that stand twice, and how they came out
+    hold: str
+    sure: bool  # held whatever the last acquiring call gave
+    why: str
+    holders: frozenset[str]
+
+
+class _Walk:
+    """All paths of a function, for one thing."""
+
+    def __init__(self, thing: Thing) -> None:
+        self.thing, self.scope, self.cfg = thing, thing.scope, thing.scope.cfg
+        self.site = Site(thing.acquired.node, thing.acquired.call.name)
+        self.exprs = {node.id: named(node.expr) for node in self.cfg.nodes if node.expr is not None}
+        self.telling = Telling(thing)
+        self.live = liveness(self.cfg, range(len(self.cfg.nodes)), ())
+        self.loops = {
+            loop.head: loop
+            for loop in self.scope.program.loops(self.scope.fn)
+            if loop.kind not in (ir.LoopKind.GOTO, ir.LoopKind.DO) and thing.acquired.node not in loop.body
+        }
+        self.came: dict[tuple[int, _State], tuple[int, _State] | None] = {}
+        self.again: dict[tuple[int, str], None] = {}
+        self.ends: list[tuple[int, _State]] = []
+
+    def story(self) -> Story:
+        first = _State(frozenset(), frozenset(), frozenset(), NONE, False, "", frozenset())
+        queue = deque([(0, first)])
+        self.came[0, first] = None
+        while queue and len(self.came) < MAX_STATES:
+            here, state = queue.popleft()
+            node = self.cfg.nodes[here]
+            if node.at is ir.At.RETURN:
+                self.ends.append((here, state))
+            for edge in node.out:
+                after = self._step(node, edge, state)
+                if after is not None and (edge.to, after) not in self.came:
+                    self.came[edge.to, after] = (here, state)
+                    queue.append((edge.to, after))
+        ends = tuple(self._end(id, state) for id, state in self.ends)
+        thing = self.thing
+        return Story(thing.acquired, thing.outlives, tuple(dict.fromkeys(ends)), tuple(self.again), bool(queue), thing)
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    def _step(self, node: ir.Node, edge: ir.Edge, state: _State) -> _State | None:
+        env, known = dict(state.env), dict(state.known)
+        if node.expr is not None:
+            self._execute(node, env, known)
+            state = self._held(node, state)
+        if node.at is ir.At.TEST and isinstance(edge.when, bool):
+            tested = self._test(node, edge, state, env, known)
+            if tested is None:
+                return None
+            state = tested
+        elif node.at is ir.At.SWITCH and isinstance(edge.when, tuple) and not self._case(node, edge, env, known):
+            return None
+        if (loop := self.loops.get(node.id)) is not None and edge.to not in loop.body:
+            state = self._looped(loop, state)
+        state = self._settled(state, known)
+        live = self.live[edge.to]
+        kept = {name: term for name, term in env.items() if name in live or "->" in name or "." in name}
+        asked = {term for term in kept.values() if isinstance(term, Site)}
+        if state.hold != NONE:
+            asked.add(self.site)
+        facts = state.facts if state.facts else frozenset[tuple[str, bool]]()
+        return state._replace(
+            env=frozenset(kept.items()),
+            known=frozenset((site, codes) for site, codes in known.items() if site in asked),
+            facts=facts,
+        )
+
+    def _execute(self, node: ir.Node, env: dict[str, Term], known: dict[Site, Codes]) -> None:
+        expr = self.exprs[node.id]
+        writes = tuple(each for each in ir.walk(expr) if isinstance(each, (ir.Assign, ir.Update, ir.Declare)))
+        for call in ir.calls(expr):
+            known[Site(node.id, call.name)] = self._answers() if self._is_acquiring(node, call) else ANY
+            for arg in call.args:
+                if out := address_of(arg):
+                    bind(env, out, None)
+                bare = place(arg)
+                if len(bare) == 1 and not call.name.isupper():
+                    self._forget(env, bare[0])
+        for each in writes:
+            target = each.name if isinstance(each, ir.Declare) else ir.show(each.target)
+            self._forget(env, target)
+        assign(env, writes, node.id, None)
+
+    def _is_acquiring(self, node: ir.Node, call: ir.Call) -> bool:
+        return node.id == self.site.node and call.name == self.site.name
+
+    def _answers(self) -> Codes:
+        """What the acquiring call can answer."""
+        taken = self.thing.acquired
+        if taken.take.success == "zero":
+            return Codes(frozenset({"0"}), True, False)
+        return Codes(frozenset({"0", "1"}), True, False) if taken.one else ANY
+
+    @staticmethod
+    def _forget(env: dict[str, Term], name: str) -> None:
+        """An object was written or handed out: its fields may be anything."""
+        for each in [key for key in env if key.startswith((f"{name}->", f"{name}."))]:
+            del env[each]
+
+    def _held(self, node: ir.Node, state: _State) -> _State:
+        """The state behind what the node does to the thing."""
+        if state.facts:
+            written = self.telling.written(node)
+            state = state._replace(facts=frozenset(f for f in state.facts if not (self.telling.reads(f[0]) & written)))
+        for effect in self.thing.on(node, state.holders) if state.hold != NONE else ():
+            state = self._affected(state, effect)
+        if node.id == self.thing.acquired.node:
+            sure = state.hold == HELD and self.thing.acquired.pieces
+            state = state._replace(hold=HELD, sure=sure, why="", holders=frozenset())
+        return state
+
+    def _affected(self, state: _State, effect: Effect) -> _State:
+        match effect.kind:
+            case "released":
+                if state.hold == RELEASED and state.why != str(effect.line):
+                    self.again[effect.line, effect.text] = None
+                return state._replace(hold=RELEASED, why=str(effect.line))
+            case "kept" if state.hold == HELD:
+                return state._replace(hold=KEPT, why=effect.text)
+            case "holds" if state.hold == HELD:
+                return state._replace(holders=state.holders | {effect.holder})
+            case "lost" if state.hold == HELD and self.thing.outlives and not state.holders:
+                return state._replace(hold=LOST, why=effect.text)
+        return state
+
+    def _looped(self, loop: ir.Loop, state: _State) -> _State:
+        """Behind a loop that does something to the thing, all pieces were done."""
+        if state.hold not in (HELD, KEPT):
+            return state
+        effects = [each for id in sorted(loop.body) for each in self.thing.on(self.cfg.nodes[id], state.holders)]
+        for kind in ("released", "kept", "holds"):
+            for effect in effects:
+                if effect.kind == kind:
+                    state = self._affected(state, effect)
+                    if kind != "holds":
+                        return state
+        return state
+
+    def _settled(self, state: _State, known: dict[Site, Codes]) -> _State:
+        """Drops the thing where the call is known to have failed."""
+        if state.hold == HELD and not state.sure and (codes := known.get(self.site)) is not None:
+            success = self.thing.acquired.take.success
+            had = codes.zero if success == "zero" else not codes.above_zero().empty
+            if not had and success != "always":
+                return state._replace(hold=NONE, why="", holders=frozenset())
+        return state
+
+    # -- tests ---------------------------------------------------------------------------------
+
+    def _test(
+        self, node: ir.Node, edge: ir.Edge, state: _State, env: dict[str, Term], known: dict[Site, Codes]
+    ) -> _State | None:
+        expr = self.exprs[node.id]
+        truth = bool(edge.when)
+        decided = self._decided(expr, truth, node.id, env, known)
+        if decided is False:
+            return None
+        if decided is None and pure(expr):
+            if state.hold in (HELD, LOST) and self._names_it(node, truth):
+                return None  # what was just acquired is not NULL
+            text = ir.show(expr)
+            if (text, not truth) in state.facts:
+                return None
+            if text in self.telling.twice:
+                state = state._replace(facts=state.facts | {(text, truth)})
+            if state.hold == HELD and (excuse := self.telling.excuse(node, edge)):
+                return state._replace(hold=KEPT, why=excuse)
+        return state
+
+    def _names_it(self, node: ir.Node, truth: bool) -> bool:
+        """Whether this edge says that the thing's own pointer is NULL."""
+        if truth or node.expr is None:
+            return False
+        where = place(node.expr)
+        return bool(where) and where in self.thing.names
+
+    def _decided(
+        self, expr: ir.Expr, truth: bool, node: int, env: dict[str, Term], known: dict[Site, Codes]
+    ) -> bool | None:
+        """Whether a test can come out so: False if not, None where nothing is known. Learns from what is known."""
+        subject, op, symbol = question(expr, env, node)
+        for _ in range(4):
+            if not isinstance(subject, Verdict):
+                break
+            truth = truth is subject.holds
+            expr = subject.test
+            subject, op, symbol = question(expr, env, node)
+        if isinstance(subject, str):
+            yes, no = compare(Codes(frozenset({subject})), op, symbol)
+            if not (yes if truth else no).empty:
+                return True
+            return None if symbol.isidentifier() or subject.isidentifier() else False
+        if isinstance(subject, Site):
+            yes, no = compare(known.get(subject, ANY), op, symbol)
+            codes = yes if truth else no
+            known[subject] = codes
+            return False if codes.empty else True if subject.node >= 0 else None
+        if (side := self._asked_for(expr, truth, node, env)) is not None:
+            known[self.site] = side(known.get(self.site, ANY))
+            return not known[self.site].empty
+        if isinstance(expr, ir.Name):
+            unknown = Site(-1, "", expr.name)
+            env[expr.name] = unknown
+            known[unknown] = ANY.nonzero() if truth else ANY.only_zero()
+        return None
+
+    def _asked_for(
+        self, expr: ir.Expr, truth: bool, node: int, env: dict[str, Term]
+    ) -> Callable[[Codes], Codes] | None:
+        """The answer compared with how many were asked for: all of them is success."""
+        match expr:
+            case ir.Binary(op="==" | "!=" | "<" | ">" | "<=" | ">=", left=left, right=right):
+                op: str = expr.op
+                if term_of(left, env, node) == self.site:
+                    pass
+                elif term_of(right, env, node) == self.site:
+                    op = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(op, op)
+                else:
+                    return None
+                full = op in ("==", ">=", ">") if truth else op in ("!=", "<", "<=")
+                return Codes.above_zero if full else lambda codes: codes
+        return None
+
+    def _case(self, node: ir.Node, edge: ir.Edge, env: dict[str, Term], known: dict[Site, Codes]) -> bool:
+        assert isinstance(edge.when, tuple)
+        term = term_of(self.exprs[node.id], env, node.id)
+        if not isinstance(term, Site) or not edge.when:
+            return True
+        symbols = [const(each) for each in edge.when]
+        if "" in symbols:
+            return True
+        codes = known.get(term, ANY)
+        narrowed = Codes()
+        for symbol in symbols:
+            narrowed = narrowed | codes.equal(symbol)
+        known[term] = narrowed
+        return not narrowed.empty
+
+    # -- ends ----------------------------------------------------------------------------------
+
+    def _end(self, id: int, state: _State) -> End:
+        node = self.cfg.nodes[id]
+        final, after = self._held(node, state), node
+        while len(after.out) == 1 and after.at is not ir.At.EXIT:  # what ends with the scopes that are left
+            after = self.cfg.nodes[after.out[0].to]
+            final = self._held(after, final)
+        return End(id, node.line, final.hold, final.why, self._fails(node, state), self._path(id, state))
+
+    def _fails(self, node: ir.Node, state: _State) -> bool | None:
+        if node.expr is None:
+            return None
+        env, known = dict(state.env), dict(state.known)
+        term = term_of(self.exprs[node.id], env, node.id)
+        if isinstance(term, str):
+            if negative(term):
+                return True
+            return term == "0" if "*" in self.scope.fn.returns else False if term.isdigit() else None
+        if isinstance(term, Site):
+            codes = known.get(term, ANY)
+            if codes.fails:
+                return True
+            return False if term == self.site or not (codes.neg or any(map(negative, codes.named))) else None
+        return None
+
+    def _path(self, id: int, state: _State) -> tuple[tuple[int, str], ...]:
+        """The decisions between the acquisition and the return."""
+        found: list[tuple[int, str]] = []
+        at: tuple[int, _State] | None = (id, state)
+        after = -1
+        while at is not None:
+            here, _ = at
+            node = self.cfg.nodes[here]
+            if after >= 0 and node.at is ir.At.TEST and node.expr is not None:
+                edge = next(edge for edge in node.out if edge.to == after)
+                found.append((node.line, told(node.expr, edge.when is True)))
+            if here == self.site.node and after >= 0:
+                break
+            after = here
+            at = self.came[at]
+        return tuple(reversed(found))
+
+
+def steps(story: Story, end: End, name: str) -> tuple[Step, ...]:
+    """The proof: where it was acquired, what was decided after that, where the function ends with it."""
+    scope, taken = story.thing.scope, story.acquired
+    path = scope.fn.path
+    first = Step(path, taken.line, f"{taken.call.name}() succeeds: {name} of {taken.shown} are held")
+    made = [Step(path, line, text) for line, text in end.path[-6:]]
+    return (first, *made, Step(path, end.line, "the function returns with them"))
+
+
+__all__ = ["HELD", "KEPT", "LOST", "NONE", "RELEASED", "End", "Holding", "Resource", "Story", "Take", "steps"]

@@ -16,6 +16,7 @@ TREES = ("5.10", "6.1", "6.12", "7.2")
 REACHED = {
     "errno-collapsed-to-retry": (1.0, 1.0),
     "mmap-range-unchecked": (1.0, 1.0),
+    "pfn-lifetime-escape": (1.0, 1.0),
     "retry-no-fatal-signal": (1.0, 1.0),
     "retry-no-resched": (1.0, 0.83),
     "revoke-without-unmap": (1.0, 1.0),

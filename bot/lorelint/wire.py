@@ -16,7 +16,6 @@ from lorelint.model.errors import LorelintError
 
 if TYPE_CHECKING:
     from lorelint.edge.index import IndexFile
-    from lorelint.jobs.measure import Measurement
     from lorelint.model.answer import WhyNot
     from lorelint.model.finding import Report
     from lorelint.model.graph import Chains, Graph, Layout, Siblings
@@ -328,25 +327,6 @@ class House:
         from lorelint.report.graph_dot import outline
 
         return Graphviz().lay(outline(graph), [f"n{at}" for at in range(len(graph.nodes))], len(graph.edges))
-
-    def measure(
-        self, labels: str, trees: dict[str, str], overlays: str = "", only: Sequence[str] = (), processes: int = 1
-    ) -> Measurement:
-        """The rules over labelled functions. `labels` is a file, `trees` maps names to what `find` takes."""
-        from lorelint.jobs.measure import measure
-
-        folder = Path(overlays) if overlays else None
-        if folder is not None and not folder.is_dir():
-            raise LorelintError("no such folder", where=overlays, remedy="name the folder that holds the overlays")
-
-        def overlay(case: str) -> str:
-            if folder is None or not (folder / case).is_dir():
-                return ""
-            return str(folder / case)
-
-        text = read(labels).decode("utf-8", "replace")
-        specs = {name: self.find(spec) for name, spec in sorted(trees.items())}
-        return measure(text, specs, measured_tree, self.rules(only), overlays=overlay, processes=processes)
 
 
 def plain_tree(spec: str) -> Tree:

@@ -9,17 +9,45 @@ from lorelint.cli.common import JSON, RULE, common, house, put, waiting
 
 
 @click.command("measure")
-@click.option("--labels", metavar="FILE", required=True, help="Labelled functions, one JSON object per line.")
-@click.option("--tree", "trees", metavar="NAME=DIR", multiple=True, required=True, help="A tree the labels name.")
-@click.option("--overlays", metavar="DIR", default="", help="Folder of the cases' overlays.")
+@click.option("--labels", metavar="FILE", multiple=True, help="Labelled functions, one JSON object per line.")
+@click.option("--tree", "trees", metavar="NAME=DIR", multiple=True, required=True, help="A tree, by the labels' name.")
+@click.option("--overlays", metavar="DIR", default="", help="Folder of the labelled cases' overlays.")
+@click.option(
+    "--mail", metavar="MBOX|DIR", multiple=True, help="Review every series in it that applies to the first tree."
+)
+@click.option(
+    "--between",
+    metavar="A B",
+    nargs=2,
+    multiple=True,
+    help="Judge each file in which two of the trees differ as a patch of its own.",
+)
+@click.option(
+    "--mutate", metavar="FOLDER", multiple=True, help="Take checks out of correct functions of the first tree."
+)
+@click.option(
+    "--sample", metavar="N", type=click.IntRange(1), default=None, help="N files of a pair, N checks of a kind."
+)
+@click.option(
+    "--judged", metavar="FILE|DIR", multiple=True, help="What persons made of findings, one JSON object per line."
+)
+@click.option("--ledger", metavar="FILE", default="", help="Write the figures into this ledger.")
+@click.option("--time", "times", is_flag=True, help="Tell each rule's seconds of CPU too: no two runs print the same.")
 @RULE
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 @JSON
 @common
 def command(
-    labels: str,
+    labels: tuple[str, ...],
     trees: tuple[str, ...],
     overlays: str,
+    mail: tuple[str, ...],
+    between: tuple[tuple[str, str], ...],
+    mutate: tuple[str, ...],
+    sample: int | None,
+    judged: tuple[str, ...],
+    ledger: str,
+    times: bool,
     only: tuple[str, ...],
     jobs: int,
     as_json: bool,
@@ -27,14 +55,27 @@ def command(
     color: str,
     width: int | None,
 ) -> int:
-    """Precision and recall of the rules over labelled functions; labels of trees not given are skipped and counted."""
-    from lorelint.jobs.measure import render, to_json
+    """Measure the rules: all of them, whatever their stage.
+
+    Precision and recall over labelled functions (labels of trees not given are skipped and counted); what is said per
+    100 patches over mail and between trees, right or wrong as persons judged it; whether a rule speaks once a check is
+    taken out of a function it was silent about.
+    """
     from lorelint.report import json
+    from lorelint.report.measure import render, to_json
+    from lorelint.wire_measure import Wanted, measure, write_ledger
 
     named = dict(_named(each) for each in trees)
-    with waiting(f"measuring over {labels}"):
-        done = house(config).measure(labels, named, overlays, only, jobs)
-    put(json.dump(to_json(done)) if as_json else render(done))
+    for name in (name for pair in between for name in pair if name not in named):
+        raise click.BadParameter(f"{name!a} is no --tree", param_hint="--between")
+    if not (labels or mail or between or mutate or judged):
+        raise click.UsageError("nothing to measure: name --labels, --mail, --between, --mutate or --judged")
+    wanted = Wanted(named, labels, overlays, mail, between, mutate, sample or 0, judged, only, jobs)
+    with waiting("measuring"):
+        done = measure(house(config), wanted)
+    if ledger:
+        write_ledger(ledger, done)
+    put(json.dump(to_json(done)) if as_json else render(done, times=times))
     return CLEAN
 
 

@@ -28,6 +28,7 @@ class Operator:
     lists   of APIs: a function must name one of each
     words   and each of these patterns
     find    the places, and what they become; a function is cut where there is one place alone
+    left    patterns that must still stand there when it is cut: without them there is nothing to check
     """
 
     name: str
@@ -35,6 +36,7 @@ class Operator:
     find: Find
     lists: tuple[str, ...] = ()
     words: tuple[bytes, ...] = ()
+    left: tuple[bytes, ...] = ()
 
     def admits(self, text: bytes, names: Names) -> bool:
         """Whether all that it asks for stands in a text."""
@@ -48,7 +50,10 @@ class Operator:
             code = mask(fn.text)
             said = frozenset(re.findall(rb"\b[A-Za-z_]\w*", code))
             if all(said & names(each) for each in self.lists):
-                yield from self.find(code, names)
+                for (start, end), instead in self.find(code, names):
+                    rest = code[:start] + instead + code[end:]
+                    if all(re.search(each, rest) for each in self.left):
+                        yield (start, end), instead
 
 
 def lists_of(know: Knowledge) -> Names:
@@ -185,7 +190,16 @@ def _word(pattern: bytes) -> Find:
 
 _PINS = ("gup_pin",)
 _INSERT = rb"\b(?:io_)?remap_pfn_range\s*\("
-_PTE_FAULT = rb"\bvmf_insert_pfn"
+#: What takes a mapping away and does nothing else: a device that is torn down needs the others for more than that.
+_UNMAPS = (
+    b"unmap_mapping_range",
+    b"unmap_mapping_pages",
+    b"zap_vma_ptes",
+    b"drm_vma_node_unmap",
+    b"ttm_bo_unmap_virtual",
+    b"rdma_user_mmap_disassociate",
+    b"uverbs_user_mmap_disassociate",
+)
 
 OPERATORS: Sequence[Operator] = (
     Operator("bound in the head", "unbounded-retry", _bound_in_the_head, words=(_WORTH,)),
@@ -193,7 +207,13 @@ OPERATORS: Sequence[Operator] = (
     Operator("bound of its own", "unbounded-retry", _within_retry(_OF_ITS_OWN), words=(_WORTH,)),
     Operator("yield", "retry-no-resched", _within_retry(_YIELD), words=(_WORTH,)),
     Operator("signal check", "retry-no-fatal-signal", _within_retry(_SIGNAL), words=(_WORTH,)),
-    Operator("comparison with vm_end", "single-vma-check", _guard(rb"\bvm_end\b"), ("vma_lookup",)),
+    Operator(
+        "comparison with vm_end",
+        "single-vma-check",
+        _guard(rb"\bvm_end\b"),
+        ("vma_lookup",),
+        left=(rb"\bvm_(?:flags|file|ops)\b", rb"\b(?:len|length|size|bytes|n?r?_?pages|end)\b"),
+    ),
     Operator(
         "end of the PFN lookup",
         "pfnmap-start-end-balance",
@@ -203,8 +223,8 @@ OPERATORS: Sequence[Operator] = (
     Operator(
         "question to the notifier", "mmu-notifier-retry-missing", _guard(rb"\bmmu_(?:interval_read|invalidate)_retry")
     ),
-    Operator("unmap beside a revoke call", "revoke-without-unmap", _call("unmap_apis"), ("revoke_marker_calls",)),
-    Operator("unmap beside a marker", "revoke-without-unmap", _call("unmap_apis"), ("revoke_markers_fields",)),
+    Operator("unmap beside a revoke call", "revoke-without-unmap", _named(*_UNMAPS), ("revoke_marker_calls",)),
+    Operator("unmap beside a marker", "revoke-without-unmap", _named(*_UNMAPS), ("revoke_markers_fields",)),
     Operator(
         "marker test of a fault handler",
         "fault-revoked-check",
@@ -217,6 +237,7 @@ OPERATORS: Sequence[Operator] = (
         "mmap-range-unchecked",
         _guard(rb"\b(?:vm_pgoff|vm_end|vma_pages|size|len|length|offset|off|pgoff)\b"),
         words=(_INSERT, rb"\bstruct\s+vm_area_struct\b"),
+        left=(rb"\bvm_pgoff\b",),
     ),
     Operator(
         "refusal of private mappings",

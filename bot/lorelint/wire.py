@@ -59,11 +59,14 @@ class House:
 
     # -- rules ------------------------------------------------------------------------------------------------
 
-    def rules(self, only: Sequence[str] = ()) -> tuple[Rule, ...]:
-        """The rules of the packs the settings name, or those of them in `only`. Raises LorelintError."""
+    def rules(self, only: Sequence[str] = (), stage: str = "queue") -> tuple[Rule, ...]:
+        """The rules of the packs the settings name that have come as far as a stage, or those in `only`, asked for by
+        name, wherever they are. Raises LorelintError.
+        """
         from lorelint.rule import packs
+        from lorelint.rule.door import Stage
 
-        rules = packs.load(only)
+        rules = tuple(rule for rule in packs.load(only) if only or rule.stage.reaches(Stage(stage)))
         wanted = self.config.packs
         if not wanted:
             return rules
@@ -164,13 +167,18 @@ class House:
         return tuple(thread for thread, _ in reviewable(threads))
 
     def review(
-        self, threads: Sequence[Thread], source: OpenTree | None, only: Sequence[str] = (), revision: int | None = None
+        self,
+        threads: Sequence[Thread],
+        source: OpenTree | None,
+        only: Sequence[str] = (),
+        revision: int | None = None,
+        stage: str = "queue",
     ) -> Iterator[Told]:
-        """One review per thread, in order."""
+        """One review per thread, in order, by the rules of `rules(only, stage)`."""
         from lorelint.edge.patch import GnuPatch
         from lorelint.jobs.review import review
 
-        rules, version = self.rules(only), self.version()
+        rules, version = self.rules(only, stage), self.version()
         for thread in threads:
             done = review(
                 thread,
@@ -185,7 +193,12 @@ class House:
             yield Told(done.report, lines_of({each.patch.seq: each.after for each in done.applied.snapshots}))
 
     def scan(
-        self, paths: Sequence[str], spec: str = "", overlays: Sequence[str] = (), only: Sequence[str] = ()
+        self,
+        paths: Sequence[str],
+        spec: str = "",
+        overlays: Sequence[str] = (),
+        only: Sequence[str] = (),
+        stage: str = "queue",
     ) -> Told:
         """Files and folders judged as if new: of a tree, or lone files that belong to none."""
         from lorelint.jobs.scan import scan
@@ -195,7 +208,7 @@ class House:
         report = scan(
             tree,
             inside,
-            self.rules(only),
+            self.rules(only, stage),
             version=version,
             source=said,
             of=self.version(),

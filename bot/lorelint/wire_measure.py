@@ -52,7 +52,7 @@ def measure(house: House, wanted: Wanted) -> Measurement:
     from lorelint.jobs.measure.pool import add
     from lorelint.model.measurement import Measurement
 
-    rules = house.rules(wanted.only)
+    rules = house.rules(wanted.only, "trial")
     known = {rule.name for rule in rules}
     said: tuple[Judgement, ...] = ()
     for path in _files(wanted.judged, "*.jsonl"):

@@ -140,7 +140,10 @@ def test_a_check_whose_loss_changes_nothing_counts_as_missed() -> None:
 
 
 BODIES = {
-    "comparison with vm_end": ("v = vma_lookup(mm, a);\n\tif (!v || a + n > v->vm_end)\n\t\treturn -EFAULT;", "vm_end"),
+    "comparison with vm_end": (
+        "v = vma_lookup(mm, a);\n\tif (!v || a + len > v->vm_end)\n\t\treturn 0;\n\tg(v->vm_flags, len);",
+        "vm_end",
+    ),
     "end of the PFN lookup": ("if (follow_pfnmap_start(&w))\n\t\treturn 0;\n\tfollow_pfnmap_end(&w);", "_end("),
     "FOLL_LONGTERM": ("return pin_user_pages(a, n, FOLL_WRITE | FOLL_LONGTERM, p);", "FOLL_LONGTERM"),
     "detach": ("t = dma_buf_attach(b, d);\n\treturn 0;\nout:\n\tdma_buf_detach(b, t);", "dma_buf_detach"),

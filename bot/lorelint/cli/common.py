@@ -32,6 +32,12 @@ TREE = click.option(
     help="Kernel source: directory, git repository (@REV for a revision), or a bare name that is looked for.",
 )
 RULE = click.option("--rule", "only", metavar="RULE", multiple=True, help="Only this rule; may be given again.")
+STAGE = click.option(
+    "--stage",
+    type=click.Choice(["trial", "queue", "list"]),
+    default=None,
+    help="Rules that have come this far [default: queue]; those of --rule in any case.",
+)
 OVERLAY = click.option(
     "--overlay",
     "overlays",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lorelint.cli import CLEAN, FINDINGS, UNDONE
-from lorelint.cli.common import JSON, OVERLAY, RULE, TREE, Page, common, house, note, page, put, waiting
+from lorelint.cli.common import JSON, OVERLAY, RULE, STAGE, TREE, Page, common, house, note, page, put, waiting
 
 if TYPE_CHECKING:
     from lorelint.wire import Told
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     help="terminal, the mails that would be sent, or JSON.",
 )
 @RULE
+@STAGE
 @click.option("--revision", type=click.IntRange(1), default=None, help="Version of the series [default: the newest].")
 @JSON
 @common
@@ -37,6 +38,7 @@ def command(
     overlays: tuple[str, ...],
     form: str,
     only: tuple[str, ...],
+    stage: str | None,
     revision: int | None,
     as_json: bool,
     config: str,
@@ -55,9 +57,14 @@ def command(
     if opened is None:
         note("no tree: only the lines of the patches are read (--tree DIR, or run it inside a kernel tree)")
     with waiting(f"reviewing {sources[0]}"):
-        done = list(every.review(threads, opened, only, revision))
+        done = list(every.review(threads, opened, only, revision, stage or _least(form)))
     _print(done, form, as_json, page(color, width), tree)
     return _code(done)
+
+
+def _least(form: str) -> str:
+    """How far a rule must have come, where nobody says: a mail is written for rules that may be mailed."""
+    return "list" if form == "reply" else "queue"
 
 
 def _print(done: list[Told], form: str, as_json: bool, out: Page, tree: str) -> None:
@@ -90,7 +97,8 @@ def _print_replies(done: list[Told], as_json: bool) -> None:
             put(("\n" if number else "") + f"---8<--- {number + 1}/{len(letters)}, answers <{letter.msgid}>\n")
         put(letter.body)
     if not letters:
-        note("no patch deserves a reply")
+        spoke = any(report.coverage.rules for report, _ in made)
+        note("no patch deserves a reply" if spoke else "no rule may be mailed yet (--stage queue asks the others)")
 
 
 def _code(done: list[Told]) -> int:

@@ -18,7 +18,7 @@ def command(as_json: bool, config: str, color: str, width: int | None) -> int:
 
     rows = [
         rules.RuleRow(rule.name, rule.stage.value, rule.since, rule.need.value, rule.origin, doc(rule).summary)
-        for rule in house(config).rules()
+        for rule in house(config).rules(stage="trial")
     ]
     if as_json:
         put(json.dump(rules.document(rows)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lorelint.cli import CLEAN, FINDINGS
-from lorelint.cli.common import JSON, OVERLAY, RULE, TREE, common, house, page, put, waiting
+from lorelint.cli.common import JSON, OVERLAY, RULE, STAGE, TREE, common, house, page, put, waiting
 
 
 @click.command("scan")
@@ -13,6 +13,7 @@ from lorelint.cli.common import JSON, OVERLAY, RULE, TREE, common, house, page, 
 @TREE
 @OVERLAY
 @RULE
+@STAGE
 @JSON
 @common
 def command(
@@ -20,6 +21,7 @@ def command(
     tree: str,
     overlays: tuple[str, ...],
     only: tuple[str, ...],
+    stage: str | None,
     as_json: bool,
     config: str,
     color: str,
@@ -33,7 +35,7 @@ def command(
     from lorelint.report.prose import found
 
     with waiting(f"scanning {' '.join(paths)}"):
-        done = house(config).scan(paths, tree, overlays, only)
+        done = house(config).scan(paths, tree, overlays, only, stage or "queue")
     if as_json:
         from lorelint.report import json
 

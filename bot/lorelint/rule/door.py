@@ -30,6 +30,11 @@ class Stage(StrEnum):
     QUEUE = "queue"  # a maintainer sees it
     LIST = "list"  # may be mailed
 
+    def reaches(self, other: Stage) -> bool:
+        """Whether a rule that is here may go where `other` is asked for."""
+        order = list(Stage)
+        return order.index(self) >= order.index(other)
+
 
 @dataclass(frozen=True, slots=True)
 class Analysis(Generic[T]):

@@ -123,7 +123,7 @@ def test_a_mail_that_is_not_here_is_read_from_its_answer() -> None:
 
 def test_an_answer_to_nothing_that_is_here_is_listed() -> None:
     (comment,) = heard(mail("1@x", "That loops.\n", "gone@x"))
-    assert (comment.anchor, comment.patch, comment.version) == (Anchor.NONE, 0, 0)
+    assert (comment.anchor, comment.patch, comment.of) == (Anchor.NONE, 0, "")
 
 
 def test_the_cover_letter() -> None:
@@ -190,7 +190,7 @@ def test_whatever_is_answered_in_whatever_order(parts: list[tuple[list[str], str
     found = heard(*replies)
     for comment in found:
         assert (comment.anchor is Anchor.LINE) == bool(comment.path and comment.mail_line == RETURN)
-        assert (comment.anchor is Anchor.NONE) == (comment.version == 0)
+        assert (comment.anchor is Anchor.NONE) == (not comment.of)
     told = {(each.msgid, each.at) for each in found}
     assert len(told) == len(found)
     spoken = sum(line in ("That loops.", "Again.") for lines, _, _ in parts for line in lines)

@@ -24,7 +24,6 @@ WORDS = Vocabulary(("infinite* loop*", "cond_resched"), ("retr*", "eagain", "bou
         "This may loop: infinitely-looping, even.",
         "Have some cond_resched(() in there?",
         "an infinite\nloop",
-        "It retries on -EAGAIN without a bound.",
     ],
 )
 def test_named(text: str) -> None:
@@ -34,7 +33,11 @@ def test_named(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("It retries on -EAGAIN.", ("retr*", "eagain")), ("Bounded retries, then.", ("retr*", "bound*"))],
+    [
+        ("It retries on -EAGAIN.", ("retr*", "eagain")),
+        ("Bounded retries, then.", ("retr*", "bound*")),
+        ("It retries on -EAGAIN without a bound.", ("retr*", "eagain", "bound*")),
+    ],
 )
 def test_hinted_at(text: str, words: tuple[str, ...]) -> None:
     found = met(WORDS, text)
@@ -48,6 +51,13 @@ def test_neither(text: str) -> None:
 
 def test_words_of_different_paragraphs_do_not_go_together() -> None:
     assert met(WORDS, "It retries.\n\nIt returns -EAGAIN.") is None
+
+
+def test_one_word_that_is_met_twice_counts_once() -> None:
+    words = Vocabulary((), ("follow_pfn*", "follow_pfnmap*"))
+    assert met(words, "follow_pfnmap_start() fails") is None
+    assert met(words, "follow_pfnmap_start() fails, follow_pfn() does not") is None, "the wider one takes the first"
+    assert met(words, "follow_pfn() fails, follow_pfnmap_start() does not") is not None
 
 
 def test_what_a_finding_is_about_goes_with_it() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lorelint.code.program import Cache, Program
 from lorelint.jobs.base import climb
+from lorelint.jobs.heard import Heard, hear
 from lorelint.kernel.load import knowledge, known_versions
 from lorelint.kernel.version import is_kernel, kernel_version
 from lorelint.model.base import Applied, Grade
@@ -65,6 +66,7 @@ def review(
     version: str = "",
     memory: Memory | None = None,
     stamp: str = "",
+    answers: bool = True,
 ) -> Reviewed:
     """Review the newest series of a thread, or `revision` of it.
 
@@ -72,6 +74,7 @@ def review(
     pinned   only the tree as given, no search of other commits
     version  of lorelint and its packs, for the report
     memory   of what was worked out before, by the very code that `stamp` stands for
+    answers  what people said in the thread is read; else it is reviewed as if nobody had answered
     Raises LorelintError where there is no patch to review.
     """
     series = newest(thread, revision)
@@ -85,18 +88,22 @@ def review(
         answers=lambda tree: answers_of(tree, know, memory, stamp),
         missing=missing(series),
     )
+    heard = Heard((), result.judged, ())
+    if answers:
+        heard = hear(thread, series, applied, result.judged, rules, lambda tree: Program(tree, know, cache))
     report = Report(
         source=thread.source,
         series=series,
         base=applied.base,
-        findings=result.judged,
-        concerns=concerns(result.judged, rules, result.spans),
+        findings=heard.judged,
+        concerns=concerns(heard.judged, rules, result.spans),
         silences=result.silences,
-        troubles=_troubles(thread, series, applied),
+        troubles=(*_troubles(thread, series, applied), *heard.troubles),
         failures=result.failures,
         unseen=(*result.unseen, *undecided(result)),
         coverage=result.coverage,
         version=version,
+        comments=heard.comments,
     )
     return Reviewed(report, applied)
 

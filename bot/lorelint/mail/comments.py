@@ -49,7 +49,7 @@ class _Mail:
 class _Posted:
     """A mail of a series: a patch, or its cover letter."""
 
-    series: Series
+    msgid: str
     patch: Patch | None
     lines: tuple[str, ...]
     text: Text
@@ -99,11 +99,11 @@ def _posted(every: Iterable[Series]) -> Iterator[tuple[str, _Posted]]:
     for series in every:
         if series.cover is not None:
             lines = tuple(series.cover.body.split("\n"))
-            yield series.cover.msgid, _Posted(series, None, lines, Text(lines), {})
+            yield series.cover.msgid, _Posted(series.cover.msgid, None, lines, Text(lines), {})
         for patch in series.patches:
             lines = tuple(patch.body.split("\n"))
             places = {line.mail_line: diff.path for diff in patch.diffs for _, line in diff.lines()}
-            yield patch.msgid, _Posted(series, patch, lines, Text(lines), places)
+            yield patch.msgid, _Posted(patch.msgid, patch, lines, Text(lines), places)
 
 
 def _missing(message: Message, reading: Reading) -> Message | None:
@@ -196,7 +196,7 @@ class _Talk:
             at=at,
             text=text,
             anchor=anchor,
-            version=home.series.version if home else 0,
+            of=home.msgid if home else "",
             patch=home.patch.seq if home and home.patch else 0,
             answers=message.in_reply_to if message.in_reply_to in self.mails else "",
             missing=mail.missing,
@@ -247,7 +247,7 @@ class _Look:
         return replace(
             comment,
             anchor=said.anchor,
-            version=said.version,
+            of=said.of,
             patch=said.patch,
             path=said.path,
             mail_line=said.mail_line,

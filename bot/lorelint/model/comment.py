@@ -30,7 +30,7 @@ class Comment:
     """What one person said at one place of one mail.
 
     patch      seq of the patch it is about; 0 for the cover letter, or where `anchor` is NONE
-    version    of the series it is about, 0 where `anchor` is NONE
+    of         message-id of the patch or cover letter it is about, "" where `anchor` is NONE
     mail_line  1-based in the body of the patch's mail: the line it stands under; 0 for none
     line       1-based in the file after the patch, as it lies in the tree; 0 where that is not known
     answers    message-id of the comment it goes on about, whose place it has; "" where it has its own
@@ -45,7 +45,7 @@ class Comment:
     at: int  # 1-based line in the body of its mail (of the answer, where the mail is missing)
     text: str
     anchor: Anchor
-    version: int = 0
+    of: str = ""
     patch: int = 0
     path: str = ""
     function: str = ""
@@ -60,7 +60,7 @@ class Comment:
 class Raised:
     """A comment that speaks of the defect of a finding.
 
-    sure   same place, and words that name the defect; else it may be about something else
+    sure   said of the same place, in words that name the defect; else it may be about something else
     words  the words of the rule's vocabulary that were met
     """
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lorelint.model.base import Base, Grade
+from lorelint.model.comment import Comment, Raised
 from lorelint.model.mail import Series
 from lorelint.model.trouble import Failure, Trouble, Unseen
 
@@ -132,11 +133,17 @@ class Judged:
     grade: Grade  # the worst file on the proof path
     because: str = ""  # the changed fact that made an untouched function be judged again
     gone_in: int = 0  # seq of a later patch of the series that ends it; 0 = stays
+    raised: tuple[Raised, ...] = ()  # what people said of it in the thread, the earliest first
+
+    @property
+    def said(self) -> bool:
+        """Whether a person has surely raised it already."""
+        return any(each.sure for each in self.raised)
 
     @property
     def mailable(self) -> bool:
-        """New, a defect, above a note, and not made on fragments of anything but the patch itself."""
-        return self.status is Status.NEW and self.finding.kind is Kind.DEFECT and self.gone_in == 0
+        """New, a defect that stays, and raised by nobody yet."""
+        return self.status is Status.NEW and self.finding.kind is Kind.DEFECT and self.gone_in == 0 and not self.said
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +179,4 @@ class Report:
     unseen: tuple[Unseen, ...] = ()
     coverage: Coverage = Coverage()
     version: str = ""  # of lorelint and its rule packs
+    comments: tuple[Comment, ...] = ()  # what people said of the series, and robots

@@ -40,14 +40,26 @@ class PatchMap:
     def __init__(self, patch: Patch, source: Source) -> None:
         self.patch = patch
         self._spots: dict[tuple[str, int], Spot] = {}
+        self._places: dict[int, tuple[str, int]] = {}
         for diff in patch.diffs:
             offset = 0
             for hunk in diff.hunks:
                 found = _offset(hunk, offset, partial(source, patch.seq, diff.path))
                 offset = offset if found is None else found
-                for line in hunk.lines:
-                    if line.new_line is not None and found is not None:
-                        self._spots[diff.path, line.new_line + found] = Spot(diff, hunk, line)
+                if found is not None:
+                    self._put(diff, hunk, found)
+
+    def _put(self, diff: FileDiff, hunk: Hunk, offset: int) -> None:
+        below = hunk.new_start + offset
+        for line in hunk.lines:
+            if line.new_line is not None:
+                below = line.new_line + offset
+                self._spots[diff.path, below] = Spot(diff, hunk, line)
+            self._places[line.mail_line] = (diff.path, max(1, below))
+
+    def place(self, mail_line: int) -> tuple[str, int] | None:
+        """Where a line of the patch's mail stands in the tree after it; a removed one stands at the line above it."""
+        return self._places.get(mail_line)
 
     def spot(self, path: str, line: int) -> Spot | None:
         """The hunk line that stands at this place of the tree after the patch."""

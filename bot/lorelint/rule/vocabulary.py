@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from lorelint.rule.door import Rule, Vocabulary
 from lorelint.rule.explain import INSTEAD, SEES, sections
 
-ENOUGH = 3  # words that go with a defect, in one paragraph, which together name it
-HINT = 2  # and those that hint at it
+HINT = 2  # different words that go with a defect, in one paragraph, which hint at it
 MAX_WORDS = 5_000  # of one text that are looked at
 
 _WORD = re.compile(r"[a-z0-9_]+")
@@ -36,27 +35,28 @@ def met(words: Vocabulary, text: str, also: Sequence[str] = ()) -> Met | None:
 
     also  further words that go with the defect: the API or object a finding is about
     """
-    best: tuple[str, ...] = ()
     named: list[str] = []
+    best: tuple[str, ...] = ()
     for paragraph in re.split(r"\n\s*\n", text):
         spoken = _WORD.findall(paragraph.lower())[:MAX_WORDS]
-        named += [phrase for phrase in words.names if phrase not in named and _holds(spoken, phrase)]
-        near = tuple(phrase for phrase in dict.fromkeys((*words.near, *also)) if _holds(spoken, phrase))
-        best = max(best, near, key=len)
+        named += [phrase for phrase in words.names if phrase not in named and any(_said(spoken, phrase))]
+        near: dict[str, str] = {}  # one word that is met by two of the vocabulary counts once
+        for phrase in (*words.near, *also):
+            heard = next((each for each in _said(spoken, phrase) if each not in near), "")
+            if heard and phrase not in near.values():
+                near[heard] = phrase
+        best = max(best, tuple(near.values()), key=len)
     if named:
         return Met(True, tuple(named))
-    return Met(len(best) >= ENOUGH, best) if len(best) >= HINT else None
+    return Met(False, best) if len(best) >= HINT else None
 
 
-def _holds(spoken: Sequence[str], phrase: str) -> bool:
-    """Whether the words of a phrase follow one another in what was spoken."""
+def _said(spoken: Sequence[str], phrase: str) -> Iterator[str]:
+    """The places where the words of a phrase follow one another in what was spoken, as they were said there."""
     wanted = re.findall(r"[a-z0-9_]+\*?", phrase.lower())
-    if not wanted:
-        return False
-    return any(
-        all(_is(spoken[at + ahead], word) for ahead, word in enumerate(wanted))
-        for at in range(len(spoken) - len(wanted) + 1)
-    )
+    for at in range(len(spoken) - len(wanted) + 1 if wanted else 0):
+        if all(_is(spoken[at + ahead], word) for ahead, word in enumerate(wanted)):
+            yield " ".join(spoken[at : at + len(wanted)])
 
 
 def _is(spoken: str, word: str) -> bool:

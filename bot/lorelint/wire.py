@@ -173,8 +173,9 @@ class House:
         only: Sequence[str] = (),
         revision: int | None = None,
         stage: str = "queue",
+        answers: bool = True,
     ) -> Iterator[Told]:
-        """One review per thread, in order, by the rules of `rules(only, stage)`."""
+        """One review per thread, in order, by the rules of `rules(only, stage)`; as `jobs.review` says of `answers`."""
         from lorelint.edge.patch import GnuPatch
         from lorelint.jobs.review import review
 
@@ -189,6 +190,7 @@ class House:
                 version=version,
                 memory=self.index_file,
                 stamp=self.stamp(),
+                answers=answers,
             )
             yield Told(done.report, lines_of({each.patch.seq: each.after for each in done.applied.snapshots}))
 

@@ -14,7 +14,7 @@ from lorelint.report.reply import replies
 from lorelint.report.terminal import terminal
 
 HERE = Path(__file__).parent
-REPORTS = ("retry", "approximate", "clean_run", "scan", "series_of_two", "untouched_cause", "fragments")
+REPORTS = ("retry", "approximate", "clean_run", "scan", "series_of_two", "untouched_cause", "fragments", "answered")
 
 
 def _samples() -> ModuleType:
@@ -53,11 +53,16 @@ def test_terminal_in_colour(blessing: bool) -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_reply(name: str, blessing: bool) -> None:
     made = replies(getattr(SAMPLES, name)(), SAMPLES.source)
-    text = "".join(f"Subject: {reply.subject}\nIn-Reply-To: <{reply.msgid}>\n\n{reply.body}\n" for reply in made)
+    text = "".join(
+        f"Subject: {reply.subject}\nIn-Reply-To: <{reply.msgid}>\n"
+        + "".join(f"Held: {why}\n" for why in reply.held)
+        + f"\n{reply.body}\n"
+        for reply in made
+    )
     _check(f"{name}.reply", text, blessing)
 
 
-@pytest.mark.parametrize("name", ["retry", "scan"])
+@pytest.mark.parametrize("name", ["retry", "scan", "answered"])
 def test_json(name: str, blessing: bool) -> None:
     _check(f"{name}.json", json.dump(json.document(getattr(SAMPLES, name)())), blessing)
 

@@ -7,9 +7,11 @@ patch does not touch that goes round on it with mmap_lock held.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from lorelint.model.answer import WhyNot, WhyNotAt
 from lorelint.model.base import Base, BaseStep, Grade
+from lorelint.model.comment import Anchor, Comment, Raised, Role
 from lorelint.model.finding import (
     Concern,
     Coverage,
@@ -438,6 +440,42 @@ def fragments() -> Report:
     base = Base("", "", Grade.FRAGMENTS, (BaseStep("fragments", "", True, "no tree was given"),))
     loose = tuple(replace(judged(each, Status.UNCERTAIN), grade=Grade.FRAGMENTS) for each in (CAUSE, LOOP))
     return replace(retry(), base=base, findings=loose, concerns=(Concern(1, loose),), unseen=())
+
+
+IDA, ODA, KIT = "20261103-ida@example.org", "20261103-oda@example.org", "20261104-kit@example.org"
+
+
+def comment(name: str, msgid: str, text: str, anchor: Anchor = Anchor.LINE, **more: Any) -> Comment:
+    of = series().patches[0].msgid
+    place = {"path": PATH, "function": "ringmap_frame", "line": 218, "mail_line": 26} if anchor is Anchor.LINE else {}
+    address = f"{name.split(maxsplit=1)[0].lower()}@example.org"
+    fields = {"of": of, "patch": 1, "quote": "+\t\t\treturn -EAGAIN;", **place, **more}
+    return Comment(msgid, name, address, "2026-11-03T08:00:00Z", Role.REVIEWER, 12, text, anchor, **fields)
+
+
+def answered() -> Report:
+    """People have answered: the cause was raised, the loop perhaps, and they said more."""
+    cause = Raised(ODA, "Oda Example", 12, True, ("masking all",))
+    loop = Raised(KIT, "Kit Example", 12, False, ("retry", "eagain"))
+    asked = Raised(KIT, "Kit Example", 20, True, ("fatal signal",))
+    findings = (
+        replace(judged(CAUSE), raised=(cause,)),
+        replace(judged(LOOP, because=BECAUSE), raised=(loop,)),
+        replace(judged(YIELD, because=BECAUSE)),
+        replace(judged(SIGNAL), raised=(asked,)),
+    )
+    comments = (
+        comment("Oda Example", ODA, "Masking all of its errors as -EAGAIN is a bet on what it may return."),
+        comment("Kit Example", KIT, "We retry on -EAGAIN elsewhere as well, do we not?"),
+        replace(comment("Kit Example", KIT, "And what about fatal signals?"), at=20),
+        replace(comment("Kit Example", KIT, "This wants a test. " * 30, Anchor.PATCH), at=30),
+        replace(comment("Kit Example", KIT, "As before."), at=40),
+        replace(comment("Kit Example", KIT, "As before, again."), at=50),
+        replace(comment("Ida Example", IDA, "Will do.", Anchor.PATCH), role=Role.AUTHOR),
+        replace(comment("Rob Bot", IDA, "build failed", Anchor.PATCH), role=Role.ROBOT),
+        replace(comment("Jo Example", "20261105-jo@example.org", "+1", Anchor.NONE), of="", patch=0),
+    )
+    return replace(retry(), findings=findings, concerns=(Concern(1, findings),), comments=comments)
 
 
 def answer() -> WhyNot:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lorelint.model.base import Grade
+from lorelint.model.comment import Anchor, Comment, Raised, Role
 from lorelint.model.finding import Concern, Finding, Judged, Kind, Need, Report, Severity, Sibling, Status, Step
 from lorelint.model.mail import Change, FileDiff, Hunk, HunkLine, Message, Patch
 from lorelint.model.trouble import Trouble, Unseen
@@ -76,6 +77,26 @@ FINDINGS = st.builds(
     siblings=st.lists(SIBLINGS, max_size=6).map(tuple),
     ask=st.one_of(st.just(""), TEXT),
 )
+RAISED = st.builds(Raised, WORD, TEXT, st.integers(1, 9), st.booleans(), st.lists(WORD, max_size=2).map(tuple))
+COMMENTS = st.builds(
+    Comment,
+    msgid=WORD,
+    name=TEXT,
+    address=WORD,
+    date=WORD,
+    role=st.sampled_from((*Role, Role.REVIEWER)),
+    at=st.integers(1, 9),
+    text=TEXT,
+    anchor=st.sampled_from(Anchor),
+    of=WORD,
+    patch=st.integers(0, 2),
+    path=WORD,
+    function=WORD,
+    line=LINE,
+    quote=TEXT,
+    answers=WORD,
+    missing=st.booleans(),
+)
 JUDGED = st.builds(
     Judged,
     FINDINGS,
@@ -83,6 +104,7 @@ JUDGED = st.builds(
     patch=st.just(1),
     grade=st.sampled_from((*Grade, Grade.EXACT)),
     because=TEXT,
+    raised=st.one_of(st.just(()), st.lists(RAISED, max_size=3).map(tuple)),
 )
 
 
@@ -117,6 +139,7 @@ def reports(draw: st.DrawFn, samples: ModuleType) -> Report:
         troubles=(Trouble(draw(WORD), draw(WORD), draw(TEXT)),),
         unseen=(Unseen(draw(WORD), draw(WORD), draw(LINE), draw(TEXT)),),
         version=draw(WORD),
+        comments=tuple(draw(st.lists(COMMENTS, max_size=10))),
     )
 
 
@@ -164,6 +187,7 @@ def test_reply_holds_no_trailer_and_fits(samples: ModuleType, data: st.DataObjec
     for reply in replies(report, _source(report)):
         body = reply.body
         body.encode("utf-8")
+        assert not any(_hidden(each) for each in reply.held)
         assert _hidden(body) == []
         assert "\n-- \n" in body
         for followup in (True, False):

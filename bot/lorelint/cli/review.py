@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ from lorelint.cli import CLEAN, FINDINGS, UNDONE
 from lorelint.cli.common import JSON, OVERLAY, RULE, STAGE, TREE, Page, common, house, note, page, put, waiting
 
 if TYPE_CHECKING:
+    from lorelint.model.finding import Report
     from lorelint.wire import Told
 
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 @RULE
 @STAGE
 @click.option("--revision", type=click.IntRange(1), default=None, help="Version of the series [default: the newest].")
+@click.option("--unanswered", is_flag=True, help="Review it as if nobody had answered: replies are not read.")
 @JSON
 @common
 def command(
@@ -40,6 +43,7 @@ def command(
     only: tuple[str, ...],
     stage: str | None,
     revision: int | None,
+    unanswered: bool,
     as_json: bool,
     config: str,
     color: str,
@@ -57,7 +61,7 @@ def command(
     if opened is None:
         note("no tree: only the lines of the patches are read (--tree DIR, or run it inside a kernel tree)")
     with waiting(f"reviewing {sources[0]}"):
-        done = list(every.review(threads, opened, only, revision, stage or _least(form)))
+        done = list(every.review(threads, opened, only, revision, stage or _least(form), not unanswered))
     _print(done, form, as_json, page(color, width), tree)
     return _code(done)
 
@@ -93,12 +97,27 @@ def _print_replies(done: list[Told], as_json: bool) -> None:
         return
     letters = [letter for _, each in made for letter in each]
     for number, letter in enumerate(letters):
-        if len(letters) > 1:
-            put(("\n" if number else "") + f"---8<--- {number + 1}/{len(letters)}, answers <{letter.msgid}>\n")
+        held = f", held: {'; '.join(letter.held)}" if letter.held else ""
+        if len(letters) > 1 or held:
+            put(("\n" if number else "") + f"---8<--- {number + 1}/{len(letters)}, answers <{letter.msgid}>{held}\n")
         put(letter.body)
+    for text in _unsaid([report for report, _ in made]):
+        note(text)
     if not letters:
         spoke = any(report.coverage.rules for report, _ in made)
         note("no patch deserves a reply" if spoke else "no rule may be mailed yet (--stage queue asks the others)")
+
+
+def _unsaid(reports: list[Report]) -> Iterator[str]:
+    """What no mail says, since people did."""
+    from lorelint.report import people
+
+    for judged in (each for report in reports for each in people.unmailed(report)):
+        finding = judged.finding
+        yield f"not mailed: {finding.rule} in {finding.function}(), {next(people.raisers(judged))}"
+    other = sum(len(people.unseen(report)) for report in reports)
+    if other:
+        yield f"people said {other} other {'thing' if other == 1 else 'things'} (--format terminal tells)"
 
 
 def _code(done: list[Told]) -> int:

@@ -12,9 +12,10 @@ from importlib.resources import files
 from typing import Any
 
 from lorelint.model.base import Base
+from lorelint.model.comment import Comment, Raised
 from lorelint.model.finding import Concern, Judged, Kind, Report, Silence, Status, Step
 from lorelint.model.mail import Patch, Series
-from lorelint.report import prose
+from lorelint.report import people, prose
 from lorelint.report.reply import Reply
 
 SCHEMA = 1
@@ -41,6 +42,7 @@ def document(report: Report) -> Document:
         "concerns": [_concern(at, concern) for at, concern in enumerate(concerns, 1)],
         "base": None if report.base is None else _base(report.base),
         "series": None if report.series is None else _series(report.series),
+        "comments": [_comment(at, comment) for at, comment in enumerate(report.comments, 1)],
         "silences": [_silence(silence) for silence in report.silences],
         "troubles": [{"kind": _text(t.kind), "where": _text(t.where), "text": _text(t.text)} for t in report.troubles],
         "failures": [
@@ -72,8 +74,19 @@ def replies(report: Report, made: Sequence[Reply]) -> Document:
                 "subject": _text(reply.subject),
                 "to": {"name": _text(reply.to[0]), "address": _text(reply.to[1])},
                 "body": _text(reply.body),
+                "held": [_text(each) for each in reply.held],
             }
             for reply in made
+        ],
+        "unmailed": [
+            {
+                "patch": judged.patch,
+                "rule": _text(judged.finding.rule),
+                "function": _text(judged.finding.function),
+                "fingerprint": judged.finding.fingerprint,
+                "raised": [_raised(each) for each in judged.raised],
+            }
+            for judged in people.unmailed(report)
         ],
     }
 
@@ -111,6 +124,7 @@ def _finding(judged: Judged, concern: int) -> Document:
             {"path": _text(s.path), "line": s.line, "function": _text(s.function), "text": _text(s.text)}
             for s in finding.siblings
         ],
+        "raised": [_raised(each) for each in judged.raised],
         "fingerprint": finding.fingerprint,
         "anchor": _text(finding.anchor),
         "need": finding.need.value,
@@ -130,6 +144,41 @@ def _concern(number: int, concern: Concern) -> Document:
         "deserves_reply": prose.deserves(concern),
         "rules": list(dict.fromkeys(_text(judged.finding.rule) for judged in concern.findings)),
         "fingerprints": [judged.finding.fingerprint for judged in concern.findings],
+    }
+
+
+def _raised(raised: Raised) -> Document:
+    return {
+        "in": _text(raised.msgid),
+        "line": raised.at,
+        "name": _text(raised.name),
+        "sure": raised.sure,
+        "words": [_text(word) for word in raised.words],
+    }
+
+
+def _comment(number: int, comment: Comment) -> Document:
+    return {
+        "comment": number,
+        "in": _text(comment.msgid),
+        "line": comment.at,
+        "name": _text(comment.name),
+        "address": _text(comment.address),
+        "date": _text(comment.date),
+        "role": comment.role.value,
+        "text": _text(comment.text),
+        "anchor": comment.anchor.value,
+        "about": {
+            "msgid": _text(comment.of),
+            "patch": comment.patch,
+            "path": _text(comment.path),
+            "function": _text(comment.function),
+            "line": comment.line,
+            "mail_line": comment.mail_line,
+            "quote": _text(comment.quote),
+        },
+        "answers": _text(comment.answers),
+        "missing": comment.missing,
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from lorelint.model.finding import Judged, Kind, Step
-from lorelint.report import excerpt, prose
+from lorelint.report import excerpt, people, prose
 from lorelint.report.chain import Link, links, span
 from lorelint.report.ink import Ink
 from lorelint.report.place import PatchMap, Source
@@ -64,6 +64,8 @@ class Proofs:
             yield from wrap(fact, self.measure, first="  * ", rest="    ")
         if finding.advice:
             yield from wrap(finding.advice, self.measure, first="  -> ", rest="     ")
+        for raiser in people.raisers(judged):
+            yield from wrap(raiser, self.measure, first="  = ", rest="    ")
         yield self.ink(cut(f"  {_standing(judged, self.alone)}", self.columns), "dim")
 
     def _headline(self, line: str, place: str, word: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lorelint.model.base import Grade
 from lorelint.model.finding import Concern, Finding, Judged, Kind, Need, Report, Severity, Status
 from lorelint.report.text import many
@@ -26,6 +28,11 @@ def mailable(judged: Judged) -> bool:
     """May this be said on a list? On hunks alone only what needs no more than the patch may."""
     seen = judged.grade is not Grade.FRAGMENTS or judged.finding.need is Need.PATCH
     return judged.mailable and seen
+
+
+def would_be_mailed(judged: Judged) -> bool:
+    """The same, had nobody raised it; notes are not worth a mail of their own."""
+    return mailable(replace(judged, raised=())) and judged.finding.severity is not Severity.NOTE
 
 
 def deserves(concern: Concern) -> bool:

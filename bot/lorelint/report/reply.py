@@ -16,7 +16,7 @@ from lorelint.model.base import Grade
 from lorelint.model.finding import Concern, Finding, Kind, Report, Sibling
 from lorelint.model.mail import Patch
 from lorelint.model.trouble import Unseen
-from lorelint.report import prose
+from lorelint.report import people, prose
 from lorelint.report.chain import Link, links, merged, span
 from lorelint.report.place import PatchMap, Source, Spot, causing_spot, no_source
 from lorelint.report.quote import quoted
@@ -30,13 +30,17 @@ _TRAILER = re.compile(r"^(\s*\w\S*?):(?=\s|\Z)")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One mail that would be sent; `body` ends with its signature."""
+    """One mail that would be sent; `body` ends with its signature.
+
+    held  why it waits for a person, who perhaps finds that all of it was said: "perhaps raised by .. in <..>"
+    """
 
     patch: int  # seq
     msgid: str  # of the mail it answers
     subject: str
     to: tuple[str, str]
     body: str
+    held: tuple[str, ...] = ()
 
 
 def replies(report: Report, source: Source = no_source) -> tuple[Reply, ...]:
@@ -46,7 +50,8 @@ def replies(report: Report, source: Source = no_source) -> tuple[Reply, ...]:
         concerns = [each for each in prose.concerns(report) if each.patch == patch.seq and prose.deserves(each)]
         if concerns:
             body = "\n".join(_safe(_Letter(report, patch, source).lines(concerns))) + "\n"
-            made.append(Reply(patch.seq, patch.msgid, _subject(patch), patch.author, body))
+            held = people.held([judged for concern in concerns for judged in prose.cited(concern)])
+            made.append(Reply(patch.seq, patch.msgid, _subject(patch), patch.author, body, held))
     return tuple(made)
 
 
@@ -122,9 +127,12 @@ class _Letter:
         facts = [fact for finding in cited for fact in finding.facts]
         for judged in concern.findings:
             finding = judged.finding
+            if judged.said and prose.counts(judged):
+                continue  # told below, by who raised it
             if finding not in cited and (prose.counts(judged) or finding.kind is Kind.REMARK):
                 facts += [finding.message, *finding.facts]
         yield from (sentence(fact) for fact in once(facts))
+        yield from people.sentences(concern.findings, prose.cited(concern))
         siblings = {(s.path, s.function): s for j in concern.findings for s in j.finding.siblings}
         last = [_see_also(list(siblings.values()))] if siblings else []
         advice = next((clause(finding.advice) for finding in cited if finding.advice), "")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from lorelint.model.base import Base, Grade
 from lorelint.model.finding import Concern, Finding, Judged, Kind, Report, Severity, Sibling, Status
 from lorelint.model.mail import Series
-from lorelint.report import prose
+from lorelint.report import people, prose
 from lorelint.report.ink import Ink
 from lorelint.report.place import PatchMap, Source, no_source
 from lorelint.report.proof import Proofs
@@ -67,6 +67,7 @@ class _Page:
             yield ""
             yield from self.proofs.finding(judged, set(), {})
         yield from self._old()
+        yield from self._people()
         yield from self._problems()
         yield ""
         yield from self._summary(len(concerns))
@@ -196,6 +197,10 @@ class _Page:
         if len(every) > LISTED:
             yield f"  and {len(every) - LISTED} more"
 
+    def _people(self) -> Iterator[str]:
+        lines = list(people.section(self.report, self.measure, self.ink))
+        yield from ["", *lines] if lines else []
+
     def _problems(self) -> Iterator[str]:
         report = self.report
         if report.troubles:
@@ -224,7 +229,7 @@ class _Page:
         else:
             unjudged = self.report.base is not None and not self.report.coverage.functions
             text, style = ("nothing could be judged", "warning") if unjudged else ("nothing new found", "good")
-        text += "".join(f"; {each}" for each in old)
+        text += "".join(f"; {each}" for each in (*old, people.summary(self.report)) if each)
         for line in wrap(f"{text}; looked at {_coverage(self.report)}", self.measure, rest="  "):
             yield self.ink(line, style)
 
@@ -234,6 +239,7 @@ class _Page:
         yield self.ink(f"clean: {_coverage(report)}{where}", "good")
         if report.unseen:
             yield self.ink(f"not seen: {_unseen(report)}", "dim")
+        yield from self._people()
 
 
 _GRADES = {

@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -139,6 +140,63 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for name in marker.args or ("6.12",):
             if tree_path(str(name)) is None:
                 missing(f"kernel tree {name} is not there (make trees, or LORELINT_TREES)")
+
+
+class Checkout:
+    """A git checkout of the small kernel of our own making, on the branch ``topic`` whose upstream is ``main``."""
+
+    def __init__(self, path: Path, source: Path | None = None) -> None:
+        self.path = path
+        if source is not None:
+            shutil.copytree(source, path, dirs_exist_ok=True)
+            self.git("init", "-q", "-b", "main", ".")
+            self.git("config", "user.name", "Ann Author")
+            self.git("config", "user.email", "ann@example.org")
+            self.commit("start")
+            self.git("checkout", "-q", "-b", "topic", "--track", "main")
+
+    def git(self, *arguments: str, stdin: bytes = b"", code: int | None = 0) -> str:
+        """What git prints. The exit code must be `code`, unless that is None."""
+        done = subprocess.run(["git", "-C", self.path, *arguments], input=stdin, capture_output=True, check=False)
+        assert code is None or done.returncode == code, done.stderr.decode()
+        return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+
+    def write(self, path: str, text: str) -> None:
+        (self.path / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.path / path).write_text(text)
+
+    def swap(self, path: str, old: str, new: str) -> None:
+        text = (self.path / path).read_text()
+        assert old in text
+        self.write(path, text.replace(old, new, 1))
+
+    def commit(self, subject: str) -> str:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", subject)
+        return self.git("rev-parse", "HEAD")
+
+    def am(self, mailbox: Path) -> str:
+        """The first patch of a mailbox as a commit."""
+        split = self.path.parent / f"{self.path.name}-mails"
+        split.mkdir(exist_ok=True)
+        self.git("mailsplit", f"-o{split}", str(mailbox))
+        patches = [mail for mail in sorted(split.iterdir()) if b"\ndiff --git " in mail.read_bytes()]
+        self.git("am", "-q", str(patches[0]))
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def checkout(root: Path, tmp_path: Path, program: Callable[[str], str]) -> Checkout:
+    """A checkout of the small tree."""
+    program("git")
+    return Checkout(tmp_path / "linux", root / "corpora" / "trees" / "small")
+
+
+@pytest.fixture
+def make_checkout(program: Callable[[str], str]) -> Callable[..., Checkout]:
+    """``make_checkout(path, source)``: a checkout of another tree, or of what is at `path` already."""
+    program("git")
+    return Checkout
 
 
 @pytest.fixture(autouse=True)

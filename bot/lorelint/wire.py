@@ -101,7 +101,7 @@ class House:
         named = spec or self.config.tree
         root = self.find(named) if named else self.around(self.cwd)
         if root is not None:
-            return open_tree(str(root) + (f"@{base}" if base else ""), overlays, self._beside)
+            return open_tree(str(root) + (f"@{base}" if base else ""), overlays, self.beside)
         if base or overlays:
             raise LorelintError(
                 "there is no tree that --base or --overlay could be about", where=str(self.cwd), remedy="add --tree DIR"
@@ -117,7 +117,7 @@ class House:
             self._index = IndexFile(self.cache / NAME, self._say)
         return self._index
 
-    def _beside(self, tree: Tree) -> Tree:
+    def beside(self, tree: Tree) -> Tree:
         """The tree with the index beside it, where there is an index."""
         if not self.index_file.size():
             return tree
@@ -165,6 +165,13 @@ class House:
         else:
             threads = open_thread(sources[0], stdin, LoreArchive(self.config.lore.url))
         return tuple(thread for thread, _ in reviewable(threads))
+
+    def threads_of(self, sources: Sequence[str], stdin: BinaryIO | None) -> tuple[Thread, ...]:
+        """Threads with a patch in files, or in what comes on standard input; nothing is fetched."""
+        from lorelint.edge.thread import open_files, open_thread
+
+        threads = open_thread("-", stdin) if "-" in sources else open_files([Path(source) for source in sources])
+        return tuple(thread for thread in threads if thread.series)
 
     def review(
         self,

@@ -29,6 +29,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.chdir(here)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.delenv("LORELINT_CONFIG", raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)
 
@@ -48,6 +49,7 @@ def program_environment(root: Path, tmp_path: Path) -> dict[str, str]:
         "PYTHONPATH": f"{root / 'bot'}{os.pathsep}{root / 'rules'}",
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "XDG_DATA_HOME": str(tmp_path / "data"),
     }
 
 

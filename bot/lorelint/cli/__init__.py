@@ -20,6 +20,10 @@ CLEAN, FINDINGS, UNDONE, INTERRUPTED = 0, 1, 2, 130
 # name -> (module of lorelint.cli, one line for the overview). The modules are imported when a command is run.
 _COMMANDS = {
     "review": ("review", "Review a thread: what its newest series introduces, with proof."),
+    "check": ("check", "Check commits before they are sent: what they introduce, with proof."),
+    "dismiss": ("dismiss", "Let a finding of a check stand, with a reason."),
+    "baseline": ("baseline", "Accept what stands: only new findings count from here."),
+    "install-hook": ("install_hook", "Run the check from git or b4."),
     "scan": ("scan", "Judge every function of files or folders as if it were new."),
     "why-not": ("why_not", "Tell what made a rule silent on a function."),
     "graph": ("graph", "Draw who calls a function, what it calls, and where the kernel is entered."),
@@ -31,6 +35,7 @@ _COMMANDS = {
     "index": ("index", "Read a whole kernel into the index: later answers come at once."),
     "measure": ("measure", "Precision and recall of the rules over labelled functions."),
 }
+_HIDDEN = {"hook": ("hook", "What the hooks run that install-hook writes.")}
 
 
 class _Lazy(click.Group):
@@ -40,9 +45,10 @@ class _Lazy(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        found = {**_COMMANDS, **_HIDDEN}.get(cmd_name)
+        if found is None:
             return None
-        module = importlib.import_module(f"lorelint.cli.{_COMMANDS[cmd_name][0]}")
+        module = importlib.import_module(f"lorelint.cli.{found[0]}")
         command: click.Command = module.command
         return command
 

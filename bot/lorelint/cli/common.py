@@ -20,6 +20,7 @@ from lorelint.model.errors import LorelintError
 from lorelint.wire import House
 
 if TYPE_CHECKING:
+    from lorelint.desk import Desk
     from lorelint.model.source import OpenTree
 
 _SLOW = 3.0  # seconds after which a hint is in place
@@ -90,6 +91,14 @@ def house(config: str) -> House:
     settings, home = _settings(config), Path.home()
     cache = Path(settings.cache).expanduser() if settings.cache else _folder("XDG_CACHE_HOME", home / ".cache")
     return House(settings, cwd=Path.cwd(), cache=cache, say=note)
+
+
+def desk(config: str, checkout: str, only: tuple[str, ...] = (), stage: str | None = None) -> Desk:
+    """What an author's commands are built of, by the settings of the user. Raises LorelintError."""
+    from lorelint.desk import Desk
+
+    data = _folder("XDG_DATA_HOME", Path.home() / ".local" / "share")
+    return Desk(house(config), data, checkout, only, stage or "queue")
 
 
 def tree_of(every: House, spec: str, overlays: tuple[str, ...]) -> OpenTree:

@@ -126,6 +126,11 @@ class Series:
     def complete(self) -> bool:
         return len(self.patches) == self.expected
 
+    @property
+    def mailed(self) -> bool:
+        """Whether it came by mail: what lies in a checkout goes by its commits, which are no message-ids."""
+        return self.cover is not None or any("@" in patch.msgid for patch in self.patches)
+
 
 @dataclass(frozen=True, slots=True)
 class Thread:

@@ -96,6 +96,11 @@ def dump(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
+def finding(judged: Judged) -> Document:
+    """One finding outside any concern, as plain values."""
+    return _finding(judged, 0)
+
+
 def _finding(judged: Judged, concern: int) -> Document:
     finding = judged.finding
     return {

@@ -99,7 +99,25 @@ class Holding:
 
     def _stories(self, fn: ir.Function) -> tuple[Story, ...]:
         scope = Scope(self.program, fn)
-        return tuple(_Walk(Thing(self.owners, scope, each)).story() for each in acquired(scope, self.resource))
+        return tuple(self.story(scope, each) for each in acquired(scope, self.resource))
+
+    def story(self, scope: Scope, acquired: Acquired, only: frozenset[int] | None = None) -> Story:
+        """What becomes of a thing that a call of the caller's choice acquires; releases count in `only` these nodes."""
+        return _Walk(Thing(self.owners, scope, acquired, only)).story()
+
+
+def had(success: str, codes: Codes) -> bool:
+    """Whether a call that can have answered this can have acquired (see `Take.success`)."""
+    match success:
+        case "zero":
+            return codes.zero
+        case "error":
+            return not codes.below_zero().empty
+        case "nothing":
+            return codes.zero or not codes.below_zero().empty
+        case "always":
+            return True
+    return not codes.above_zero().empty
 
 
 class _State(NamedTuple):
@@ -250,12 +268,10 @@ class _Walk:
 
     def _settled(self, state: _State, known: dict[Site, Codes]) -> _State:
         """Drops the thing where the call is known to have failed."""
-        if state.hold == HELD and not state.sure and (codes := known.get(self.site)) is not None:
-            success = self.thing.acquired.take.success
-            had = codes.zero if success == "zero" else not codes.above_zero().empty
-            if not had and success != "always":
-                return state._replace(hold=NONE, why="", holders=frozenset())
-        return state
+        codes = known.get(self.site) if state.hold == HELD and not state.sure else None
+        if codes is None or had(self.thing.acquired.take.success, codes):
+            return state
+        return state._replace(hold=NONE, why="", holders=frozenset())
 
     # -- tests ---------------------------------------------------------------------------------
 

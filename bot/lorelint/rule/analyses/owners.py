@@ -53,7 +53,8 @@ class Take:
 
     thing    argument (from 0) that names what is had afterwards, RESULT for the call's value
     success  what the call's value says then: "positive" (a count), "zero" (an errno), "pointer" (neither NULL nor an
-             ERR_PTR), "always"
+             ERR_PTR), "always"; of a function that leaves things behind when it fails: "error" (an errno), "nothing"
+             (NULL or an ERR_PTR)
     count    argument that says how many are asked for, None for one
     """
 

@@ -127,10 +127,10 @@ class Effect:
 
 
 class Thing:
-    """An acquired thing with all names of it in one function."""
+    """An acquired thing with all names of it in one function. With `only`, releases elsewhere are of something else."""
 
-    def __init__(self, owners: Owners, scope: Scope, acquired: Acquired) -> None:
-        self.owners, self.scope, self.acquired = owners, scope, acquired
+    def __init__(self, owners: Owners, scope: Scope, acquired: Acquired, only: frozenset[int] | None = None) -> None:
+        self.owners, self.scope, self.acquired, self.only = owners, scope, acquired, only
         self.resource = owners.resource
         self.names: frozenset[Place] = self._names()
         self._effects: dict[tuple[int, frozenset[str]], tuple[Effect, ...]] = {}
@@ -224,7 +224,10 @@ class Thing:
         """What a node does to the thing; `holders` are local objects that have it by now."""
         key = (node.id, holders)
         if key not in self._effects:
-            self._effects[key] = () if node.expr is None else tuple(self._on(node, node.expr, holders))
+            effects = () if node.expr is None else tuple(self._on(node, node.expr, holders))
+            if self.only is not None and node.id not in self.only:
+                effects = tuple(each for each in effects if each.kind != "released")
+            self._effects[key] = effects
         return self._effects[key]
 
     def _on(self, node: ir.Node, expr: ir.Expr, holders: frozenset[str]) -> Iterator[Effect]:

@@ -73,6 +73,45 @@ def test_the_untouched_caller_of_a_callee_that_turns_all_into_eagain(review: Cal
     assert len(document["concerns"]) == 1
 
 
+def test_what_people_said_is_put_beside_what_was_found(review: Callable[[str], dict[str, Any]]) -> None:
+    document = review("dmamap-answered.mbox")
+    raised = {
+        each["rule"]: {(by["name"], by["sure"]) for by in each["raised"]}
+        for each in document["findings"]
+        if each["status"] == "new"
+    }
+    assert raised == {
+        "errno-collapsed-to-retry": set(),
+        "unbounded-retry": {("Odile Brandt", True)},
+        "retry-no-resched": {("Ines Marchetti", False)},
+        "retry-no-fatal-signal": {("Ines Marchetti", True)},
+    }
+    mailable = {each["rule"] for each in document["findings"] if each["mailable"]}
+    assert mailable == {"errno-collapsed-to-retry", "retry-no-resched"}
+    comments = document["comments"]
+    assert [(each["name"], each["role"], each["anchor"], each["about"]["function"]) for each in comments] == [
+        ("Odile Brandt", "reviewer", "message", ""),
+        ("Odile Brandt", "reviewer", "line", "dmamap_resolve_pfn"),
+        ("Lindqvist, Tomas", "author", "line", "dmamap_resolve_pfn"),
+        ("Ines Marchetti", "reviewer", "line", "dmamap_resolve_pfn"),
+        ("Ines Marchetti", "reviewer", "line", "dmamap_resolve_pfn"),
+        ("dmamap test robot", "robot", "patch", ""),
+        ("Jorge Amaral", "reviewer", "patch", ""),
+    ]
+
+
+def test_a_mail_is_held_where_somebody_may_have_said_it(lorelint: Run) -> None:
+    command = ("review", "corpora/threads/dmamap-answered.mbox", "--tree", "corpora/trees/small", "--stage", "queue")
+    done = lorelint(*command, "--format", "reply")
+    assert "held: perhaps raised by Ines Marchetti in <20260404081530.GB771@example.org>" in done.stdout
+    assert "not mailed: unbounded-retry in dmamap_get_page(), raised by Odile Brandt" in done.stderr
+    assert "people said 2 other things" in done.stderr
+    letters = json.loads(lorelint(*command, "--format", "reply", "--json").stdout)
+    assert letters["replies"][0]["held"] and [each["rule"] for each in letters["unmailed"]] == ["unbounded-retry"]
+    unanswered = lorelint(*command, "--format", "reply", "--unanswered")
+    assert "held:" not in unanswered.stdout and "raised" not in unanswered.stdout + unanswered.stderr
+
+
 def test_mmap_added_elsewhere_makes_a_revoke_wrong(review: Callable[[str], dict[str, Any]]) -> None:
     document = review("aperture-mmap.mbox")
     source = "drivers/misc/aperture/reset.c"
@@ -91,7 +130,8 @@ def test_a_fix_is_no_finding(review: Callable[[str], dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("thread", "code"), [("dmamap-retry.mbox", 1), ("aperture-mmap.mbox", 1), ("winview-bounded.mbox", 0)]
+    ("thread", "code"),
+    [("dmamap-retry.mbox", 1), ("dmamap-answered.mbox", 1), ("aperture-mmap.mbox", 1), ("winview-bounded.mbox", 0)],
 )
 def test_exit_codes(thread: str, code: int, lorelint: Run) -> None:
     assert lorelint("review", f"corpora/threads/{thread}", "--tree", "corpora/trees/small").returncode == code

@@ -14,7 +14,7 @@ import pytest
 
 from lorelint.model.tree import blob_id
 
-THREADS = ("aperture-mmap.mbox", "dmamap-retry.mbox", "winview-bounded.mbox")
+THREADS = ("aperture-mmap.mbox", "dmamap-answered.mbox", "dmamap-retry.mbox", "winview-bounded.mbox")
 INDEX = re.compile(r"^diff --git a/(\S+) b/(\S+)\nindex ([0-9a-f]+)\.\.([0-9a-f]+)", re.M)
 
 

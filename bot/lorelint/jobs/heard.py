@@ -1,8 +1,8 @@
 """What people said in the thread beside what the rules found: comments put into the tree, findings that were raised.
 
-A finding is raised where a reviewer spoke of the same place (the function of the finding, or one that its proof goes
-through) in words of the rule's vocabulary. Words that only hint, or a place that is not sure, make the link unsure:
-both are shown and the mail is held. Authors and robots raise nothing.
+A finding is raised where a reviewer spoke of the same place (the function of the finding, or one that the proofs of
+its concern go through) in words of the rule's vocabulary. Words that only hint, or a place that is not sure, make the
+link unsure: both are shown and the mail is held. Authors and robots raise nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lorelint.code.program import Program
 from lorelint.mail.comments import comments
 from lorelint.model.base import Applied
 from lorelint.model.comment import Comment, Raised, Role
-from lorelint.model.finding import Finding, Judged
+from lorelint.model.finding import Concern, Finding, Judged
 from lorelint.model.mail import Series, Thread
 from lorelint.model.tree import Tree
 from lorelint.model.trouble import Trouble
@@ -44,6 +44,7 @@ def hear(
     series: Series,
     applied: Applied,
     judged: Sequence[Judged],
+    concerns: Sequence[Concern],
     rules: Sequence[Rule],
     program: Callable[[Tree], Program],
 ) -> Heard:
@@ -53,7 +54,9 @@ def hear(
     maps = _maps(series, applied, {each.of for each in found.comments})
     placed = tuple(_placed(each, maps, functions) for each in found.comments)
     ears = _Ears(series, placed, rules, functions)
-    return Heard(placed, tuple(replace(each, raised=ears.raised(each)) for each in judged), found.troubles)
+    together = {id(each): concern.findings for concern in concerns for each in concern.findings}
+    raised = (replace(each, raised=ears.raised(each, together.get(id(each), (each,)))) for each in judged)
+    return Heard(placed, tuple(raised), found.troubles)
 
 
 class _Functions:
@@ -114,11 +117,11 @@ class _Ears:
         posted = {patch.msgid for patch in series.patches} | ({series.cover.msgid} if series.cover else set())
         self._comments = [each for each in placed if each.role is Role.REVIEWER and each.of in posted]
 
-    def raised(self, judged: Judged) -> tuple[Raised, ...]:
-        """The comments that speak of a finding, in the order they were made."""
+    def raised(self, judged: Judged, concern: Sequence[Judged]) -> tuple[Raised, ...]:
+        """The comments that speak of a finding, in the order they were made. `concern`: it, and what is told with it."""
         finding = judged.finding
         words = self._words.get(finding.rule, Vocabulary())
-        places = self._places(judged)
+        places = {place for each in concern for place in self._places(each)}
         also = [each.lower() for each in _IDENTIFIER.findall(finding.anchor) if "_" in each]
         found: list[Raised] = []
         for comment in self._comments:

@@ -90,7 +90,8 @@ def review(
     )
     heard = Heard((), result.judged, ())
     if answers:
-        heard = hear(thread, series, applied, result.judged, rules, lambda tree: Program(tree, know, cache))
+        together = concerns(result.judged, rules, result.spans)
+        heard = hear(thread, series, applied, result.judged, together, rules, lambda tree: Program(tree, know, cache))
     report = Report(
         source=thread.source,
         series=series,

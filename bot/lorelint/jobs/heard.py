@@ -118,7 +118,7 @@ class _Ears:
         self._comments = [each for each in placed if each.role is Role.REVIEWER and each.of in posted]
 
     def raised(self, judged: Judged, concern: Sequence[Judged]) -> tuple[Raised, ...]:
-        """The comments that speak of a finding, in the order they were made. `concern`: it, and what is told with it."""
+        """The comments that speak of a finding, in the order they were made; `concern` is what is told with it."""
         finding = judged.finding
         words = self._words.get(finding.rule, Vocabulary())
         places = {place for each in concern for place in self._places(each)}

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from lorelint.mail.align import Budget, Text, squeezed
 from lorelint.mail.people import People
-from lorelint.mail.quotes import Quoted, Reading, read, unquoted
+from lorelint.mail.quotes import Passage, Quoted, Reading, read, unquoted
 from lorelint.model.comment import Anchor, Comment, Role
 from lorelint.model.mail import Message, Patch, Series, Thread
 from lorelint.model.trouble import Trouble
 
+SAYING = 4  # words; a quoted line of fewer, found nowhere, is "Thanks," or a name
 MAX_MAILS = 2_000  # of one thread whose replies are read, oldest first
 MAX_READ = 400_000  # lines of replies, in one thread
 MAX_COMMENTS = 5_000
@@ -159,7 +160,7 @@ class _Talk:
         spoken: list[str] = []
         for passage in mail.reading.passages:
             comment = self._start(mail, passage.at, passage.text, home)
-            placed = (look.placed(comment, number) for number in reversed(passage.above))
+            placed = (look.placed(comment, number) for number in look.under(passage))
             mail.comments.append(next((each for each in placed if each is not None), comment))
             lines = passage.text.split("\n")
             spoken += lines
@@ -222,6 +223,12 @@ class _Look:
         for at, mail in enumerate(chain):
             if mail is not None and mail.text is not None and talk.aligned.take(len(texts)):
                 self.in_reply[at] = mail.text.find_prose(texts, talk.searched)
+
+    def under(self, passage: Passage) -> Iterator[int]:
+        """The quoted lines a passage stands under, nearest first; those before them, where these are but a name."""
+        yield from reversed(passage.above)
+        if passage.above and all(len(self.quoted[number].text.split()) < SAYING for number in passage.above):
+            yield from range(passage.above.start - 1, -1, -1)
 
     def placed(self, comment: Comment, number: int) -> Comment | None:
         """The comment under one quoted line, None where that line is nobody's here.

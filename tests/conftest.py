@@ -176,12 +176,12 @@ class Checkout:
         return self.git("rev-parse", "HEAD")
 
     def am(self, mailbox: Path) -> str:
-        """The first patch of a mailbox as a commit."""
+        """The patches of a mailbox as commits."""
         split = self.path.parent / f"{self.path.name}-mails"
         split.mkdir(exist_ok=True)
         self.git("mailsplit", f"-o{split}", str(mailbox))
         patches = [mail for mail in sorted(split.iterdir()) if b"\ndiff --git " in mail.read_bytes()]
-        self.git("am", "-q", str(patches[0]))
+        self.git("am", "-q", *map(str, patches))
         return self.git("rev-parse", "HEAD")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_letters, digits
 from typing import Any
-from urllib.parse import quote
 
 from lorelint.model.finding import Finding, Judged, Report, Severity, Sibling, Status, Step
 from lorelint.report import prose
@@ -14,6 +14,7 @@ from lorelint.report.text import sentence, words
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 FINGERPRINT = "lorelint/v1"
 _ROOT = "SRCROOT"
+_UNRESERVED = frozenset(ascii_letters + digits + "-._~/")
 _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
 Object = dict[str, Any]
@@ -107,7 +108,7 @@ def _told(judged: Judged) -> str:
 
 
 def _location(path: str, line: int, text: str = "", function: str = "") -> Object:
-    artifact: Object = {"uri": quote(path.encode("utf-8", "surrogateescape")), "uriBaseId": _ROOT}
+    artifact: Object = {"uri": _uri(path), "uriBaseId": _ROOT}
     physical: Object = {"artifactLocation": artifact}
     if line > 0:
         physical["region"] = {"startLine": line}
@@ -117,6 +118,12 @@ def _location(path: str, line: int, text: str = "", function: str = "") -> Objec
     if function:
         made["logicalLocations"] = [{"name": words(function), "kind": "function"}]
     return made
+
+
+def _uri(path: str) -> str:
+    """A relative reference (RFC 3986): bytes that are not unreserved are spelt out."""
+    raw = path.encode("utf-8", "surrogateescape")
+    return "".join(chr(byte) if chr(byte) in _UNRESERVED else f"%{byte:02X}" for byte in raw)
 
 
 def _flow(step: Step) -> Object:

@@ -17,6 +17,7 @@ REACHED = {
     "errno-collapsed-to-retry": (1.0, 1.0),
     "mmap-range-unchecked": (1.0, 1.0),
     "pfn-lifetime-escape": (1.0, 1.0),
+    "pfnmap-vma-flags": (1.0, 1.0),
     "retry-no-fatal-signal": (1.0, 1.0),
     "retry-no-resched": (1.0, 0.83),
     "revoke-without-unmap": (1.0, 1.0),

@@ -15,8 +15,9 @@ from lorelint.rule import TreeView, flow, ir
 from lorelint.rule.analyses.scope import Scope, peel
 
 OFFSET, SIZE = "offset", "size"
-#: Facts: both together are bounded; one of them is; the offset is one of a few known values; the task is privileged.
-SUM, EXACT, PRIVILEGE = "sum", "exact", "privilege"
+#: Facts: both together are bounded; the offset is one of a few known values; the task is privileged; it was asked
+#: whether the mapping is shared, or may be written.
+SUM, EXACT, PRIVILEGE, SHARED = "sum", "exact", "privilege", "shared"
 
 Term = tuple[str, int]
 Terms = frozenset[Term]
@@ -48,6 +49,7 @@ _SAME = re.compile(
 )
 _PRIVILEGE = re.compile(r"^(?:ns_|sb_|perfmon_|bpf_)?capable\w*$")
 _SMALLER = {"<": True, "<=": True, "==": True, ">": False, ">=": False, "!=": False}
+_SHARING = frozenset({"VM_SHARED", "VM_MAYSHARE", "VM_MAYWRITE", "is_cow_mapping", "vma_desc_is_cow_mapping"})
 _DEEP = 2
 
 
@@ -100,20 +102,29 @@ class Extent:
         self.scope = scope
         self.vmas = vmas(scope)
         self.depth = depth
-        self.unseen: dict[str, int] = {}  # callees that were handed the VMA and are not in sight, with their line
+        self.unseen: dict[str, int] = {}  # callees that were handed the VMA and are not in sight, with their node
         self.tests: dict[int, frozenset[str]] = {}  # line of a test -> facts it gives
         self._goals = goals
         self._decides: dict[int, bool] = {}
+        self._here = 0
         self.solution = flow.solve(scope.cfg, start, self._step, join)
 
     def at(self, node: int) -> State | None:
         return self.solution.before[node]
+
+    def unseen_before(self, goal: int) -> str:
+        """A callee on a way to this node that might have looked at the VMA and is not in sight, "" for none."""
+        for name, node in sorted(self.unseen.items(), key=lambda each: each[1]):
+            if node != goal and flow.reaches(self.scope.cfg, [node], [goal]) is not None:
+                return name
+        return ""
 
     # -- transfer
 
     def _step(self, node: ir.Node, edge: ir.Edge, state: State) -> State | None:
         if node.expr is None:
             return state
+        self._here = node.id
         state = self._assign(node.expr, state)
         gained: frozenset[str] = frozenset()
         if node.at is ir.At.TEST and isinstance(edge.when, bool):
@@ -180,6 +191,8 @@ class Extent:
     def _call(self, call: ir.Call, state: State) -> Terms:
         if _PRIVILEGE.match(call.name):
             return frozenset({(PRIVILEGE, 0)})
+        if call.name in _SHARING:
+            return frozenset({(SHARED, 0)})
         if any(isinstance(arg, ir.Name) and arg.name in self.vmas for arg in call.args):
             return frozenset({(SIZE, 1)}) if call.name in _LENGTHS else self._asked_of(call, state)
         each = [self.terms(arg, state) for arg in call.args]
@@ -194,7 +207,7 @@ class Extent:
             return NONE
         callees = self.view.program.define(call.name, self.scope.fn.path) if call.name else ()
         if not callees or self.depth >= _DEEP:
-            self.unseen.setdefault(call.name or ir.show(call.callee), call.line)
+            self.unseen.setdefault(call.name or ir.show(call.callee), self._here)
             return NONE
         facts: frozenset[str] | None = None
         for fn in callees[:4]:
@@ -218,6 +231,8 @@ class Extent:
     # -- tests
 
     def _tested(self, node: ir.Node, expr: ir.Expr, outcome: bool, state: State) -> frozenset[str]:
+        if names(expr) & _SHARING:
+            return self._stands_for(node, frozenset({(SHARED, 0)}))
         match expr:
             case ir.Binary(op=op, left=left, right=right) if op in _SMALLER:
                 terms = self.terms(left, state) | _less(self.terms(right, state))
@@ -265,6 +280,16 @@ def _bounded(terms: Terms, sign: int, *, exact: bool) -> frozenset[str]:
     """What a comparison bounds: terms that stand on the one side only."""
     found = frozenset(name for name, each in terms if each and (exact or (each == sign and (name, -sign) not in terms)))
     return _both(found) | ({EXACT} if exact and found == {OFFSET} else frozenset())
+
+
+def names(expr: ir.Expr) -> frozenset[str]:
+    """Names that stand in an expression."""
+    return frozenset(each.name for each in ir.walk(expr) if isinstance(each, ir.Name))
+
+
+def asks_sharing(expr: ir.Expr) -> bool:
+    """Whether an expression looks at a mapping's being shared or writable."""
+    return bool(names(expr) & _SHARING)
 
 
 def calls(scope: Scope, wanted: Callable[[ir.Call], bool]) -> Iterator[tuple[int, ir.Call]]:

@@ -88,11 +88,11 @@ def _judge(view: TreeView, scope: Scope, goals: tuple[tuple[int, ir.Call], ...])
                 spots.setdefault(call.name, []).append(_spot(view, extent, node, call, way, state))
     for name, found in spots.items():
         bad = [spot for spot in found if spot.missing]
-        sure = [spot for spot in bad if spot.arrival.known and not spot.extent.unseen]
+        sure = [spot for spot in bad if spot.arrival.known and not spot.extent.unseen_before(spot.node)]
         if sure:
             yield _finding(scope, max(sure, key=lambda spot: (spot.missing == SUM, spot.offset, -spot.node)))
         elif bad:
-            unseen = next(iter(bad[0].extent.unseen), "")
+            unseen = bad[0].extent.unseen_before(bad[0].node)
             reason = f"{unseen}() is handed the VMA and is not in sight" if unseen else "who calls it is not in sight"
             yield Doubt(NAME, fn.path, fn.name, bad[0].call.line, name, reason)
         else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lorelint.model.finding import Judged
     from lorelint.model.work import Work
 
-FORMATS = ("terminal", "checkpatch", "b4", "b4-review", "json", "sarif")
+FORMATS = ("terminal", "checkpatch", "b4", "b4-review", "json", "sarif", "diff")
 LEVELS = ("new-note", "new-warning", "new-error", "any", "never")
 CHECKOUT = click.option(
     "--tree", metavar="DIR", default="", help="The checkout [default: the one around the current folder]."
@@ -198,6 +198,10 @@ def _text(every: Desk, done: Outcome | None, form: str, failing: list[Judged], o
         return checks.b4_review(failing, looked, {at: line for at, line in lines.items() if line is not None})
     if form == "checkpatch":
         return checks.checkpatch(each for each in report.findings if prose.counts(each))
+    if form == "diff":
+        from lorelint.report.fix import patch
+
+        return patch((each for each in report.findings if prose.counts(each)), done.line)
     if form == "json":
         document = json.document(report)
         document["dismissed"] = [

@@ -52,6 +52,26 @@ class Sibling:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """One line of a file and what stands there instead: nothing, itself among others, something else."""
+
+    line: int  # 1-based, in the tree the finding was made on
+    lines: tuple[str, ...]  # without line feeds
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A correction that can be made without understanding more than the finding does.
+
+    It ends the defect and nothing else: no fix makes an error look like success.
+    """
+
+    path: str
+    edits: tuple[Edit, ...]  # ascending, one a line
+    text: str  # what it does, lower case, no full stop
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A statement of a rule about one function.
 
@@ -77,6 +97,7 @@ class Finding:
     siblings: tuple[Sibling, ...] = ()
     evidence: tuple[str, ...] = ()
     ask: str = ""  # the question a reply opens with: "can the loop in f() end while g() keeps failing?"
+    fix: Fix | None = None
 
     @property
     def fingerprint(self) -> str:

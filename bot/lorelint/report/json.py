@@ -13,7 +13,7 @@ from typing import Any
 
 from lorelint.model.base import Base
 from lorelint.model.comment import Comment, Raised
-from lorelint.model.finding import Concern, Judged, Kind, Report, Silence, Status, Step
+from lorelint.model.finding import Concern, Fix, Judged, Kind, Report, Silence, Status, Step
 from lorelint.model.mail import Patch, Series
 from lorelint.report import people, prose
 from lorelint.report.reply import Reply
@@ -125,6 +125,7 @@ def _finding(judged: Judged, concern: int) -> Document:
         "facts": [_text(fact) for fact in finding.facts],
         "advice": _text(finding.advice),
         "ask": _text(finding.ask),
+        "fix": None if finding.fix is None else _fix(finding.fix),
         "siblings": [
             {"path": _text(s.path), "line": s.line, "function": _text(s.function), "text": _text(s.text)}
             for s in finding.siblings
@@ -135,6 +136,11 @@ def _finding(judged: Judged, concern: int) -> Document:
         "need": finding.need.value,
         "evidence": [_text(each) for each in finding.evidence],
     }
+
+
+def _fix(fix: Fix) -> Document:
+    edits = [{"line": edit.line, "lines": [_text(line) for line in edit.lines]} for edit in fix.edits]
+    return {"path": _text(fix.path), "text": _text(fix.text), "edits": edits}
 
 
 def _step(step: Step) -> Document:

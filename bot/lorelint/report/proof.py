@@ -8,6 +8,7 @@ from functools import partial
 from lorelint.model.finding import Judged, Kind, Step
 from lorelint.report import excerpt, people, prose
 from lorelint.report.chain import Link, links, span
+from lorelint.report.fix import diff
 from lorelint.report.ink import Ink
 from lorelint.report.place import PatchMap, Source
 from lorelint.report.text import clean, cut, listed, once, source, width, words, wrap
@@ -64,9 +65,22 @@ class Proofs:
             yield from wrap(fact, self.measure, first="  * ", rest="    ")
         if finding.advice:
             yield from wrap(finding.advice, self.measure, first="  -> ", rest="     ")
+        yield from self._fix(judged)
         for raiser in people.raisers(judged):
             yield from wrap(raiser, self.measure, first="  = ", rest="    ")
         yield self.ink(cut(f"  {_standing(judged, self.alone)}", self.columns), "dim")
+
+    def _fix(self, judged: Judged) -> Iterator[str]:
+        """What could be written instead, as a diff."""
+        fix = judged.finding.fix
+        lines = diff(fix, partial(self.source, judged.patch, fix.path)) if fix is not None else []
+        if fix is None or not lines:
+            return
+        yield from wrap(f"fix: {fix.text}", self.measure, first="  ", rest="       ")
+        for line in lines[2:]:
+            style = {"+": "added", "-": "error"}.get(line[:1], "dim")
+            shown = line[:1] + source(line[1:]) if line[:1] in "+- " else line
+            yield self.ink(cut(f"     {shown}".rstrip(), self.columns), style)
 
     def _headline(self, line: str, place: str, word: str) -> str:
         if not self.ink.colour or not line.startswith(f"{place}: {word}:"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from string import ascii_letters, digits
 from typing import Any
 
-from lorelint.model.finding import Finding, Judged, Report, Severity, Sibling, Status, Step
+from lorelint.model.finding import Finding, Fix, Judged, Report, Severity, Sibling, Status, Step
 from lorelint.report import prose
 from lorelint.report.text import sentence, words
 
@@ -90,6 +90,8 @@ def _result(judged: Judged, number: Mapping[str, int]) -> Object:
         made["ruleIndex"] = number[finding.rule]
     if finding.steps:
         made["codeFlows"] = [{"threadFlows": [{"locations": [_flow(step) for step in finding.steps]}]}]
+    if finding.fix is not None:
+        made["fixes"] = [_fix(finding.fix)]
     if finding.siblings:
         made["relatedLocations"] = [_sibling(at, each) for at, each in enumerate(finding.siblings, 1)]
     return made
@@ -118,6 +120,19 @@ def _location(path: str, line: int, text: str = "", function: str = "") -> Objec
     if function:
         made["logicalLocations"] = [{"name": words(function), "kind": "function"}]
     return made
+
+
+def _fix(fix: Fix) -> Object:
+    """Whole lines: each is deleted with its line feed, and what stands there instead is put in."""
+    replacements = [
+        {
+            "deletedRegion": {"startLine": edit.line, "startColumn": 1, "endLine": edit.line + 1, "endColumn": 1},
+            "insertedContent": {"text": "".join(f"{line}\n" for line in edit.lines)},
+        }
+        for edit in fix.edits
+    ]
+    change = {"artifactLocation": {"uri": _uri(fix.path), "uriBaseId": _ROOT}, "replacements": replacements}
+    return {"description": {"text": sentence(fix.text)}, "artifactChanges": [change]}
 
 
 def _uri(path: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from lorelint.code.ir import Function
 from lorelint.code.program import Key
-from lorelint.model.finding import Doubt, Finding, Kind, Need, Severity, Sibling, Silence, Step, Verdict
+from lorelint.model.finding import Doubt, Edit, Finding, Fix, Kind, Need, Severity, Sibling, Silence, Step, Verdict
 from lorelint.model.knowledge import Knowledge
 from lorelint.model.memory import Memory
 from lorelint.model.tree import Tree
@@ -158,7 +158,7 @@ def answers_of(tree: Tree, know: Knowledge, memory: Memory | None, stamp: str) -
 
 # -- values as JSON: our own dataclasses by number, nothing else
 
-_VALUES: tuple[type[Any], ...] = (Finding, Silence, Doubt, Step, Sibling, Unseen)
+_VALUES: tuple[type[Any], ...] = (Finding, Silence, Doubt, Step, Sibling, Unseen, Fix, Edit)
 _FIELDS = tuple(tuple(each.name for each in fields(kind)) for kind in _VALUES)
 _NUMBER = {kind: number for number, kind in enumerate(_VALUES)}
 _ENUMS: dict[str, type[Enum]] = {"severity": Severity, "kind": Kind, "need": Need}

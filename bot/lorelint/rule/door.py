@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from lorelint.code.ir import Function
 from lorelint.code.program import Program
 from lorelint.model.errors import LorelintError
-from lorelint.model.finding import Doubt, Finding, Kind, Need, Severity, Sibling, Silence, Step, Verdict
+from lorelint.model.finding import Doubt, Edit, Finding, Fix, Kind, Need, Severity, Sibling, Silence, Step, Verdict
 from lorelint.model.knowledge import Knowledge
 
 T = TypeVar("T")
@@ -153,7 +153,9 @@ class Rule:
 __all__ = [
     "Analysis",
     "Doubt",
+    "Edit",
     "Finding",
+    "Fix",
     "Kind",
     "Need",
     "Rule",

@@ -13,14 +13,14 @@ that the lists are cut to. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lorelint.code.program import Cache, Program
 from lorelint.kernel.load import knowledge, known_versions
 from lorelint.model.base import Applied, Base, BaseStep, FileBase, Grade, Snapshot
 from lorelint.model.errors import LorelintError
-from lorelint.model.finding import Judged, Kind
+from lorelint.model.finding import Edit, Judged, Kind
 from lorelint.model.mail import Change, FileDiff, Message, Patch
 from lorelint.model.tree import EmptyTree, OverlayTree
 from lorelint.rule.concern import OPEN
@@ -137,7 +137,7 @@ def problems(rule: Rule, text: str = "", where: str = "") -> tuple[str, ...]:
     """What is wrong with a rule's example (`text`, else the one beside the rule), one line each; empty = all is well.
 
     Every want must be met on its line; anything that was not wanted is wrong; there must be a want, and a
-    near miss: another function that holds the rule's tokens and stays silent.
+    near miss: another function that holds the rule's tokens and stays silent. A fix must end what it is offered for.
     """
     where = where or f"{rule.name.replace('-', '_')}.diff"
     example = parse(text or rule.example, where)
@@ -154,6 +154,7 @@ def problems(rule: Rule, text: str = "", where: str = "") -> tuple[str, ...]:
     found += [f"{where}: {want.path}:{want.line}: not found: {want.text}" for want in unmet]
     if not example.wants:
         found.append(f"{where}: wants nothing: a rule is shown speaking")
+    found += [f"{where}: {each}" for judged in spoken for each in _fixed(rule, example, judged)]
     if not _near_miss(rule, example, {(each.finding.path, each.finding.function) for each in spoken}):
         found.append(f"{where}: has no near miss: a function with the rule's words that stays silent")
     return tuple(found)
@@ -167,6 +168,32 @@ def _meets(judged: Judged, want: Want) -> bool:
 def _shown(judged: Judged) -> str:
     finding = judged.finding
     return f"{finding.path}:{finding.line}: {finding.message} ({judged.status}, {finding.function}())"
+
+
+def _fixed(rule: Rule, example: Example, judged: Judged) -> Iterator[str]:
+    """What is wrong with the fix of a finding."""
+    fix = judged.finding.fix
+    if fix is None:
+        return
+    text = example.after.get(fix.path)
+    changed = None if text is None else with_edits(text, fix.edits)
+    if changed is None:
+        yield f"the fix does not apply: {_shown(judged)}"
+        return
+    after = {**example.after, fix.path: changed}
+    again = run(rule, Example(example.before, after, (), example.kernel)).judged
+    if any(each.finding.fingerprint == judged.finding.fingerprint and each.status in OPEN for each in again):
+        yield f"the fix does not end it: {_shown(judged)}"
+
+
+def with_edits(content: bytes, edits: Sequence[Edit]) -> bytes | None:
+    """A file after the edits of a fix; None where there are none, or it has no such lines."""
+    lines = content.split(b"\n")
+    if not edits or edits[-1].line > len(lines):
+        return None
+    for edit in reversed(edits):
+        lines[edit.line - 1 : edit.line] = [line.encode("utf-8", "surrogateescape") for line in edit.lines]
+    return b"\n".join(lines)
 
 
 def _near_miss(rule: Rule, example: Example, spoken: set[tuple[str, str]]) -> bool:

@@ -24,7 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir, marks
+from lorelint.rule import Finding, Fix, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir, marks
+from lorelint.rule.analyses import fixes
 from lorelint_rules.retry import wording
 from lorelint_rules.retry.feeds import USER_LOOPS, UserLoop
 from lorelint_rules.retry.loops import RETRY_LOOPS, TOKENS, Pass, RetryLoop
@@ -102,7 +103,18 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, spins: list[Pass]
         facts=tuple(facts),
         advice="cond_resched() on the way back, or sleep on what the callee waits for",
         evidence=tuple(sorted(_calls(cfg, loop))),
+        fix=_fix(fn, loop, cfg.nodes[went.test.node].line),
     )
+
+
+def _fix(fn: ir.Function, loop: RetryLoop, test: int) -> Fix | None:
+    """A yield on the way back, where that is a goto of its own line right behind the test."""
+    if not loop.loop.label:
+        return None
+    jump = f"goto {loop.loop.label};"
+    at = next((at for at in range(test, test + 4) if (fixes.line_of(fn, at) or "").strip() == jump), 0)
+    edits = fixes.before(fn, at, "cond_resched();") if at else ()
+    return Fix(fn.path, edits, "give up the CPU on the way back; it does not bound the loop") if edits else None
 
 
 def _judge_fed(view: TreeView, fn: ir.Function, fed: UserLoop) -> Iterator[Verdict]:

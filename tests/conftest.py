@@ -192,7 +192,7 @@ def checkout(root: Path, tmp_path: Path, program: Callable[[str], str]) -> Check
     return Checkout(tmp_path / "linux", root / "corpora" / "trees" / "small")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_checkout(program: Callable[[str], str]) -> Callable[..., Checkout]:
     """``make_checkout(path, source)``: a checkout of another tree, or of what is at `path` already."""
     program("git")

@@ -91,7 +91,7 @@ _MACROS = (
 def entries(program: Program, fn: Function) -> tuple[Entry, ...]:
     """Every place where the function's name stands as a value, and what it is entered for there."""
     uses = [use for use in program.uses(fn) if not use.type.startswith("EXPORT_SYMBOL")]
-    found = [Entry(_kind(use), tag(use.type) if use.kind == "table" else "", _step(use, fn)) for use in uses]
+    found = [Entry(kind(use), tag(use.type) if use.kind == "table" else "", _step(use, fn)) for use in uses]
     if boot(fn):
         found.append(Entry(Kind.BEGIN, "", Step(fn.path, fn.line, f"{fn.name}() is an init function")))
     return tuple(found)
@@ -111,7 +111,8 @@ def _step(use: Use, fn: Function) -> Step:
     return Step(use.path, use.line, f"{use.type}({fn.name})")
 
 
-def _kind(use: Use) -> Kind:
+def kind(use: Use) -> Kind:
+    """What a function is entered for by one place where its name stands as a value."""
     if use.kind == "argument":
         return _argument(use)
     name = use.field.rpartition(".")[2]

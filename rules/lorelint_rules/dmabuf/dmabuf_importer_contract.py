@@ -51,6 +51,7 @@ from lorelint.rule.analyses.folder import folder_of, functions, near
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.dmabuf import importers
 from lorelint_rules.dmabuf.importers import Has
+from lorelint_rules.dmabuf.resv import TELLS
 
 NAME = "dmabuf-importer-contract"
 _ATTACH = "dma_buf_dynamic_attach"
@@ -211,10 +212,9 @@ def _asks(view: TreeView, scope: Scope, node: ir.Node, words: tuple[str, ...], d
 
 def _revokes(view: TreeView, fn: ir.Function) -> Step | None:
     """A function of the exporter that tells importers and marks the buffer as gone."""
-    apis = view.know.names("dmabuf_need_resv_exporter")
     marks = view.know.names("revoke_markers_fields")
     for each in view.program.functions(fn.path):
-        if not any(api.encode() in each.text for api in apis):
+        if not any(api.encode() in each.text for api in TELLS):
             continue
         nodes = view.program.cfg(each).nodes
         marked = any(
@@ -223,7 +223,7 @@ def _revokes(view: TreeView, fn: ir.Function) -> Step | None:
             if node.expr is not None
             for part in ir.walk(node.expr)
         )
-        call = next((call for node in nodes for call in ir.calls(node.expr) if call.name in apis), None)
+        call = next((call for node in nodes for call in ir.calls(node.expr) if call.name in TELLS), None)
         if marked and call is not None:
             return Step(each.path, call.line, f"{each.name}() revokes: {ir.show(call)}")
     return None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lorelint.model.mail import Thread
     from lorelint.model.measurement import Judgement, Measurement
     from lorelint.model.source import OpenTree
+    from lorelint.model.stated import Hearing
     from lorelint.model.tree import Tree
     from lorelint.rule.door import Rule
 
@@ -188,3 +189,42 @@ def write_ledger(path: str, done: Measurement) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise LorelintError(f"cannot be written: {reason}", where=path, remedy="name another file") from error
+
+
+def measure_concerns(
+    house: House, folder: str, catalogue: str, trees: Mapping[str, str], overlays: str, only: Sequence[str] = ()
+) -> Hearing:
+    """What became of the concerns in ``labels.json`` of a folder of mailboxes. Raises LorelintError.
+
+    A thread is put on the tree that is nearest to its base. An overlay ``base-NAME`` is tried where its files are those
+    of the mailbox ``NAME-...``.
+    """
+    from lorelint.edge.patch import GnuPatch
+    from lorelint.edge.thread import open_thread
+    from lorelint.jobs.measure_concerns import Base, measure_concerns, read_stated
+
+    def bases(thread: str) -> list[Base]:
+        number = thread.partition("-")[0]
+        over = [str(path) for path in sorted(Path(overlays).glob(f"base-*{number}"))] if overlays else []
+        options = [(name, spec, [each]) for name, spec in trees.items() for each in over]
+        options += [(name, spec, []) for name, spec in trees.items()]
+        return [
+            Base(
+                " with ".join([name, *(Path(each).name for each in layers)]), partial(house.tree, spec, overlays=layers)
+            )
+            for name, spec, layers in options
+        ]
+
+    where = str(Path(folder) / "labels.json")
+    stated = read_stated(
+        read(where).decode("utf-8", "replace"),
+        read(catalogue).decode("utf-8", "replace") if catalogue else "",
+        where,
+    )
+    return measure_concerns(
+        stated,
+        lambda name: open_thread(str(Path(folder) / name))[0],
+        bases,
+        house.rules(only, "trial"),
+        patcher=GnuPatch(),
+    )

@@ -31,6 +31,10 @@ from lorelint.cli.common import JSON, RULE, common, house, put, waiting
 @click.option(
     "--judged", metavar="FILE|DIR", multiple=True, help="What persons made of findings, one JSON object per line."
 )
+@click.option(
+    "--concerns", metavar="DIR", default="", help="Threads whose reviewers' concerns are labelled (labels.json)."
+)
+@click.option("--catalogue", metavar="FILE", default="", help="What the rules make of those concerns (TOML, by id).")
 @click.option("--ledger", metavar="FILE", default="", help="Write the figures into this ledger.")
 @click.option("--time", "times", is_flag=True, help="Tell each rule's seconds of CPU too: no two runs print the same.")
 @RULE
@@ -46,6 +50,8 @@ def command(
     mutate: tuple[str, ...],
     sample: int | None,
     judged: tuple[str, ...],
+    concerns: str,
+    catalogue: str,
     ledger: str,
     times: bool,
     only: tuple[str, ...],
@@ -59,7 +65,7 @@ def command(
 
     Precision and recall over labelled functions (labels of trees not given are skipped and counted); what is said per
     100 patches over mail and between trees, right or wrong as persons judged it; whether a rule speaks once a check is
-    taken out of a function it was silent about.
+    taken out of a function it was silent about. Or, alone: what became of the concerns that reviewers raised.
     """
     from lorelint.report import json
     from lorelint.report.measure import render, to_json
@@ -68,14 +74,29 @@ def command(
     named = dict(_named(each) for each in trees)
     for name in (name for pair in between for name in pair if name not in named):
         raise click.BadParameter(f"{name!a} is no --tree", param_hint="--between")
+    if concerns:
+        return _concerns(config, concerns, catalogue, named, overlays, only, as_json)
     if not (labels or mail or between or mutate or judged):
-        raise click.UsageError("nothing to measure: name --labels, --mail, --between, --mutate or --judged")
+        raise click.UsageError("nothing to measure: name --labels, --mail, --between, --mutate, --judged or --concerns")
     wanted = Wanted(named, labels, overlays, mail, between, mutate, sample or 0, judged, only, jobs)
     with waiting("measuring"):
         done = measure(house(config), wanted)
     if ledger:
         write_ledger(ledger, done)
     put(json.dump(to_json(done)) if as_json else render(done, times=times))
+    return CLEAN
+
+
+def _concerns(
+    config: str, folder: str, catalogue: str, trees: dict[str, str], overlays: str, only: tuple[str, ...], as_json: bool
+) -> int:
+    from lorelint.report import json
+    from lorelint.report.concerns import render, to_json
+    from lorelint.wire_measure import measure_concerns
+
+    with waiting(f"measuring over {folder}"):
+        done = measure_concerns(house(config), folder, catalogue, trees, overlays, only)
+    put(json.dump(to_json(done)) if as_json else render(done))
     return CLEAN
 
 

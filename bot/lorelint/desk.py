@@ -83,10 +83,23 @@ class Desk:
             raise LorelintError("has no commit yet", where=str(self.repository.path), remedy="commit something first")
         return Span(commit, commit, "HEAD", "")
 
-    def mailed(self, thread: Thread, base: str = "", tip: str = "") -> tuple[Work, int] | None:
+    def tracked(self, path: str) -> str:
+        """The range of the series that `b4 review` is looking at, as its tracking file (b4 0.16) says; "" for none."""
+        import json
+
+        try:
+            series = json.loads(Path(path).read_bytes())["series"]
+            first, change_id = series["first-patch-commit"], series["change-id"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return ""
+        branch = f"b4/review/{change_id}"
+        there = all(self.repository.resolve(str(each)) for each in (first, branch))
+        return f"{first}~1..{branch}~1" if there else ""  # its tip holds what b4 keeps
+
+    def mailed(self, thread: Thread, named: str = "") -> tuple[Work, int] | None:
         """The work that holds the patch of a mail, and its number there; None where no commit makes that change.
 
-        base, tip  where to look; the branch that is checked out where they are not given
+        named  the range to look in; the branch that is checked out where it is not given
         """
         from lorelint.jobs.check import place_of
 
@@ -94,7 +107,7 @@ class Desk:
         if patch is None:
             return None
         try:
-            work = self.work(self.span(f"{base}..{tip}" if base else ""))
+            work = self.work(self.span(named))
         except LorelintError:
             return None
         seq = place_of(patch, work.series.patches)

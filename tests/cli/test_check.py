@@ -366,3 +366,26 @@ print(json.dumps(one))
         rows.append(json.loads(result["details"]))
     assert rows[0] == rows[1] and sorted(each["context"] for each in rows[0]) == THREE
     assert all(set(each) == {"status", "context", "state", "description", "url", "srcline"} for each in rows[0])
+
+
+def test_b4_review_of_a_tracked_series(bad: Any, installed: dict[str, str], tmp_path: Path) -> None:
+    """b4 keeps such a series on a branch of its own, with what it keeps about it in a commit at the tip."""
+    patch, first = patch_of(bad, tmp_path), bad.git("rev-parse", "HEAD")
+    bad.git("branch", "b4/review/trial-1")
+    bad.git("checkout", "-q", "b4/review/trial-1")
+    bad.git("commit", "-q", "--allow-empty", "-m", "cover\n\n--- b4-review-tracking ---\n{}")
+    bad.git("checkout", "-q", "main")
+    tracking = tmp_path / "tracking.json"
+    tracking.write_text(json.dumps({"series": {"first-patch-commit": first, "change-id": "trial-1"}}))
+    head = b"Message-ID: <0@x>\nFrom: A <a@x>\nDate: Wed, 25 Nov 2026 10:00:00 +0000\n"
+    cover = head + b"Subject: [PATCH 0/1] trial\n\nwords\n"
+    environment = {**installed, "B4_TRACKING_FILE": str(tracking)}
+    options = ("check", "-", "--format", "b4-review")
+    one = run(bad, environment, *options, stdin=patch.read_bytes())
+    whole = run(bad, environment, *options, "--series", stdin=cover)
+    assert one.returncode == whole.returncode == 1
+    assert json.loads(one.stdout) == json.loads(whole.stdout) and json.loads(one.stdout)[0]["status"] == "warn"
+    assert json.loads(run(bad, installed, *options, "--series", stdin=cover).stdout) == []
+    for damaged in ("", "{", "[]", '{"series": {}}', '{"series": {"first-patch-commit": "x", "change-id": "../x"}}'):
+        tracking.write_text(damaged)
+        assert json.loads(run(bad, environment, *options, "--series", stdin=cover).stdout) == []

@@ -121,12 +121,12 @@ def _announce(work: Work, form: str) -> None:
 def _mails(every: Desk, what: tuple[str, ...], form: str, fail_on: str, series: bool, out: Page) -> int:
     """Patch files, or a mail: each patch where the branch holds it; what it does not hold, on top of HEAD."""
     threads = every.house.threads_of(what, sys.stdin.buffer if "-" in what else None)
-    if not threads:
-        return _tell(every, None, form, fail_on, out)  # a cover letter: nothing to say of it
-    base, tip = _tracked()
+    tracked = every.tracked(os.environ.get("B4_TRACKING_FILE", ""))
     done = []
+    if not threads and series and tracked:  # a cover letter stands for its series
+        done.append(every.check(every.work(every.span(tracked))))
     for thread in threads:
-        found = every.mailed(thread, base, tip)
+        found = every.mailed(thread, tracked)
         if found is None:
             done.append(every.review(thread))
             continue
@@ -134,23 +134,9 @@ def _mails(every: Desk, what: tuple[str, ...], form: str, fail_on: str, series: 
         single = len(thread.series) == 1 and len(thread.series[0].patches) == 1 and not series
         _announce(work, form)
         done.append(every.check(work, seq if single else 0))
-    return max((_tell(every, each, form, fail_on, out) for each in done), default=CLEAN)
-
-
-def _tracked() -> tuple[str, str]:
-    """The range of the series that `b4 review` is looking at, which it names in a file (b4 0.16)."""
-    import json
-
-    path = os.environ.get("B4_TRACKING_FILE", "")
-    try:
-        series = json.loads(Path(path).read_bytes())["series"]
-        base, tip = (
-            str(series["base-commit"]),
-            str(series.get("branch-tip") or series.get("last-patch-commit") or "HEAD"),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "", ""
-    return base, tip
+    if not done:
+        return _tell(every, None, form, fail_on, out)  # a cover letter: nothing to say of it
+    return max(_tell(every, each, form, fail_on, out) for each in done)
 
 
 # -- telling ---------------------------------------------------------------------------------------------------

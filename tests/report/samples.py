@@ -474,6 +474,7 @@ def answered() -> Report:
         replace(comment("Ida Example", IDA, "Will do.", Anchor.PATCH), role=Role.AUTHOR),
         replace(comment("Rob Bot", IDA, "build failed", Anchor.PATCH), role=Role.ROBOT),
         replace(comment("Jo Example", "20261105-jo@example.org", "+1", Anchor.NONE), of="", patch=0),
+        replace(comment("Jo Example", "20261101-jo@example.org", "How often does this happen?"), of="v1@example.org"),
     )
     return replace(retry(), findings=findings, concerns=(Concern(1, findings),), comments=comments)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lorelint.model.comment import Anchor, Comment, Raised, Role
 from lorelint.model.finding import Judged, Kind, Report
+from lorelint.model.mail import Series
 from lorelint.report import prose
 from lorelint.report.ink import Ink
 from lorelint.report.text import clause, clean, cut, listed, many, sentence, words, wrap
@@ -74,9 +75,11 @@ def unseen(report: Report) -> tuple[Said, ...]:
     return tuple(Said(each[0], len(each) - 1) for each in places.values())
 
 
-def place(comment: Comment, patches: int) -> str:
-    """Where a comment stands. `patches`: how many there are, for whether a number tells something."""
-    of = f" of patch {comment.patch}" if patches > 1 and comment.patch else ""
+def place(comment: Comment, series: Series | None) -> str:
+    """Where a comment stands in the series."""
+    if series is not None and comment.of and comment.of not in _mails(series):
+        return "on another version of the series"
+    of = f" of patch {comment.patch}" if series is not None and series.expected > 1 and comment.patch else ""
     if comment.anchor in (Anchor.LINE, Anchor.FILE):
         where = comment.path + (f":{comment.line}" if comment.line else "")
         return where + (f", {comment.function}()" if comment.function else "") + (of if not comment.line else "")
@@ -86,18 +89,21 @@ def place(comment: Comment, patches: int) -> str:
     return whole.get(comment.anchor, "about nothing that is here")
 
 
+def _mails(series: Series) -> set[str]:
+    return {patch.msgid for patch in series.patches} | ({series.cover.msgid} if series.cover else set())
+
+
 def section(report: Report, measure: int, ink: Ink) -> Iterator[str]:
     """What no finding is about, for a terminal; nothing where there is nothing."""
     every = unseen(report)
     if not every:
         return
-    patches = report.series.expected if report.series else 0
     yield ink("people said, and no finding is about it:", "bold")
     for said in every[:SHOWN]:
         comment = said.comment
         who = words(comment.name) or clean(comment.address) or "somebody"
         more = f" (and {many(said.more, 'more remark')} there)" if said.more else ""
-        yield from wrap(f"{place(comment, patches)}: {who}{more}", measure, first="  ", rest="    ")
+        yield from wrap(f"{place(comment, report.series)}: {who}{more}", measure, first="  ", rest="    ")
         yield from wrap(f"<{comment.msgid}>", measure, first="    ")
         yield from (ink(line, "dim") for line in _excerpt(comment.text, measure))
     if len(every) > SHOWN:

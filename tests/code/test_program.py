@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lorelint.code.program import Cache, Program
+from lorelint.code.search import may_define
 from lorelint.edge.directory import DirectoryTree
 from lorelint.kernel.load import knowledge
 from lorelint.model.tree import OverlayTree
@@ -104,6 +105,14 @@ def test_define(make: Callable[..., Program]) -> None:
     assert places(program.define("pick", "arch/arm64/b.c")) == [("arch/arm64/a.c", 1)]
     assert places(program.define("pick", "mm/core.c")) == [("arch/arm64/a.c", 1), ("arch/x86/a.c", 1)]
     assert places(program.define("nowhere", "mm/core.c")) == []
+
+
+def test_a_call_without_a_name_means_no_definition(make: Callable[..., Program]) -> None:
+    """As of ``(*ops[i])(x)``; in a changed file an empty name must not be found everywhere."""
+    text = b"int f(void)\n{\n\treturn (*ops[0])(1);\n}\n"
+    program = make({"mm/core.c": text})
+    assert program.define("", "drivers/one/a.c") == () and program.mentions("") == ()
+    assert not may_define(text, "")
 
 
 def test_a_stub_beside_a_declaration(make: Callable[..., Program]) -> None:

@@ -129,7 +129,7 @@ def _joined(folder: str, path: str) -> str:
 def may_define(raw: bytes, name: str) -> bool:
     """A cheap look before a file's functions are found: the name and a parenthesis on a line from column 0."""
     word = name.encode("utf-8", "surrogateescape")
-    at = raw.find(word)
+    at = raw.find(word) if word else -1
     while at >= 0:
         end = at + len(word)
         column_0 = raw[raw.rfind(b"\n", 0, at) + 1] not in b" \t#/*\n"

@@ -143,6 +143,8 @@ class OverlayTree:
         return {word: self._with_overlay(word, under[word]) for word in wanted}
 
     def _with_overlay(self, word: str, under: Iterable[str]) -> tuple[str, ...]:
+        if not word.isidentifier():
+            return ()  # as every other tree says: identifiers are all that is ever looked for
         pattern = re.compile(rb"\b" + re.escape(word.encode()) + rb"\b")
         paths = {path for path in under if path not in self.overlay}
         for path, content in self.overlay.items():

@@ -162,6 +162,24 @@ def test_a_test_that_stands_twice_comes_out_alike() -> None:
     assert not _left(text)
 
 
+def test_a_switch_takes_the_same_way_in_each_round() -> None:
+    text = """
+    int f(int cmd, int n) {
+        struct page *p[4]; int i, got = 0;
+        for (i = 0; i < n; i++) {
+            switch (cmd) {
+            case 1: got = take(1, p + i); break;
+            default: return -EINVAL;
+            }
+            %s
+        }
+        give(p);
+        return 0;
+    }"""
+    assert not _left(text % "")
+    assert _left(text % "cmd = next();")
+
+
 @pytest.mark.parametrize(
     ("what", "why"),
     [

@@ -178,8 +178,13 @@ class _Walk:
             if tested is None:
                 return None
             state = tested
-        elif node.at is ir.At.SWITCH and isinstance(edge.when, tuple) and not self._case(node, edge, env, known):
-            return None
+        elif node.at is ir.At.SWITCH and isinstance(edge.when, tuple):
+            if not self._case(node, edge, env, known):
+                return None
+            switched = self._switched(node, edge, state)
+            if switched is None:
+                return None
+            state = switched
         if (loop := self.loops.get(node.id)) is not None and edge.to not in loop.body:
             state = self._looped(loop, state)
         state = self._settled(state, known)
@@ -363,6 +368,17 @@ class _Walk:
             narrowed = narrowed | codes.equal(symbol)
         known[term] = narrowed
         return not narrowed.empty
+
+    def _switched(self, node: ir.Node, edge: ir.Edge, state: _State) -> _State | None:
+        """A switch that every round comes to takes the same way each time, as long as nobody writes what it asks."""
+        expr = self.exprs[node.id]
+        if not pure(expr) or not any(node.id in loop for loop in self.telling.around):
+            return state
+        asked = f"{ir.show(expr)} @{node.id}:"
+        way = (f"{asked}{edge.to}", True)
+        if any(text.startswith(asked) and text != way[0] for text, _ in state.facts):
+            return None
+        return state._replace(facts=state.facts | {way})
 
     # -- ends ----------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ class Telling:
                 seen[text] = seen.get(text, 0) + 1
         self.twice = frozenset(text for text, many in seen.items() if many > 1)
         loops = thing.scope.program.loops(thing.scope.fn)
+        self.around = tuple(loop.body for loop in loops if thing.acquired.node in loop.body)
         self.rounds = frozenset(loop.head for loop in loops if thing.acquired.node in loop.body)
         self.words = self._telling()
         self._excuses: dict[tuple[int, int], str] = {}

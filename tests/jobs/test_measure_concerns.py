@@ -52,6 +52,7 @@ LABELS = [
     label("test", JORGE, "put the test into tools/testing", None, None, kind="testing"),
     label("gone", "nobody@example.org", "something nobody wrote", RETURN, "dmamap_resolve_pfn"),
     label("later", ODILE, "the caller will loop forever", RETURN, "dmamap_resolve_pfn"),
+    label("untold", ODILE, "the caller will loop forever", RETURN, "dmamap_resolve_pfn"),
     label("silent", ODILE, "the caller will loop forever", RETURN, "dmamap_resolve_pfn"),
 ]
 CATALOGUE = """
@@ -60,6 +61,7 @@ board = { needs = "-", note = "a question" }
 kill = { needs = "C", rules = ["retry-no-fatal-signal"] }
 later = { needs = "T", rules = ["some-rule-to-come"] }
 silent = { needs = "P", rules = ["single-vma-check"] }
+untold = { needs = "P", rules = ["unbounded-retry"], tells = ["something it does not say"] }
 gone = { needs = "F" }
 """
 
@@ -88,22 +90,23 @@ def test_each_concern_is_looked_up(hearing: Hearing) -> None:
     assert heard["test"].why == "not judged against the catalogue (testing)"
     assert heard["gone"].near is Near.UNREAD and heard["gone"].why.startswith("no rule of the catalogue")
     assert heard["later"].why == "no such rule yet: some-rule-to-come"
+    assert heard["untold"].why == "the rule did not speak of its place"
     assert heard["silent"].why and not heard["silent"].found
 
 
 def test_how_it_is_told(hearing: Hearing) -> None:
     document = to_json(hearing)
     assert document["total"] == {
-        "concerns": 7,
-        "visible": 5,
-        "with_rule": 4,
+        "concerns": 8,
+        "visible": 6,
+        "with_rule": 5,
         "found": 2,
         "found_and_linked": 2,
         "found_and_surely_linked": 2,
-        "anchored": {"line": 5, "hunk": 1, "file": 0, "patch": 0, "other": 0, "unread": 1},
+        "anchored": {"line": 6, "hunk": 1, "file": 0, "patch": 0, "other": 0, "unread": 1},
     }
     text = render(hearing)
-    assert "7 concerns: 5 visible to a static rule, 4 of them to one of the catalogue; found 2" in text
+    assert "8 concerns: 6 visible to a static rule, 5 of them to one of the catalogue; found 2" in text
     assert "dmamap-answered.mbox: small, exact" in text
     assert all(each["id"] in text for each in LABELS)
 

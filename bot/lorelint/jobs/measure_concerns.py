@@ -65,14 +65,20 @@ def _stated(raw: Mapping[str, str | None]) -> Stated:
 
 
 def _judged(stated: Stated, raw: Mapping[str, object]) -> Stated:
-    needs, rules, siblings = raw["needs"], raw.get("rules", []), raw.get("siblings", [])
-    if needs not in NEEDS or not isinstance(rules, list) or not isinstance(siblings, list):
-        raise ValueError(f"{stated.id}: needs is one of {', '.join(NEEDS)}, rules and siblings are lists")
+    if raw["needs"] not in NEEDS:
+        raise ValueError(f"{stated.id}: needs is one of {', '.join(NEEDS)}")
+    lists: dict[str, tuple[str, ...]] = {}
+    for name in ("rules", "siblings", "tells"):
+        value = raw.get(name, [])
+        if not isinstance(value, list):
+            raise ValueError(f"{stated.id}: {name} is a list")
+        lists[name] = tuple(map(str, value))
     return replace(
         stated,
-        needs=str(needs),
-        rules=tuple(map(str, rules)),
-        siblings=tuple(map(str, siblings)),
+        needs=str(raw["needs"]),
+        rules=lists["rules"],
+        siblings=lists["siblings"],
+        tells=lists["tells"],
         note=str(raw.get("note", "")),
     )
 
@@ -171,6 +177,7 @@ class _Case:
             and each.status is not Status.FIXED
             and any(_at(stated, near) for near in together.get(id(each), (each,)))
             and set(stated.siblings) <= {sibling.function for sibling in each.finding.siblings}
+            and all(any(words in text for text in _texts(each)) for words in stated.tells)
         ]
         return min(there, key=lambda each: (each.status not in OPEN, each.patch), default=None)
 
@@ -205,6 +212,11 @@ class _Case:
             ):
                 return unseen.text
         return ""
+
+
+def _texts(judged: Judged) -> tuple[str, ...]:
+    finding = judged.finding
+    return (finding.message, finding.advice, *finding.facts)
 
 
 def _at(stated: Stated, judged: Judged) -> bool:

@@ -13,6 +13,7 @@ class Stated:
     needs  how far one has to look (P, F, T, C), "-" where no static rule could tell, "" where nobody judged it
     rules  those that are to find it
     siblings  functions that the finding is to name as siblings: the concern is about those
+    tells  what the finding is to say in so many words: the concern is about that
     """
 
     id: str
@@ -28,6 +29,7 @@ class Stated:
     needs: str = ""
     rules: tuple[str, ...] = ()
     siblings: tuple[str, ...] = ()
+    tells: tuple[str, ...] = ()
     note: str = ""
 
     @property

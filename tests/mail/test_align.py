@@ -26,6 +26,13 @@ def test_ambiguous_lines_follow_the_one_above() -> None:
     assert Text(PATCH).find([" \terr = h();", " \tif (err)"]) == [6, 7]
 
 
+def test_of_two_places_that_with_the_same_indentation() -> None:
+    text = ["+\t\t\tunmap(x,", "+\t\t\t      0);", " \tdone();", "+\tunmap(x,", "+\t      0);"]
+    assert Text(text).find(["+       unmap(x,", "+             0);"]) == [3, 4]
+    assert Text(text).find(["+\t\t\tunmap(x,", "+\t\t\t      0);"]) == [0, 1]
+    assert Text(text).find(["+ unmap(x,", "+ 0);"]) == [0, 1]
+
+
 def test_white_space_does_not_matter() -> None:
     assert Text(PATCH).find(["+ err = g();", "+ if (err)", "+return -EAGAIN;"]) == [3, 4, 5]
 

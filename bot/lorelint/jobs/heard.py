@@ -8,8 +8,10 @@ link unsure: both are shown and the mail is held. Authors and robots raise nothi
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from lorelint.code.program import Program
 from lorelint.mail.comments import comments
@@ -21,11 +23,12 @@ from lorelint.model.tree import Tree
 from lorelint.model.trouble import Trouble
 from lorelint.report.place import PatchMap, Source
 from lorelint.rule.door import Rule, Vocabulary
-from lorelint.rule.vocabulary import met
+from lorelint.rule.vocabulary import Met, met
 
 NEAR = 5  # lines between a comment outside any function and a step of a proof that are one place
 SPELT = 6  # letters; a comment that spells the name of a finding's function speaks of that function
 MOST = 20  # comments that are linked to one finding
+MAX_SPOKEN = 2_000_000  # characters of comments that are looked through for words, in one thread
 
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
@@ -54,9 +57,12 @@ def hear(
     maps = _maps(series, applied, {each.of for each in found.comments})
     placed = tuple(_placed(each, maps, functions) for each in found.comments)
     ears = _Ears(series, placed, rules, functions)
+    troubles = list(found.troubles)
+    if ears.deaf:
+        troubles.append(Trouble("too-large", thread.source, f"{ears.deaf} comments were not linked to findings"))
     together = {id(each): concern.findings for concern in concerns for each in concern.findings}
     raised = (replace(each, raised=ears.raised(each, together.get(id(each), (each,)))) for each in judged)
-    return Heard(placed, tuple(raised), found.troubles)
+    return Heard(placed, tuple(raised), tuple(troubles))
 
 
 class _Functions:
@@ -115,23 +121,32 @@ class _Ears:
         self._functions = functions
         self._paths = {diff.path for patch in series.patches for diff in patch.diffs}
         posted = {patch.msgid for patch in series.patches} | ({series.cover.msgid} if series.cover else set())
-        self._comments = [each for each in placed if each.role is Role.REVIEWER and each.of in posted]
+        mine = [each for each in placed if each.role is Role.REVIEWER and each.of in posted]
+        room = list(accumulate(len(each.text) for each in mine))
+        self._comments = mine[: bisect_right(room, MAX_SPOKEN)]
+        self.deaf = len(mine) - len(self._comments)
+        self._met: dict[tuple[str, int, tuple[str, ...]], Met | None] = {}
 
     def raised(self, judged: Judged, concern: Sequence[Judged]) -> tuple[Raised, ...]:
         """The comments that speak of a finding, in the order they were made; `concern` is what is told with it."""
         finding = judged.finding
-        words = self._words.get(finding.rule, Vocabulary())
         places = {place for each in concern for place in self._places(each)}
-        also = [each.lower() for each in _IDENTIFIER.findall(finding.anchor) if "_" in each]
+        also = tuple(dict.fromkeys(each.lower() for each in _IDENTIFIER.findall(finding.anchor) if "_" in each))
         found: list[Raised] = []
-        for comment in self._comments:
+        for number, comment in enumerate(self._comments):
             same = _same(comment, finding, places)
             if not same and comment.patch not in (0, judged.patch) and comment.path != finding.path:
                 continue
-            spoken = met(words, comment.text, also)
+            spoken = self._spoken(finding.rule, number, also)
             if spoken is not None and (same or spoken.named):
                 found.append(Raised(comment.msgid, comment.name, comment.at, same and spoken.named, spoken.words))
         return tuple(found[:MOST])
+
+    def _spoken(self, rule: str, number: int, also: tuple[str, ...]) -> Met | None:
+        key = (rule, number, also)
+        if key not in self._met:
+            self._met[key] = met(self._words.get(rule, Vocabulary()), self._comments[number].text, also)
+        return self._met[key]
 
     def _places(self, judged: Judged) -> set[tuple[str, str, int]]:
         """(path, function, line) of a finding and of its proof, as far as it goes through what the series touches."""

@@ -13,6 +13,7 @@ from itertools import accumulate
 
 SHORT = 6  # characters; pieces of wrapped lines below that are not recognised
 NEAR = 3  # lines below the last one where a piece of a wrapped line is looked for
+LIKE = 50  # places of a line that stands often, of which the one with the same indentation is taken
 PROSE = 16  # characters; shorter pieces of prose that was filled anew are not recognised
 
 
@@ -34,6 +35,7 @@ class Text:
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = [squeezed(line) for line in lines]
+        self._columns = [_column(line) for line in lines]
         self._places: dict[str, list[int]] = {}
         for at, line in enumerate(self.lines):
             self._places.setdefault(line, []).append(at)
@@ -45,7 +47,7 @@ class Text:
         wanted = [squeezed(line) for line in quoted]
         places = self._places
         once = [(number, places[line][0]) for number, line in enumerate(wanted) if len(places.get(line, ())) == 1]
-        return self._filled(wanted, _ascending(once))
+        return self._filled(wanted, [_column(line) for line in quoted], _ascending(once))
 
     def find_prose(self, quoted: Sequence[str], budget: Budget) -> list[int | None]:
         """The same for what a person wrote: mailers fill paragraphs anew, so a line may hold parts of others."""
@@ -59,7 +61,7 @@ class Text:
                 found[number] = bisect_right(self._ends, at) if at >= 0 else None
         return found
 
-    def _filled(self, wanted: Sequence[str], fixed: Mapping[int, int]) -> list[int | None]:
+    def _filled(self, wanted: Sequence[str], columns: Sequence[int], fixed: Mapping[int, int]) -> list[int | None]:
         """The lines between the fixed ones: the next place below the line above, no further than the next fixed one."""
         found: list[int | None] = []
         ceiling = _ceilings(len(wanted), fixed, len(self.lines))
@@ -67,7 +69,7 @@ class Text:
         for number, line in enumerate(wanted):
             at = fixed.get(number)
             if at is None and line:
-                at = _next(self._places.get(line, ()), last, ceiling[number])
+                at = self._next(self._places.get(line, ()), last, ceiling[number], columns[number])
                 if at is None:
                     at = self._piece(line, last)
             elif at is None and last + 1 < len(self.lines) and not self.lines[last + 1]:
@@ -75,6 +77,14 @@ class Text:
             last = last if at is None else at
             found.append(at)
         return found
+
+    def _next(self, places: Sequence[int], last: int, ceiling: int, column: int) -> int | None:
+        """The place right below the last line; else the next one with the same indentation; else the next one."""
+        first = bisect_left(places, last + 1)
+        there = [at for at in places[first : first + LIKE] if at <= ceiling]
+        if not there or there[0] == last + 1 > 0:
+            return there[0] if there else None
+        return next((at for at in there if self._columns[at] == column), there[0])
 
     def _piece(self, line: str, last: int) -> int | None:
         """The line, at or right below the last one, that a mailer has wrapped into this piece and others."""
@@ -91,6 +101,12 @@ class Text:
 def squeezed(line: str) -> str:
     """A line without white space: indentation and line ends do not survive every mailer."""
     return "".join(line.split())
+
+
+def _column(line: str) -> int:
+    """Where the text of a line of a diff begins, tabs or blanks alike."""
+    expanded = line[:200].expandtabs(8)
+    return len(expanded) - len(expanded[1:].lstrip()) if expanded else 0
 
 
 def _ascending(pairs: Sequence[tuple[int, int]]) -> dict[int, int]:
@@ -122,8 +138,3 @@ def _ceilings(count: int, fixed: Mapping[int, int], end: int) -> list[int]:
         ceiling[number] = bound
         bound = fixed.get(number, bound)
     return ceiling
-
-
-def _next(places: Sequence[int], last: int, ceiling: int) -> int | None:
-    at = bisect_left(places, last + 1)
-    return places[at] if at < len(places) and places[at] <= ceiling else None

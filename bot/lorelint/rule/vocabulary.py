@@ -10,14 +10,15 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lorelint.rule.door import Rule, Vocabulary
 from lorelint.rule.explain import INSTEAD, SEES, sections
 
 HINT = 2  # different words that go with a defect, in one paragraph, which hint at it
-MAX_WORDS = 5_000  # of one text that are looked at
 
 _WORD = re.compile(r"[a-z0-9_]+")
+_PHRASE = re.compile(r"[a-z0-9_]+\*?")
 _API = re.compile(r"\b[A-Za-z]\w*_\w+\b")
 _DULL = frozenset("missing without before after check wrong some that with from into than then this must never".split())
 
@@ -35,32 +36,31 @@ def met(words: Vocabulary, text: str, also: Sequence[str] = ()) -> Met | None:
 
     also  further words that go with the defect: the API or object a finding is about
     """
-    named: list[str] = []
+    around = tuple(dict.fromkeys((*words.near, *also)))
+    named: dict[str, None] = {}
     best: tuple[str, ...] = ()
     for paragraph in re.split(r"\n\s*\n", text):
-        spoken = _WORD.findall(paragraph.lower())[:MAX_WORDS]
-        named += [phrase for phrase in words.names if phrase not in named and any(_said(spoken, phrase))]
-        near: dict[str, str] = {}  # one word that is met by two of the vocabulary counts once
-        for phrase in (*words.near, *also):
-            heard = next((each for each in _said(spoken, phrase) if each not in near), "")
-            if heard and phrase not in near.values():
-                near[heard] = phrase
-        best = max(best, tuple(near.values()), key=len)
+        spoken = " ".join(_WORD.findall(paragraph.lower()))
+        named.update((phrase, None) for phrase, _ in _said(spoken, words.names))
+        near = {phrase for phrase, _ in _said(spoken, around)}  # a word counts for the first phrase that it meets
+        best = max(best, tuple(phrase for phrase in around if phrase in near), key=len)
     if named:
         return Met(True, tuple(named))
     return Met(False, best) if len(best) >= HINT else None
 
 
-def _said(spoken: Sequence[str], phrase: str) -> Iterator[str]:
-    """The places where the words of a phrase follow one another in what was spoken, as they were said there."""
-    wanted = re.findall(r"[a-z0-9_]+\*?", phrase.lower())
-    for at in range(len(spoken) - len(wanted) + 1 if wanted else 0):
-        if all(_is(spoken[at + ahead], word) for ahead, word in enumerate(wanted)):
-            yield " ".join(spoken[at : at + len(wanted)])
+def _said(spoken: str, phrases: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Each place where the words of a phrase follow one another, with what was said there, from left to right."""
+    form = _form(phrases)
+    for found in form.finditer(spoken) if form else ():
+        yield phrases[(found.lastindex or 1) - 1], found.group()
 
 
-def _is(spoken: str, word: str) -> bool:
-    return spoken.startswith(word[:-1]) if word.endswith("*") else spoken == word
+@lru_cache(maxsize=256)
+def _form(phrases: tuple[str, ...]) -> re.Pattern[str] | None:
+    """One expression for all phrases, each a group: a text is gone through once, however many there are."""
+    forms = [" ".join(_PHRASE.findall(phrase.lower())).replace("*", "[a-z0-9_]*") or "(?!)" for phrase in phrases]
+    return re.compile(rf"(?<!\S)(?:{'|'.join(f'({form})' for form in forms)})(?!\S)") if forms else None
 
 
 def read_words(text: str) -> dict[str, Vocabulary]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from lorelint.code import ir
 from lorelint.code.codes import const
@@ -50,6 +51,14 @@ class Locks:
         self.asserts = program.know.names("lock_asserts")
         self._states: dict[tuple[str, str, bytes], dict[int, Held]] = {}
 
+    def name(self, fn: ir.Function, expr: ir.Expr) -> str:
+        """What a lock is called: by it a lock and its unlock find each other."""
+        return ir.show(expr)
+
+    def other(self, fn: ir.Function, call: ir.Call, node: ir.Node, edge: ir.Edge, held: Held) -> Held:
+        """Locks behind a call of a function that the lists do not know."""
+        return held
+
     def at(self, fn: ir.Function, node: int) -> Held:
         """Locks held whenever `node` is about to run, by `fn` itself."""
         key = (fn.path, fn.name, fn.text)
@@ -76,45 +85,45 @@ class Locks:
     def _solve(self, fn: ir.Function) -> dict[int, Held]:
         cfg = self.program.cfg(fn)
         start: Held = frozenset()
-        solved = solve(cfg, start, self._transfer, lambda one, other: one & other)
+        solved = solve(cfg, start, partial(self._transfer, fn), lambda one, other: one & other)
         return {id: held for id, held in enumerate(solved.before) if held is not None}
 
-    def _transfer(self, node: ir.Node, edge: ir.Edge, held: Held) -> Held | None:
+    def _transfer(self, fn: ir.Function, node: ir.Node, edge: ir.Edge, held: Held) -> Held | None:
         if node.expr is None:
             return held
         results = {id(value): name for name, value in _stored(node.expr)}
         for each in ir.walk(node.expr):
             if isinstance(each, ir.Guard):
-                held = self._guard(each, held)
+                held = self._guard(fn, each, held)
             elif isinstance(each, ir.Call) and each.name:
-                held = self._call(each, node, edge, held, results.get(id(each), ""))
+                held = self._call(fn, each, node, edge, held, results.get(id(each), ""))
         return _settled(node, edge, held) if held else held
 
-    def _guard(self, guard: ir.Guard, held: Held) -> Held:
+    def _guard(self, fn: ir.Function, guard: ir.Guard, held: Held) -> Held:
         known = self.guards.get(guard.kind)
         if known is None:
             return held
-        text = ir.show(guard.args[0]) if guard.args else ""
+        text = self.name(fn, guard.args[0]) if guard.args else ""
         lock = Lock(known.kind, known.mode, known.atomic, text)
         return held - {lock} if guard.leave else held | {lock}
 
-    def _call(self, call: ir.Call, node: ir.Node, edge: ir.Edge, held: Held, result: str) -> Held:
+    def _call(self, fn: ir.Function, call: ir.Call, node: ir.Node, edge: ir.Edge, held: Held, result: str) -> Held:
         section = self.sections.get(call.name)
         if section is not None:
             if not self._opened(section.opens, node, edge, call):
                 return held
-            text = ir.show(call.args[section.argument - 1]) if 0 < section.argument <= len(call.args) else ""
+            text = self.name(fn, call.args[section.argument - 1]) if 0 < section.argument <= len(call.args) else ""
             untested = result if section.opens == "on-zero" and node.at is not ir.At.TEST else ""
             return held | {Lock(section.kind, section.mode, section.atomic, text, untested)}
         if call.name in self.closers:
             same = {lock for lock in held if lock.kind in self.closers[call.name]}
-            texts = {ir.show(argument) for argument in call.args}
-            named = {lock for lock in same if lock.text in texts}
+            texts = {self.name(fn, argument) for argument in call.args}
+            named = {lock for lock in held if lock.text in texts and (lock in same or lock.kind == "asserted")}
             return held - (named or same)
         if call.name in self.asserts and call.args:
             kind = "mmap_lock" if call.name.startswith("mmap_") else "asserted"
-            return held | {Lock(kind, "", False, ir.show(call.args[0]))}
-        return held
+            return held | {Lock(kind, "", False, self.name(fn, call.args[0]))}
+        return self.other(fn, call, node, edge, held)
 
     @staticmethod
     def _opened(opens: str, node: ir.Node, edge: ir.Edge, call: ir.Call) -> bool:

@@ -116,7 +116,7 @@ def _gate(scope: Scope, marker: Marker) -> Gate | None:
                 if isinstance(each, ir.Member) and each.field == marker.field and scope.tag_of(each.base) == marker.tag:
                     text = ir.show(node.expr)
                     step = Step(scope.fn.path, node.line, f"{scope.fn.name}() tests {text}")
-                    return Gate(marker.tag, marker.field, marker.names, False, text, step)
+                    return Gate(marker.tag, marker.field, marker.names, False, text, step, scope.fn, node.id)
     return None
 
 

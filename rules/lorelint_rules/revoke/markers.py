@@ -92,6 +92,9 @@ HINT = re.compile(
 )
 
 
+#: An owner that is forgotten: whoever uses it without a look finds nothing there.
+FORGETS = re.compile(rb"(?:->|\.)(?:info|dev|vdev|pdev|mdev|adev|ndev|udev)\s*=\s*NULL\b")
+
 GIVES = re.compile(
     rb"\b(?:free_contig_range|dma_free_(?:coherent|attrs|wc|noncoherent)|(?:__)?free_pages|free_pages_exact)\s*\("
 )
@@ -314,13 +317,13 @@ def ways_of(marker: Marker, ways: tuple[Way, ...]) -> tuple[tuple[Way, Gate | No
     found: list[tuple[Way, Gate | None]] = []
     for way in ways:
         asked = way.gates if marker.kind not in (Kind.CALL, Kind.FREE) else ()
-        gate = next((each for each in asked if _guards(marker, each)), None)
+        gate = next((each for each in asked if guards(marker, each)), None)
         if _meant(marker, way, gate):
             found.append((way, gate))
     return tuple(found)
 
 
-def _guards(marker: Marker, gate: Gate) -> bool:
+def guards(marker: Marker, gate: Gate) -> bool:
     if (gate.tag, gate.field) != (marker.tag, marker.field):
         return False
     return (

@@ -35,8 +35,11 @@ COUNTED = frozenset(
         "vmf_insert_folio_pmd",
         "remap_vmalloc_range",
         "dax_iomap_fault",
+        "vmf->page",
     }
 )
+#: A fault handler's own way to have a page mapped: the core makes the PTE and keeps the handler's reference.
+HANDED = "vmf->page"
 #: Structs that are in every handler's sight and say nothing about whose memory it is.
 GENERIC = frozenset(
     "file inode vm_area_struct vm_fault mm_struct page folio device address_space "
@@ -81,6 +84,32 @@ class Gate:
     null: bool  # the field itself is tested for being there
     text: str
     step: Step
+    fn: ir.Function
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One call on the way down: at this node of this function the other is called."""
+
+    callee: tuple[str, str]
+    fn: ir.Function
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """One place at which a PTE is made, or a page is handed to the core that makes one."""
+
+    api: str
+    fn: ir.Function
+    node: int
+    line: int
+
+    @property
+    def step(self) -> Step:
+        what = f"{self.api}()" if self.api != HANDED else self.api
+        return Step(self.fn.path, self.line, f"{what} in {self.fn.name}()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +128,9 @@ class Way:
     mapped: frozenset[tuple[str, str]]  # (struct, field) of what is handed to the inserter
     device: bool  # the memory of a device: a BAR, registers
     tracked: bool  # its vm_ops hear of every VMA that comes and goes
+    inserts: tuple[Insert, ...]
+    roots: tuple[ir.Function, ...]  # where the kernel comes in: the handler, the fault handlers of its vm_ops
+    links: tuple[Link, ...]
 
     def gate(self, tag: str, field: str) -> Gate | None:
         return next((gate for gate in self.gates if gate.tag == tag and gate.field == field), None)
@@ -239,21 +271,24 @@ def tables_with(program: Program, type_: str, field: str, near: str) -> Iterator
 def _way(program: Program, table: Table, op: str, entry: Step, handler: ir.Function) -> Iterator[Way]:
     found = Descent(program, handler)
     if found.inserts:
-        lasting = [each for each in found.inserts if each[0] not in COUNTED]
-        name, step = min(lasting or found.inserts, key=lambda each: each[1].path != handler.path)
+        lasting = [each for each in found.inserts if each.api not in COUNTED]
+        first = min(lasting or found.inserts, key=lambda each: each.fn.path != handler.path)
         yield Way(
             table=tag(table.type),
             op=op,
             entry=entry,
             handler=handler,
-            inserter=name,
-            insert=step,
+            inserter=first.api,
+            insert=first.step,
             counted=not lasting,
             tags=frozenset(found.tags) - GENERIC,
             gates=tuple(found.gates),
             mapped=frozenset(found.mapped),
             device=found.device,
             tracked=found.tracked,
+            inserts=tuple(found.inserts),
+            roots=tuple(found.roots),
+            links=tuple(dict.fromkeys(found.links)),
         )
 
 
@@ -264,7 +299,9 @@ class Descent:
         self.program = program
         self.folder = folder_of(handler.path)
         self.inserters = program.know.names("fault_inserters")
-        self.inserts: list[tuple[str, Step]] = []
+        self.inserts: list[Insert] = []
+        self.roots = [handler]
+        self.links: list[Link] = []
         self.tags: set[str] = set()
         self.gates: list[Gate] = []
         self.mapped: set[tuple[str, str]] = set()
@@ -288,30 +325,33 @@ class Descent:
             for each in ir.walk(node.expr):
                 match each:
                     case ir.Call():
-                        self._call(scope, each, depth)
+                        self._call(scope, node, each, depth)
                         self.device = self.device or each.name in _BAR_CALLS
                     case ir.Member(field=name) if _BAR.search(name):
                         self.device = True
                     case ir.Assign(op="=", target=ir.Member(field="vm_ops"), value=value):
                         self._vm_ops(scope, value, depth)
+                    case ir.Assign(op="=", target=ir.Member(base=base, field="page"), value=value):
+                        if scope.tag_of(base) == "vm_fault" and not ir.show(value).startswith("NULL"):
+                            self.inserts.append(Insert(HANDED, fn, node.id, each.line))
 
-    def _call(self, scope: Scope, call: ir.Call, depth: int) -> None:
+    def _call(self, scope: Scope, node: ir.Node, call: ir.Call, depth: int) -> None:
         if call.name in self.inserters or call.name.startswith("vmf_insert_"):
             for arg in call.args[1:]:
                 self.mapped.update(scope.members(arg))
-            self.inserts.append((call.name, Step(scope.fn.path, call.line, f"{call.name}() in {scope.fn.name}()")))
+            self.inserts.append(Insert(call.name, scope.fn, node.id, call.line))
         elif depth < _DEEP and call.name and not _QUIET.match(call.name):
             for fn in resolve(self.program, call.name, scope.fn.path, wide=_is_worth(call.name)):
-                self._add(fn, depth)
+                self._add(fn, depth, Link(fn.key, scope.fn, node.id))
         elif depth < _DEEP and isinstance(call.callee, ir.Member) and call.callee.field in ("mmap", *FAULT_FIELDS):
-            self._indirect(scope, call.callee, depth)
+            self._indirect(scope, node, call.callee, depth)
 
-    def _indirect(self, scope: Scope, callee: ir.Member, depth: int) -> None:
+    def _indirect(self, scope: Scope, node: ir.Node, callee: ir.Member, depth: int) -> None:
         type_ = scope.tag_of(callee.base)
         if type_ and type_ not in ("file_operations", "vm_operations_struct"):  # of those there is one in every driver
             for table, name in tables_with(self.program, type_, callee.field, scope.fn.path):
                 for fn in self.program.define(name, table.path):
-                    self._add(fn, depth)
+                    self._add(fn, depth, Link(fn.key, scope.fn, node.id))
 
     def _vm_ops(self, scope: Scope, value: ir.Expr, depth: int) -> None:
         name = named(value)
@@ -328,7 +368,11 @@ class Descent:
                 for fn in _handlers(self.program, "vm_ops", name, table.path):
                     self._add(fn, depth)
 
-    def _add(self, fn: ir.Function, depth: int) -> None:
+    def _add(self, fn: ir.Function, depth: int, link: Link | None = None) -> None:
+        if link is not None:
+            self.links.append(link)
+        elif fn not in self.roots:
+            self.roots.append(fn)
         if fn.key not in self._seen:
             self._seen.add(fn.key)
             self._todo.append((fn, depth + 1))
@@ -347,22 +391,24 @@ def _wide(scope: Scope) -> Iterator[str]:
 
 
 def _tested(scope: Scope, node: ir.Node) -> Iterator[Gate]:
-    """Fields that a test looks at, directly or through a local."""
+    """Fields that a test looks at, directly or through a local; each where it is read."""
     assert node.expr is not None
-    parts = [node.expr]
+    parts = [(node.expr, node.id)]
     for each in ir.walk(node.expr):
         if isinstance(each, ir.Name):
-            parts.extend(scope.values(each.name)[:4])
+            for value in scope.values(each.name)[:4]:
+                at = scope.node_of(value)
+                parts.append((value, node.id if at is None else at))
     null = _only_field(scope, node.expr)
     names = frozenset(
-        each.name for part in parts for each in ir.walk(part) if isinstance(each, ir.Name) and each.name.isupper()
+        each.name for part, _ in parts for each in ir.walk(part) if isinstance(each, ir.Name) and each.name.isupper()
     )
     text = ir.show(node.expr)
     step = Step(scope.fn.path, node.line, f"{scope.fn.name}() tests {text}")
-    for part in parts:
+    for part, at in parts:
         for each in ir.walk(part):
             if isinstance(each, ir.Member) and (owner := scope.tag_of(each.base)):
-                yield Gate(owner, each.field, names, null == each, text, step)
+                yield Gate(owner, each.field, names, null == each, text, step, scope.fn, at)
 
 
 def _only_field(scope: Scope, expr: ir.Expr) -> ir.Expr | None:

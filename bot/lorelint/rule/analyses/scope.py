@@ -52,6 +52,7 @@ class Scope:
         self.types: dict[str, str] = {param.name: param.type for param in fn.params if param.name}
         self.params: tuple[str, ...] = tuple(param.name for param in fn.params)
         self._values: dict[str, list[ir.Expr]] = {}
+        self._nodes: dict[int, int] = {}  # by the identity of a value, which lives as long as the graph
         for node in self.cfg.nodes:
             if node.expr is not None:
                 self._learn(node)
@@ -64,8 +65,10 @@ class Scope:
                     self.types.setdefault(name, type_)
                     if value is not None:
                         self._values.setdefault(name, []).append(value)
+                        self._nodes[id(value)] = node.id
                 case ir.Assign(op="=", target=ir.Name(name=name), value=value):
                     self._values.setdefault(name, []).append(value)
+                    self._nodes[id(value)] = node.id
                 case ir.Assign(target=ir.Name(name=name)) | ir.Update(target=ir.Name(name=name)):
                     self._values.setdefault(name, []).append(each)
 
@@ -75,6 +78,10 @@ class Scope:
     def values(self, name: str) -> tuple[ir.Expr, ...]:
         """All that is ever assigned to a local; a compound assignment stands for itself."""
         return tuple(self._values.get(name, ()))
+
+    def node_of(self, value: ir.Expr) -> int | None:
+        """The node at which one of `values` is assigned."""
+        return self._nodes.get(id(value))
 
     def value(self, name: str) -> ir.Expr | None:
         """The one value a local has, None for a parameter that is also assigned, or for several values."""

@@ -87,11 +87,12 @@ class Cover:
 
     def undoing(self, scope: Scope, node: int) -> bool:
         """Whether a place is only come to when something has failed: the function undoes what it has begun."""
+        failed = _decided(scope, node)
 
         def may(at: ir.Node, edge: ir.Edge) -> bool:
             return not failure(scope, at, edge)
 
-        if flow.reaches(scope.cfg, [0], {node}, may=may) is not None:
+        if flow.reaches(scope.cfg, [0], {node}, avoid=failed, may=may) is not None:
             return False
         return all(_fails(scope, each) for each in _returns(scope, node))
 
@@ -279,6 +280,24 @@ def _returns(scope: Scope, node: int) -> Iterator[ir.Node]:
         todo.extend(edge.to for edge in scope.cfg.nodes[here].out)
 
 
+def _decided(scope: Scope, node: int) -> frozenset[int]:
+    """Statements ``ret = -EIO`` after which this node is come to with that value still in the variable."""
+    stores: dict[str, set[int]] = {}
+    errors: list[tuple[str, int]] = []
+    for each in scope.cfg.nodes:
+        match each.expr:
+            case ir.Assign(op="=", target=ir.Name(name=name), value=value):
+                stores.setdefault(name, set()).add(each.id)
+                error = peel(value)
+                if isinstance(error, ir.Unary) and error.op == "-" and isinstance(peel(error.operand), ir.Name):
+                    errors.append((name, each.id))
+    return frozenset(
+        at
+        for name, at in errors
+        if name not in scope.params and flow.reaches(scope.cfg, [at], {node}, avoid=stores[name])
+    )
+
+
 def _fails(scope: Scope, node: ir.Node) -> bool:
     """Whether a return hands an error out (a bare one may)."""
     if node.expr is None:
@@ -301,7 +320,7 @@ def failure(scope: Scope, node: ir.Node, edge: ir.Edge) -> bool:
         return False
     expr = peel(node.expr)
     if edge.when is False:
-        return isinstance(expr, ir.Name | ir.Member) and _allocated(scope, expr)
+        return isinstance(expr, ir.Name | ir.Member | ir.Index) and _allocated(scope, expr)
     if edge.when is not True:
         return False
     match expr:

@@ -15,6 +15,7 @@ TREES = ("5.10", "6.1", "6.12", "7.2")
 #: Precision and recall that each rule has reached over the labels of confidence 0.65 and more.
 REACHED = {
     "errno-collapsed-to-retry": (1.0, 1.0),
+    "interrupted-wait-retried": (1.0, 1.0),
     "mmap-range-unchecked": (1.0, 1.0),
     "pfn-lifetime-escape": (1.0, 1.0),
     "pfnmap-vma-flags": (1.0, 1.0),
@@ -22,6 +23,7 @@ REACHED = {
     "retry-no-resched": (1.0, 0.83),
     "revoke-without-unmap": (1.0, 1.0),
     "single-vma-check": (1.0, 1.0),
+    "stored-vma-pointer": (1.0, 1.0),
     "unbounded-retry": (1.0, 0.83),
     "vma-use-after-unlock": (1.0, 1.0),
 }

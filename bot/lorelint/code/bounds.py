@@ -73,6 +73,7 @@ class Bounds:
         self.cfg, self.loop = cfg, loop
         self.clocks = know.names("bound_idioms")
         self.checks = know.names("signal_check", "seq_retry_predicates")
+        self.interruptible = frozenset(name for name, fact in know.calls.items() if fact.ends_on_signal)
         self.latches, self.counters = self._measures()
         self.cursors = _cursors(cfg, loop)
         self.raised = _raised(cfg, loop)
@@ -116,8 +117,10 @@ class Bounds:
             yield Bound("clock", "jiffies")
 
     def _goes_on(self, name: str) -> bool:
-        """A callee that says whether there is more to do: no signal check, no lock, no test of an error pointer."""
-        return name not in self.checks and "trylock" not in name and not name.startswith("IS_ERR")
+        """A callee that says whether there is more to do: no signal check, no lock, no wait that fails when a signal
+        ends it, no test of an error pointer."""
+        asks = name in self.checks or name in self.interruptible or "trylock" in name
+        return not asks and not name.startswith("IS_ERR")
 
     def _changes(self, expr: ir.Expr) -> Iterable[Hashable]:
         for name in changed(expr):

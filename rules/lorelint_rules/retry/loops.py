@@ -250,7 +250,8 @@ class RetryLoops:
             return Pass(site, test, code, (), marks.settled(world), bound, False)
         callees = self.program.define(site.name, fn.path) if site.name and not site.out else ()
         callees = tuple(each for each in callees if each.name != fn.name)
-        wanted = self._retried(asked, callees, test, fn.path)
+        ended = self._ended(fn, site, asked)
+        wanted = (ended.code,) if ended else self._retried(asked, callees, test, fn.path)
         if not wanted:
             return None
         causes = [
@@ -259,6 +260,8 @@ class RetryLoops:
             for code in wanted
             for cause in self.sums.causes(callee, code, bound=self.sums.bound_by(fn, site, callee))
         ]
+        if ended is not None:
+            causes = [ended]
         if not causes and not callees:
             causes = [summary.Cause(wanted[0], summary.How.HANDED_ON, site.name, "", (fn.name,), frozenset(), ())]
         if not causes:
@@ -285,6 +288,21 @@ class RetryLoops:
             passed |= self._deeper(fn, known, world, test)
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
         return Pass(site, test, code, bad, passed, None, bool(callees), marks.SIGNAL in world.marks, owed)
+
+    def _of_a_signal(self, site: worlds.Site | None) -> tuple[str, ...]:
+        """The codes of a call that is a wait or a lock which a signal ends; () for any other."""
+        fact = self.know.calls.get(site.name) if site is not None and not site.out else None
+        if fact is None or not fact.ends_on_signal or fact.drops_mmap_lock or fact.name in self.sums.marks.slow_gup:
+            return ()
+        return tuple(f"-{code}" for code in fact.signal_codes)
+
+    def _ended(self, fn: ir.Function, site: worlds.Site, asked: codes.Codes) -> summary.Cause | None:
+        """Why the call fails where it is itself a wait that a signal ends."""
+        given = [code for code in self._of_a_signal(site) if asked.admits(code)]
+        if not given:
+            return None
+        step = Step(fn.path, self.program.cfg(fn).nodes[site.node].line, f"{site.name}() ends when a signal is pending")
+        return summary.Cause(given[0], summary.How.INTERRUPTED, site.name, "", (), frozenset(), (step,))
 
     def _benign(self, cause: summary.Cause, eager: bool) -> str:
         """Why going round on this cause is right, "" where it is not.
@@ -357,7 +375,7 @@ class RetryLoops:
             for callee in callees
             if callee.returns in ERRNO_TYPES
             for outcome in self.sums.of(callee).outcomes
-            for symbol in outcome.codes.named
+            for symbol in (*outcome.codes.named, *self._of_a_signal(outcome.origin))
             if codes.negative(symbol) and symbol[1:].startswith("E") and asked.admits(symbol)
         }
         return tuple(sorted(returned))

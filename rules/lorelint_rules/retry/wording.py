@@ -169,11 +169,15 @@ def bounded(bound: bounds.Bound) -> str:
 
 def steps(view: TreeView, fn: ir.Function, loop: RetryLoop, went: Pass) -> tuple[Step, ...]:
     """The chain of a pass: head, call, why the callee gives the code, the test that goes round."""
+    return steps_of(view, fn, loop, went, worst(went))
+
+
+def steps_of(view: TreeView, fn: ir.Function, loop: RetryLoop, went: Pass, cause: summary.Cause) -> tuple[Step, ...]:
+    """The chain of a pass by one of its causes."""
     cfg = view.program.cfg(fn)
     title = f"label {loop.loop.label}" if loop.loop.label else f"{loop.loop.kind} loop"
     chain = [Step(fn.path, loop.loop.line, f"{fn.name}(): {title}, where each pass starts")]
     chain.append(Step(fn.path, cfg.nodes[went.site.node].line, f"calls {call(went)}"))
-    cause = worst(went)
     chain.extend(cause.steps)
     chain.extend(_failures(view, cause))
     chain.append(Step(fn.path, cfg.nodes[went.test.node].line, f"{went.test.text}: back to {title}"))

@@ -49,15 +49,13 @@ class Wanted:
 
 def measure(house: House, wanted: Wanted) -> Measurement:
     """Everything that is wanted, in one value. Raises LorelintError for what is not there."""
-    from lorelint.jobs.measure.judged import judged, judgements
+    from lorelint.jobs.measure.judged import judged
     from lorelint.jobs.measure.pool import add
     from lorelint.model.measurement import Measurement
 
     rules = house.rules(wanted.only, "trial")
     known = {rule.name for rule in rules}
-    said: tuple[Judgement, ...] = ()
-    for path in _files(wanted.judged, "*.jsonl"):
-        said += judgements(read(str(path)).decode("utf-8", "replace"), str(path))
+    said = said_of(wanted.judged)
     specs = {name: house.find(spec) for name, spec in wanted.trees.items()}
     total = Measurement(
         rules=tuple(sorted(known)),
@@ -74,6 +72,16 @@ def measure(house: House, wanted: Wanted) -> Measurement:
             mutation=part.mutation or total.mutation,
         )
     return replace(total, seconds=seconds)
+
+
+def said_of(paths: Sequence[str]) -> tuple[Judgement, ...]:
+    """All judgements in some files, or in the files of folders. Raises LorelintError."""
+    from lorelint.jobs.measure.judged import judgements
+
+    said: tuple[Judgement, ...] = ()
+    for path in _files(paths, "*.jsonl"):
+        said += judgements(read(str(path)).decode("utf-8", "replace"), str(path))
+    return said
 
 
 def _parts(house: House, wanted: Wanted, specs: Mapping[str, str], rules: Sequence[Rule]) -> Iterator[Measurement]:
@@ -228,3 +236,19 @@ def measure_concerns(
         house.rules(only, "trial"),
         patcher=GnuPatch(),
     )
+
+
+def write_docs(house: House, folder: str, judged: Sequence[str] = ()) -> int:
+    """Write the pages about the rules into a folder, made where it is not; how many. Raises LorelintError."""
+    from lorelint.jobs.docs import docs
+    from lorelint.rule import packs
+
+    files = docs(house.rules(stage="trial"), packs.ledger(), said_of(judged), house.version())
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            Path(folder, name).write_text(text, "utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise LorelintError(f"cannot be written: {reason}", where=folder, remedy="name another folder") from error
+    return len(files)

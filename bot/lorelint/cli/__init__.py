@@ -33,6 +33,7 @@ _COMMANDS = {
     "explain": ("explain", "Tell all about one rule."),
     "new": ("new", "Write the skeleton of a new rule."),
     "index": ("index", "Read a whole kernel into the index: later answers come at once."),
+    "docs": ("docs", "Write the pages about the rules."),
     "measure": ("measure", "Precision and recall of the rules over labelled functions."),
 }
 _HIDDEN = {"hook": ("hook", "What the hooks run that install-hook writes.")}

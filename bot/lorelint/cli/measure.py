@@ -83,7 +83,7 @@ def command(
         done = measure(house(config), wanted)
     if ledger:
         write_ledger(ledger, done)
-    put(json.dump(to_json(done)) if as_json else render(done, times=times))
+    put(json.dump(to_json(done, times=times)) if as_json else render(done, times=times))
     return CLEAN
 
 

@@ -90,8 +90,8 @@ def swept(judgements: Iterable[Judgement]) -> dict[str, dict[str, dict[str, int]
 # -- plain data --------------------------------------------------------------------------------
 
 
-def to_json(measurement: Measurement) -> dict[str, object]:
-    """The measurement as plain data.
+def to_json(measurement: Measurement, *, times: bool = False) -> dict[str, object]:
+    """The measurement as plain data, with the seconds of each rule where `times` are wanted.
 
     ``rules``: per rule tp, fp, fn, tn, precision, recall over real and synthetic labels of confidence 0.65
     and more; the same under ``real``, ``synthetic`` and, for labels below that, ``unsure``. ``total``: the
@@ -118,6 +118,8 @@ def to_json(measurement: Measurement) -> dict[str, object]:
         found["mutation"] = {**asdict(measurement.mutation), "cuts": cuts, "rules": cut_out(measurement.mutation)}
     if measurement.judgements:
         found["sweep"] = swept(measurement.judgements)
+    if times:
+        found["seconds"] = {name: round(measurement.seconds.get(name, 0.0), 2) for name in measurement.rules}
     return found
 
 

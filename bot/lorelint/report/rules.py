@@ -20,6 +20,8 @@ class RuleRow:
     need: str  # P, F, T, C
     pack: str
     summary: str
+    earned: str = ""  # the furthest stage its evidence is enough for
+    figures: str = ""  # the evidence in a few words
 
 
 def table(rows: Iterable[RuleRow], *, columns: int = 80, colour: bool = False) -> str:
@@ -40,6 +42,9 @@ def table(rows: Iterable[RuleRow], *, columns: int = 80, colour: bool = False) -
             told = wrap(row.summary, max(columns, names + 40), first=head + rest, rest=" " * width(head + rest))
             lines.append(f"{ink(head, 'bold')}{ink(rest, 'dim')}{told[0][len(head + rest) :]}")
             lines += told[1:]
+            if row.figures:
+                blank = " " * width(head + rest)
+                lines += [ink(each, "dim") for each in wrap(row.figures, max(columns, names + 40), first=blank)]
     lines += ["", f"{many(len(every), 'rule')}; `lorelint explain RULE` tells more of one"]
     return "\n".join(lines) + "\n"
 
@@ -56,6 +61,8 @@ def document(rows: Iterable[RuleRow]) -> dict[str, Any]:
                 "need": row.need,
                 "pack": row.pack,
                 "summary": words(row.summary),
+                "earned": row.earned,
+                "figures": words(row.figures),
             }
             for row in every
         ]

@@ -22,6 +22,7 @@ from typing import Any
 from lorelint.model.errors import LorelintError
 from lorelint.rule.door import Analysis, Rule, Vocabulary
 from lorelint.rule.explain import HEADINGS, sections
+from lorelint.rule.ledger import Entry, parse
 from lorelint.rule.vocabulary import derived, read_words
 
 GROUP = "lorelint.rules"
@@ -96,6 +97,20 @@ def folders() -> tuple[Path, ...]:
         if spec is not None:
             found += spec.submodule_search_locations or ([spec.origin] if spec.origin else [])
     return tuple(Path(each) for each in found)
+
+
+def ledger() -> dict[str, Entry]:
+    """What the rules of all packs have earned, by rule: ``ledger.toml`` in a pack, or in the checkout it lies in.
+
+    Raises LorelintError for a ledger that cannot be read.
+    """
+    found: dict[str, Entry] = {}
+    for folder in folders():
+        for path in (folder / "ledger.toml", folder.parent.parent / "corpora" / "ledger.toml"):
+            if path.is_file():
+                found.update(parse(path.read_text("utf-8"), str(path)))
+                break
+    return found
 
 
 # -- where packs are declared ------------------------------------------------------------------

@@ -1,0 +1,69 @@
+"""The pages about the rules, made from the rules, their ledger, and what persons judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from lorelint.kernel.load import known_versions
+from lorelint.model.measurement import WRONG, Judgement
+from lorelint.report.site import RulePage, Table, site
+from lorelint.rule.door import Need, Rule, Stage
+from lorelint.rule.explain import HEADINGS, doc
+from lorelint.rule.figures import brief, tables
+from lorelint.rule.ledger import Entry, lacking
+
+_FAR = {
+    Need.PATCH: "the patch alone",
+    Need.FILE: "the whole file",
+    Need.TREE: "the whole tree",
+    Need.CALLS: "calls across files",
+}
+_NEXT = {Stage.TRIAL: Stage.QUEUE, Stage.QUEUE: Stage.LIST}
+
+
+def docs(
+    rules: Sequence[Rule], ledger: Mapping[str, Entry], judgements: Iterable[Judgement], version: str
+) -> dict[str, str]:
+    """All files of the site by name."""
+    said = tuple(judgements)
+    pages = [_page(rule, ledger.get(rule.name), [each for each in said if each.rule == rule.name]) for rule in rules]
+    return site(pages, version)
+
+
+def _page(rule: Rule, entry: Entry | None, said: Sequence[Judgement]) -> RulePage:
+    told = doc(rule)
+    texts = (told.sees, told.hurts, told.silent, told.instead, told.references)
+    step = _NEXT.get(rule.stage)
+    return RulePage(
+        name=rule.name,
+        family=rule.module.split(".")[-2] if rule.module.count(".") else "",
+        stage=rule.stage.value,
+        summary=" ".join(told.summary.split()),
+        headings=tuple(zip(HEADINGS, texts, strict=True)),
+        versions=_versions(rule),
+        example=rule.example,
+        figures=() if entry is None else tuple(Table(*each) for each in tables(entry)),
+        limits=_limits(entry, said),
+        lacking=() if step is None else lacking(entry, step),
+        brief=brief(entry),
+    )
+
+
+def _versions(rule: Rule) -> tuple[tuple[str, str], ...]:
+    first, last = (".".join(map(str, version)) for version in (known_versions()[0], known_versions()[-1]))
+    return (
+        ("since", f"lorelint {rule.since}"),
+        ("kernels", f"its lists of APIs are by version, {first} to {last}"),
+        ("looks at", _FAR[rule.need]),
+        ("ask", f"`lorelint scan DIR --rule {rule.name}`, `lorelint why-not {rule.name} FUNCTION`"),
+    )
+
+
+def _limits(entry: Entry | None, said: Sequence[Judgement]) -> tuple[str, ...]:
+    """Labels it gets wrong, and places where a person found it wrong."""
+    found = [] if entry is None else [f"a label it gets wrong: {each}" for each in entry.wrong]
+    for verdict, what in ((WRONG, "speaks wrongly"), ("missed", "is silent and should speak")):
+        for each in sorted(said, key=lambda one: (one.path, one.line)):
+            if each.verdict == verdict:
+                found.append(f"{what} of `{each.function}()` in `{each.path}` ({each.tree}): {each.reason}")
+    return tuple(found)

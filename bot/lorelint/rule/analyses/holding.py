@@ -21,7 +21,6 @@ that is still held in an object of the caller (`Story.outlives`) is released the
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,6 +59,25 @@ class End:
     why: str
     fails: bool | None
     path: tuple[tuple[int, str], ...]
+    full: bool = False  # see `Given`
+    recounted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A release on some path behind the acquiring call.
+
+    node       where it stands, or the head of the loop that does it
+    failed     nothing was acquired on that path
+    full       all that was asked for is known to have been got
+    recounted  the variable that said how many to ask for was written since
+    """
+
+    node: int
+    line: int
+    failed: bool
+    full: bool
+    recounted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,8 @@ class Story:
 
     outlives  it lies in an object of the caller from the start, so a caller may release it
     again     (line, what) of releases of what was released before on the same path
+    given     the releases
+    alive     nodes that are come to with it held or kept
     cut       the paths were too many: nothing may be concluded from what is missing
     """
 
@@ -77,6 +97,8 @@ class Story:
     again: tuple[tuple[int, str], ...]
     cut: bool
     thing: Thing
+    given: tuple[Given, ...] = ()
+    alive: frozenset[int] = frozenset()
 
     def left(self) -> tuple[End, ...]:
         """Failing ends at which it is still held or was lost, those of the shortest paths first."""
@@ -128,6 +150,8 @@ class _State(NamedTuple):
     sure: bool  # held whatever the last acquiring call gave
     why: str
     holders: frozenset[str]
+    got: str = ""  # "some" once the call was made, "all" where that is known
+    recounted: bool = False
 
 
 class _Walk:
@@ -146,6 +170,8 @@ class _Walk:
         }
         self.came: dict[tuple[int, _State], tuple[int, _State] | None] = {}
         self.again: dict[tuple[int, str], None] = {}
+        self.given: dict[Given, None] = {}
+        self.asked = thing.acquired.asked
         self.ends: list[tuple[int, _State]] = []
 
     def story(self) -> Story:
@@ -164,7 +190,17 @@ class _Walk:
                     queue.append((edge.to, after))
         ends = tuple(self._end(id, state) for id, state in self.ends)
         thing = self.thing
-        return Story(thing.acquired, thing.outlives, tuple(dict.fromkeys(ends)), tuple(self.again), bool(queue), thing)
+        alive = frozenset(id for id, state in self.came if state.hold in (HELD, KEPT))
+        return Story(
+            thing.acquired,
+            thing.outlives,
+            tuple(dict.fromkeys(ends)),
+            tuple(self.again),
+            bool(queue),
+            thing,
+            tuple(self.given),
+            alive,
+        )
 
     # -- steps ---------------------------------------------------------------------------------
 
@@ -237,14 +273,27 @@ class _Walk:
         if state.facts:
             written = self.telling.written(node)
             state = state._replace(facts=frozenset(f for f in state.facts if not (self.telling.reads(f[0]) & written)))
-        for effect in self.thing.on(node, state.holders) if state.hold != NONE else ():
-            state = self._affected(state, effect)
+        for effect in self.thing.on(node, state.holders) if state.hold != NONE or state.got else ():
+            state = self._affected(state, effect, node.id)
+        if state.got and self.asked and not state.recounted and self._recounts(node):
+            state = state._replace(recounted=True)
         if node.id == self.thing.acquired.node:
             sure = state.hold == HELD and self.thing.acquired.pieces
-            state = state._replace(hold=HELD, sure=sure, why="", holders=frozenset())
+            state = state._replace(hold=HELD, sure=sure, why="", holders=frozenset(), got="some", recounted=False)
         return state
 
-    def _affected(self, state: _State, effect: Effect) -> _State:
+    def _recounts(self, node: ir.Node) -> bool:
+        for each in ir.walk(node.expr) if node.expr is not None else ():
+            if isinstance(each, (ir.Assign, ir.Update)) and place(each.target) == self.asked:
+                return True
+        return False
+
+    def _affected(self, state: _State, effect: Effect, node: int) -> _State:
+        if effect.kind == "released" and state.hold in (NONE, HELD) and state.got:
+            failed = state.hold == NONE
+            self.given[Given(node, effect.line, failed, state.got == "all", state.recounted)] = None
+            if failed:
+                return state
         match effect.kind:
             case "released":
                 if state.hold == RELEASED and state.why != str(effect.line):
@@ -260,13 +309,13 @@ class _Walk:
 
     def _looped(self, loop: ir.Loop, state: _State) -> _State:
         """Behind a loop that does something to the thing, all pieces were done."""
-        if state.hold not in (HELD, KEPT):
+        if state.hold not in (HELD, KEPT) and not state.got:
             return state
         effects = [each for id in sorted(loop.body) for each in self.thing.on(self.cfg.nodes[id], state.holders)]
         for kind in ("released", "kept", "holds"):
             for effect in effects:
                 if effect.kind == kind:
-                    state = self._affected(state, effect)
+                    state = self._affected(state, effect, loop.head)
                     if kind != "holds":
                         return state
         return state
@@ -288,9 +337,11 @@ class _Walk:
         decided = self._decided(expr, truth, node.id, env, known)
         if decided is False:
             return None
+        if state.got == "some" and self._asked_for(expr, truth, node.id, env):
+            state = state._replace(got="all")
+        if decided is None and state.hold in (HELD, LOST) and self._names_it(node, truth):
+            return None  # what was just acquired is not NULL
         if decided is None and pure(expr):
-            if state.hold in (HELD, LOST) and self._names_it(node, truth):
-                return None  # what was just acquired is not NULL
             text = ir.show(expr)
             if (text, not truth) in state.facts:
                 return None
@@ -301,11 +352,15 @@ class _Walk:
         return state
 
     def _names_it(self, node: ir.Node, truth: bool) -> bool:
-        """Whether this edge says that the thing's own pointer is NULL."""
-        if truth or node.expr is None:
-            return False
-        where = place(node.expr)
-        return bool(where) and where in self.thing.names
+        """Whether this edge says that the thing's own pointer is NULL, or an error."""
+        match node.expr:
+            case None:
+                return False
+            case ir.Call(args=(arg,)) if node.expr.name in ("IS_ERR", "IS_ERR_OR_NULL"):
+                where = place(arg) if truth and self.thing.acquired.take.success == "pointer" else ()
+            case _:
+                where = () if truth else place(node.expr)
+        return bool(where) and where == self.thing.acquired.place
 
     def _decided(
         self, expr: ir.Expr, truth: bool, node: int, env: dict[str, Term], known: dict[Site, Codes]
@@ -328,8 +383,9 @@ class _Walk:
             codes = yes if truth else no
             known[subject] = codes
             return False if codes.empty else True if subject.node >= 0 else None
-        if (side := self._asked_for(expr, truth, node, env)) is not None:
-            known[self.site] = side(known.get(self.site, ANY))
+        if (full := self._asked_for(expr, truth, node, env)) is not None:
+            codes = known.get(self.site, ANY)
+            known[self.site] = codes.above_zero() if full else codes
             return not known[self.site].empty
         if isinstance(expr, ir.Name):
             unknown = Site(-1, "", expr.name)
@@ -337,21 +393,20 @@ class _Walk:
             known[unknown] = ANY.nonzero() if truth else ANY.only_zero()
         return None
 
-    def _asked_for(
-        self, expr: ir.Expr, truth: bool, node: int, env: dict[str, Term]
-    ) -> Callable[[Codes], Codes] | None:
-        """The answer compared with how many were asked for: all of them is success."""
+    def _asked_for(self, expr: ir.Expr, truth: bool, node: int, env: dict[str, Term]) -> bool | None:
+        """The answer compared with how many were asked for: whether all were got; None for another question."""
         match expr:
             case ir.Binary(op="==" | "!=" | "<" | ">" | "<=" | ">=", left=left, right=right):
                 op: str = expr.op
+                if const(left) or const(right):
+                    return None
                 if term_of(left, env, node) == self.site:
                     pass
                 elif term_of(right, env, node) == self.site:
                     op = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(op, op)
                 else:
                     return None
-                full = op in ("==", ">=", ">") if truth else op in ("!=", "<", "<=")
-                return Codes.above_zero if full else lambda codes: codes
+                return op in ("==", ">=", ">") if truth else op in ("!=", "<", "<=")
         return None
 
     def _case(self, node: ir.Node, edge: ir.Edge, env: dict[str, Term], known: dict[Site, Codes]) -> bool:
@@ -388,7 +443,8 @@ class _Walk:
         while len(after.out) == 1 and after.at is not ir.At.EXIT:  # what ends with the scopes that are left
             after = self.cfg.nodes[after.out[0].to]
             final = self._held(after, final)
-        return End(id, node.line, final.hold, final.why, self._fails(node, state), self._path(id, state))
+        fails, path = self._fails(node, state), self._path(id, state)
+        return End(id, node.line, final.hold, final.why, fails, path, final.got == "all", final.recounted)
 
     def _fails(self, node: ir.Node, state: _State) -> bool | None:
         if node.expr is None:

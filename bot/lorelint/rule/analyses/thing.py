@@ -19,6 +19,7 @@ _TALK = re.compile(
     r"^(?:pr_|dev_|trace_|drm_(?:dbg|err|info|warn)|netdev_|v?s?n?printk?|print_|DRM_|WARN|BUG|_?dbg|mem(?:cpy|set|cmp|move)"
     r"|str|copy_(?:to|from)_|put_user|get_user$|IS_ERR|PTR_ERR|ERR_|min|max|sizeof|ARRAY_SIZE|kasan_|kmsan_|lockdep_|assert)"
 )
+_ID = re.compile(r"^(?:const )?(?:u8|u16|u32|s32|int|unsigned|unsigned int|bool|size_t)$")
 #: Calls whose number stands for the page.
 _STANDS = re.compile(r"_to_(?:pfn|phys|virt|bus)$|_pfn$|^pfn_")
 _UNDO = re.compile(
@@ -53,6 +54,12 @@ class Acquired:
         return ir.show(self.call.args[self.take.thing]).lstrip("&")
 
     @property
+    def asked(self) -> Place:
+        """The variable or field that says how many are asked for, () for anything else."""
+        at = self.take.count
+        return place(self.call.args[at]) if at is not None and at < len(self.call.args) else ()
+
+    @property
     def one(self) -> bool:
         """Whether exactly one is asked for."""
         if self.take.count is None or self.take.count >= len(self.call.args):
@@ -78,6 +85,7 @@ def _acquired(scope: Scope, node: ir.Node, call: ir.Call, take: Take) -> Acquire
             return None
         arg = call.args[take.thing]
         value = scope.resolve(arg)
+        value = arg if isinstance(value, ir.Call) else value  # the call that made the array
         pieces = any(isinstance(each, (ir.Index, ir.Binary)) for each in ir.walk(value)) and "[0]" not in ir.show(value)
         return Acquired(node.id, call, take, where, pieces) if (where := place(arg)) else None
     match node.expr:
@@ -218,6 +226,8 @@ class Thing:
         """Whether who gets this gets the thing: itself, or a local object that it lies in."""
         where = place(expr)
         inside = bool(where) and not self.lasting(where[0]) and any(within(name, where[:1]) for name in self.names)
+        if inside and len(where) > 1 and _ID.match(self.scope.type_of(expr)):
+            inside = False  # a number in the object is not the object
         return inside or self.speaks(expr, holders)
 
     def on(self, node: ir.Node, holders: frozenset[str] = frozenset()) -> tuple[Effect, ...]:
@@ -256,7 +266,7 @@ class Thing:
 
     def _pointer(self, call: ir.Call) -> bool:
         """Whether a call makes something of the thing that stands for it: an address, a PFN, another handle."""
-        if call.name in self.resource.takes:
+        if call.name in self.resource.takes or call.name in self.resource.others:
             return False
         return _stands(call) or not counts(self.scope.type_of(call) or "x")
 

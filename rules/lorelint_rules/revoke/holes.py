@@ -87,7 +87,7 @@ class Judge:
         for test, mark in pairs:
             kept = self.guarded.through(test) & mark.may
             if kept:
-                reason = f"{ir_text(test)} is tested and the PTE made under {locks(kept)}, as the revoke is"
+                reason = f"{test.gate.text} is tested and the PTE made under {locks(kept)}, as the revoke is"
                 return Shut(path, path.hops[test.level].fn, reason, (test.gate.step, path.insert.step, mark.step))
         if not path.counted and (retested := self._retested(tests, pairs)) is not None:
             return retested
@@ -125,7 +125,7 @@ class Judge:
         for test in tests:
             kept = self.guarded.through(test) & wanted
             if kept and self.marks.changes(self.folder, test.gate.tag, test.gate.field):
-                reason = f"{ir_text(test)} is looked at and the PTE made under {locks(kept)}, as the revoke is"
+                reason = f"{test.gate.text} is looked at and the PTE made under {locks(kept)}, as the revoke is"
                 return Shut(self.path, self.path.hops[test.level].fn, reason, (test.gate.step, self.path.insert.step))
         return None
 
@@ -283,10 +283,6 @@ class Judge:
             Step(self.path.insert.fn.path, self.path.insert.line, given),
         )
         return Hole(How.UNLOCKED, self.path, fn, self._line(fn), lock, tuple(dict.fromkeys(steps)), zap=zap)
-
-
-def ir_text(test: Test) -> str:
-    return test.gate.text
 
 
 def _same(mark: Mark, test: Test) -> bool:

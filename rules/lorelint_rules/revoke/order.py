@@ -153,7 +153,7 @@ class Order:
         if before is not None:
             return Fine(at.step.line, "a marker that the handlers test is set before the unmap", before.steps)
         locks = self.handlers(way, each.marker)
-        over = at.held & each.held & locks & self._unbroken(at.node, each.node)
+        over = locks & self._kept(at, each)
         if over:
             return Fine(
                 at.step.line, f"{locks_of(over)}, which the handlers take, is held over both", (at.step, *each.steps)
@@ -162,10 +162,15 @@ class Order:
             return Fine(at.step.line, "no lock of the fault handlers is taken for the revoke", (at.step, *each.steps))
         return Race(at, each, way, gate, locks)
 
-    def _unbroken(self, one: int, other: int) -> frozenset[str]:
-        """Locks held from behind one node until the other, by the function or around it."""
-        nodes = [node for node in between(self.scope.cfg, one, other) if node != one]
-        return self.over | frozenset.intersection(*(self.held.names(self.fn, node) for node in nodes))
+    def _kept(self, at: Taken, each: Barred) -> frozenset[str]:
+        """Locks of the unmap that are not given back on the way to the marker."""
+        behind = self.held.behind(self.fn, at.node)
+        nodes = between(self.scope.cfg, at.node, each.node)
+        return self.over | frozenset(
+            name
+            for name in at.held & behind
+            if self.held.releases(self.fn, name).isdisjoint(nodes) or each.node == at.node
+        )
 
     def _bars(self, other: Barred, each: Barred, way: Way) -> bool:
         if other is each or other.marker.kind in (Kind.CALL, Kind.FREE):

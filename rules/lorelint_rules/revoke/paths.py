@@ -133,10 +133,14 @@ class Guarded:
     def through(self, test: Test) -> frozenset[str]:
         """Locks of those held at the test that are held without a break from there to the insert."""
         hop = self.path.hops[test.level]
-        kept = test.held
-        for node in self.between(test.level, test.node):
-            kept = kept & (self.held.names(hop.fn, node) | self.above(test.level))
-        return kept
+        above = self.above(test.level)
+        there = self.held.names(hop.fn, test.node)
+        nodes = self.between(test.level, test.node)
+        return frozenset(
+            name
+            for name in test.held
+            if name in above or (name in there and self.held.releases(hop.fn, name).isdisjoint(nodes))
+        )
 
     def between(self, level: int, node: int) -> tuple[int, ...]:
         """Nodes on paths from a node of a hop's function to where it goes on, both ends included."""
@@ -148,18 +152,18 @@ class Guarded:
 
 
 def between(cfg: ir.Cfg, one: int, other: int) -> tuple[int, ...]:
-    """Nodes on paths from one node to another, both ends included."""
-    behind = _reached(one, lambda at: (edge.to for edge in cfg.nodes[at].out))
-    before = _reached(other, lambda at: cfg.preds[at])
+    """Nodes on paths from one node to another that come by neither of them again, both ends included."""
+    behind = _reached(one, other, lambda at: (edge.to for edge in cfg.nodes[at].out))
+    before = _reached(other, one, lambda at: cfg.preds[at])
     return tuple(sorted((behind & before) | {one, other}))
 
 
-def _reached(start: int, onward: Callable[[int], Iterable[int]]) -> set[int]:
+def _reached(start: int, end: int, onward: Callable[[int], Iterable[int]]) -> set[int]:
     seen: set[int] = set()
     todo = [start]
     while todo:
         for each in onward(todo.pop()):
-            if each not in seen:
+            if each not in seen and each not in (start, end):
                 seen.add(each)
                 todo.append(each)
     return seen

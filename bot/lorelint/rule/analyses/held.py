@@ -9,6 +9,7 @@ takes, gives back or asserts a lock for its caller (``msm_gem_lock()``) is that 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lorelint.code import flow, ir
@@ -70,6 +71,29 @@ class HeldLocks(Locks):
         """Names held behind a node, on every edge that leaves it."""
         after = [self.names(fn, edge.to) for edge in self.program.cfg(fn).nodes[node].out]
         return frozenset.intersection(*after) if after else frozenset()
+
+    def releases(self, fn: ir.Function, name: str) -> frozenset[int]:
+        """Nodes at which a lock of this name is given back, by an unlock or a function that is one."""
+        key = ("lock given back", fn.path, fn.name, fn.line, name, self.depth)
+        return self.program.memo(key, lambda: frozenset(self._releases(fn, name)))
+
+    def _releases(self, fn: ir.Function, name: str) -> Iterator[int]:
+        for node in self.program.cfg(fn).nodes:
+            for each in ir.walk(node.expr) if node.expr is not None else ():
+                match each:
+                    case ir.Guard(leave=True, args=(lock, *_)) if self.name(fn, lock) == name:
+                        yield node.id
+                    case ir.Call(args=(lock, *_)) if each.name in self.closers:
+                        if each.name != "downgrade_write" and self.name(fn, lock) == name:
+                            yield node.id
+                    case ir.Call() if each.name and name in self._dropped(fn, each):
+                        yield node.id
+
+    def _dropped(self, fn: ir.Function, call: ir.Call) -> frozenset[str]:
+        if self._below is None or not _NAMED.search(call.name):
+            return frozenset()
+        found = resolve(self.program, call.name, fn.path, wide=bool(LOCKING.search(call.name)))[:2]
+        return frozenset().union(*(self._below.effect(callee).drops for callee in found))
 
     def over(self, fn: ir.Function, *, every: bool, depth: int = 2) -> frozenset[str]:
         """Names held by callers over the call: by `every` caller there is, else by any."""

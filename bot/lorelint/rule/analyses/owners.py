@@ -46,6 +46,8 @@ _COUNTS = re.compile(
 
 RESULT = -1  # in `Take.thing`: the value of the call
 
+_LAST_REFERENCE = frozenset({"kref_put", "kref_put_mutex", "kref_put_lock"})
+
 
 @dataclass(frozen=True, slots=True)
 class Take:
@@ -71,12 +73,14 @@ class Resource:
     takes   acquiring call -> how
     gives   release -> arguments (from 0) any of which names what is released
     looks   calls that are handed it and leave it as it is
+    others  those of them whose result is a thing of its own, which does not keep this one
     """
 
     name: str
     takes: Mapping[str, Take] = field(repr=False)
     gives: Mapping[str, tuple[int, ...]] = field(repr=False)
     looks: frozenset[str] = field(repr=False, default=frozenset())
+    others: frozenset[str] = field(repr=False, default=frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +209,7 @@ class _Reader:
             self.kept |= {(part, AWAY) for part in moved}
 
     def _call(self, call: ir.Call) -> None:
+        call = unwrapped(call)
         handed = [self.of(arg) for arg in call.args]
         gives = self.owners.resource.gives.get(call.name)
         if gives is not None:
@@ -234,6 +239,15 @@ class _Reader:
                     self.kept |= {(part, AWAY) for part in moved}
                 elif into < len(call.args):
                     self._into(call.args[into], moved)
+
+
+def unwrapped(call: ir.Call) -> ir.Call:
+    """``kref_put(&object->ref, release)`` as ``release(object)``: the release finds its object by container_of()."""
+    match call:
+        case ir.Call(args=(ir.Unary(op="&", operand=ir.Member(base=owner)), ir.Name() as release, *_)):
+            if call.name in _LAST_REFERENCE:
+                return ir.Call(call.line, release, (owner,))
+    return call
 
 
 def counts(type_: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lorelint.code import ir
-from lorelint.rule.analyses.owners import AWAY, LINKS, RESULT, Owners, Resource, Take, counts
+from lorelint.rule.analyses.owners import AWAY, LINKS, RESULT, Owners, Resource, Take, counts, unwrapped
 from lorelint.rule.analyses.places import Place, place, places, touch, within
 from lorelint.rule.analyses.scope import Scope
 
@@ -285,6 +285,7 @@ class Thing:
                     yield Effect("holds", target.line, f"it is put into {each}", each)
 
     def _call(self, call: ir.Call, holders: frozenset[str]) -> Iterator[Effect]:
+        call = unwrapped(call)
         parts = [(at, place(arg)) for at, arg in enumerate(call.args)]
         values = [at for at, arg in enumerate(call.args) if self.speaks(arg, holders)]
         gives = self.resource.gives.get(call.name)

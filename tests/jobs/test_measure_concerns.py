@@ -101,6 +101,10 @@ def test_how_it_is_told(hearing: Hearing) -> None:
         "visible": 6,
         "with_rule": 5,
         "found": 2,
+        "not_found": {
+            "no such rule yet": 1,
+            "the rule did not speak of its place": 2,
+        },
         "found_and_linked": 2,
         "found_and_surely_linked": 2,
         "anchored": {"line": 6, "hunk": 1, "file": 0, "patch": 0, "other": 0, "unread": 1},

@@ -147,7 +147,7 @@ class _Case:
             found if judged and judged.status in OPEN else "",
             "" if judged and judged.status in OPEN else self._why(stated, patch, found),
             _near(stated, patch, comment),
-            " ".join(comment.text.split())[:60] if comment else "",
+            comment.role.value if comment else "",
             tuple(dict.fromkeys(self._raised(comment))) if comment else (),
         )
 

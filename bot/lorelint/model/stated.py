@@ -65,7 +65,7 @@ class Heard:
     found  by which finding: ``rule in function() (status)``, "" for none
     why    the reason, where it was not found
     near   where the comment was put
-    text   the first words of the comment that was taken for it, "" where none was read
+    role   who wrote the comment that was taken for it: reviewers alone raise findings; "" where none was read
     raised the rules of findings that the comment was linked to; "?" behind one where that is not sure
     """
 
@@ -74,7 +74,7 @@ class Heard:
     found: str
     why: str
     near: Near
-    text: str
+    role: str
     raised: tuple[str, ...]
 
 

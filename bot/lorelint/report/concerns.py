@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from lorelint.model.comment import Role
 from lorelint.model.stated import Heard, Hearing, Near
 from lorelint.report.text import clean, cut, many
 
@@ -29,6 +30,7 @@ def to_json(hearing: Hearing) -> dict[str, Any]:
                 "found": each.found,
                 "why": each.why,
                 "anchored": each.near.value,
+                "role": each.role,
                 "raised": list(each.raised),
             }
             for each in hearing.heard
@@ -45,6 +47,7 @@ def _total(heard: Sequence[Heard]) -> dict[str, Any]:
         "visible": sum(each.stated.visible for each in heard),
         "with_rule": sum(bool(each.stated.rules) for each in heard),
         "found": len(found),
+        "not_found": dict(_missed(heard)),
         "found_and_linked": sum(_linked(each, sure=False) for each in found),
         "found_and_surely_linked": sum(_linked(each, sure=True) for each in found),
         "anchored": {each.value: near[each] for each in Near},
@@ -73,6 +76,8 @@ def render(hearing: Hearing, columns: int = 100) -> str:
 def _row(heard: Heard, columns: int) -> Iterator[str]:
     stated = heard.stated
     link = "yes" if _linked(heard, sure=True) else "unsure" if _linked(heard, sure=False) else "-"
+    if heard.found and link == "-" and heard.role != Role.REVIEWER:
+        link = heard.role or link  # authors and robots raise nothing
     found = "yes" if heard.found else "-"
     head = f"{clean(stated.id):8} {stated.needs or '?':5} {found:5} {heard.near.value:8} {link:6} "
     yield (head + (", ".join(stated.rules) or "-")).rstrip()
@@ -85,9 +90,17 @@ def _counts(heard: Sequence[Heard]) -> Iterator[str]:
         f"{many(total['concerns'], 'concern')}: {total['visible']} visible to a static rule, "
         f"{total['with_rule']} of them to one of the catalogue; found {total['found']}"
     )
+    for why, count in _missed(heard):
+        yield f"  not found: {count}, {why}"
     yield (
         f"of those found, linked to what was said: {total['found_and_linked']}"
         f" ({total['found_and_surely_linked']} surely)"
     )
     told = ", ".join(f"{count} {name}" for name, count in total["anchored"].items() if count)
-    yield f"comments put at: {told}"
+    yield f"comments put at: {told} (of the place that the label names)"
+
+
+def _missed(heard: Sequence[Heard]) -> list[tuple[str, int]]:
+    """Why concerns with a rule were not found, most frequent first."""
+    reasons = Counter(each.why.partition(":")[0] for each in heard if each.stated.rules and not each.found)
+    return sorted(reasons.items(), key=lambda each: (-each[1], each[0]))

@@ -13,13 +13,19 @@ from lorelint.cli.common import JSON, common, house, put
 @JSON
 @common
 def command(rule: str, as_json: bool, config: str, color: str, width: int | None) -> int:
-    """Tell all about one rule: what it sees, why it hurts, when it is silent, what to do instead, an example."""
+    """Tell all about one rule: what it sees, why it hurts, when it is silent, what to do instead, an example,
+    what was measured of it."""
     from lorelint.report import json
+    from lorelint.rule import packs
     from lorelint.rule.explain import doc, explain
+    from lorelint.rule.figures import sentences, towards
 
     found = house(config).rules([rule])[0]
+    entry = packs.ledger().get(found.name)
+    measured, missing = sentences(entry), towards(found.stage, entry)
+    limits = tuple(f"a label it gets wrong: {each}" for each in (entry.wrong if entry is not None else ()))
     if not as_json:
-        put(explain(found))
+        put(explain(found, (*measured, *missing), limits))
         return CLEAN
     told = doc(found)
     put(
@@ -36,6 +42,9 @@ def command(rule: str, as_json: bool, config: str, color: str, width: int | None
                 "instead": told.instead,
                 "references": told.references,
                 "example": found.example,
+                "measured": measured,
+                "lacking": missing,
+                "limits": limits,
             }
         )
     )

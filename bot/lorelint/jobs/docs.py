@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from lorelint.kernel.load import known_versions
 from lorelint.model.measurement import WRONG, Judgement
 from lorelint.report.site import RulePage, Table, site
-from lorelint.rule.door import Need, Rule, Stage
+from lorelint.rule.door import Need, Rule
 from lorelint.rule.explain import HEADINGS, doc
-from lorelint.rule.figures import brief, tables
-from lorelint.rule.ledger import Entry, lacking
+from lorelint.rule.figures import brief, tables, towards
+from lorelint.rule.ledger import Entry
 
 _FAR = {
     Need.PATCH: "the patch alone",
@@ -18,7 +18,6 @@ _FAR = {
     Need.TREE: "the whole tree",
     Need.CALLS: "calls across files",
 }
-_NEXT = {Stage.TRIAL: Stage.QUEUE, Stage.QUEUE: Stage.LIST}
 
 
 def docs(
@@ -33,7 +32,6 @@ def docs(
 def _page(rule: Rule, entry: Entry | None, said: Sequence[Judgement]) -> RulePage:
     told = doc(rule)
     texts = (told.sees, told.hurts, told.silent, told.instead, told.references)
-    step = _NEXT.get(rule.stage)
     return RulePage(
         name=rule.name,
         family=rule.module.split(".")[-2] if rule.module.count(".") else "",
@@ -44,7 +42,7 @@ def _page(rule: Rule, entry: Entry | None, said: Sequence[Judgement]) -> RulePag
         example=rule.example,
         figures=() if entry is None else tuple(Table(*each) for each in tables(entry)),
         limits=_limits(entry, said),
-        lacking=() if step is None else lacking(entry, step),
+        lacking=towards(rule.stage, entry),
         brief=brief(entry),
     )
 

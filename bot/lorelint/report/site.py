@@ -162,7 +162,6 @@ def _measured(page: RulePage) -> Iterator[Html]:
         if table.note:
             yield tag("p", table.note, cls="note")
     if page.lacking:
-        yield tag("p", "What keeps it from the next stage:")
         yield tag("ul", *(tag("li", each) for each in page.lacking))
 
 

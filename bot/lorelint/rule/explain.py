@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lorelint.rule.door import Need, Rule
@@ -99,14 +100,21 @@ def _filled(text: str) -> str:
     return "\n".join(out)
 
 
-def explain(rule: Rule) -> str:
-    """The page of a rule as text: what it is, the five headings, where it comes from, the example."""
+def explain(rule: Rule, evidence: Sequence[str] = (), limits: Sequence[str] = ()) -> str:
+    """The page of a rule as text: what it is, the five headings, where it comes from, the example.
+
+    evidence  what was measured of it, a sentence each
+    limits    where it is known to be wrong, a sentence each
+    """
     told = doc(rule)
     title = f"{rule.name}: {' '.join(told.summary.split())}"
     body = [textwrap.fill(title, _WIDTH, break_long_words=False, break_on_hyphens=False)]
     texts = (told.sees, told.hurts, told.silent, told.instead, told.references)
     body += [f"{heading}\n{_filled(text)}" for heading, text in zip(HEADINGS, texts, strict=True)]
     body.append(f"Stage\n  {rule.stage.value}, since {rule.since}, looks at {_looks(rule)}")
+    for heading, sentences in (("Measured", evidence), ("Known limits", limits)):
+        if sentences:
+            body.append(f"{heading}\n" + "\n".join(_filled(f"- {each}") for each in sentences))
     if rule.example:
         body.append("Example\n" + "\n".join(f"    {line}".rstrip() for line in rule.example.rstrip("\n").splitlines()))
     return "\n\n".join(body) + "\n"

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lorelint.model.measurement import VERDICTS, Interval, Score
-from lorelint.rule.ledger import Entry
+from lorelint.rule.door import Stage
+from lorelint.rule.ledger import Entry, lacking
 
 Rows = tuple[tuple[str, ...], ...]
 
 
 def brief(entry: Entry | None) -> str:
     """One line: ``precision 100%, recall 83% on 21 labels; sweep: 8 true, 1 false; 0 wrong in 1,200 patches``."""
+    return "; ".join(sentences(entry))
+
+
+def sentences(entry: Entry | None) -> tuple[str, ...]:
+    """The same, one kind of evidence each."""
     if entry is None:
-        return "nothing was measured"
+        return ("nothing was measured",)
     parts = []
     sure = entry.sure
     labels = sure.tp + sure.fp + sure.fn + sure.tn
@@ -30,7 +36,14 @@ def brief(entry: Entry | None) -> str:
     cuts = sum(each.cuts for each in entry.mutation.values())
     if cuts:
         parts.append(f"{sum(each.speak for each in entry.mutation.values())} of {cuts} mutations found")
-    return "; ".join(parts) or "nothing was measured"
+    return tuple(parts) or ("nothing was measured",)
+
+
+def towards(stage: Stage, entry: Entry | None) -> tuple[str, ...]:
+    """What keeps a rule from the stage after its own, with that stage; nothing where there is none."""
+    order = list(Stage)
+    after = order[order.index(stage) + 1 :]
+    return tuple(f"not for the {after[0].value} yet: {each}" for each in lacking(entry, after[0])) if after else ()
 
 
 def share(value: float | None) -> str:

@@ -16,10 +16,34 @@ from lorelint_rules.revoke import markers
 from lorelint_rules.revoke.markers import Kind, Marker
 
 _CALLED = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*)\s*\(")
+_ASKED_ELSEWHERE = re.compile(rb"\bIORESOURCE_(?:BUSY|EXCLUSIVE)\b|\bPCI_COMMAND_MEMORY\b")
 _UP = 4  # callers climbed from a predicate to a handler
 _WIDE = 40
 #: Tables that would have a field for mapping what they are about.
 _COULD_MAP = frozenset({"file_operations", "dma_buf_ops", "vfio_device_ops", "drm_gem_object_funcs"})
+
+
+def mappable(view: TreeView, folder: str) -> bool:
+    """Whether what a folder revokes can be mapped: by itself, or as it decides by a bit that others ask for."""
+
+    def compute() -> bool:
+        return any(_ASKED_ELSEWHERE.search(raw) for _, raw in mapping.files(view.program, folder))
+
+    return mapping.touched(view.program, folder) or view.program.memo(("asked elsewhere", folder), compute)
+
+
+def hinted(view: TreeView, fn: ir.Function) -> bool:
+    """Whether a function may hold a marker, by its text."""
+
+    def compute() -> frozenset[tuple[str, int]]:
+        raw = view.program.raw(fn.path)
+        if raw is None or not markers.HINT.search(raw):
+            return frozenset()
+        return frozenset(
+            (each.name, each.line) for each in view.program.functions(fn.path) if markers.HINT.search(each.text)
+        )
+
+    return (fn.name, fn.line) in view.program.memo(("hinted", fn.path), compute)
 
 
 def names(view: TreeView, folder: str) -> dict[str, str]:
@@ -30,7 +54,7 @@ def names(view: TreeView, folder: str) -> dict[str, str]:
         for path, raw in mapping.files(view.program, folder):
             if markers.HINT.search(raw):
                 for fn in view.program.functions(path):
-                    if markers.HINT.search(fn.text):
+                    if hinted(view, fn):
                         found.setdefault(fn.name, path)
         return found
 
@@ -57,7 +81,7 @@ def calls(view: TreeView, fn: ir.Function) -> Iterator[tuple[ir.Function, int]]:
 
 def found(view: TreeView, scope: Scope) -> tuple[Marker, ...]:
     """All markers of a function, those among them that lie in a helper which is handed the memory."""
-    own = markers.find(view, scope) if markers.HINT.search(scope.fn.text) else ()
+    own = markers.find(view, scope) if hinted(view, scope.fn) else ()
     helpers = freeing(view, folder_of(scope.fn.path))
     if any(name.encode() in scope.fn.text for name in helpers):
         own = (*own, *markers.handed(scope, helpers))

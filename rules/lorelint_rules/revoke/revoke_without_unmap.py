@@ -40,7 +40,7 @@ from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, 
 from lorelint.rule.analyses.folder import folder_of
 from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.scope import Scope
-from lorelint_rules.revoke import marked, markers, wording
+from lorelint_rules.revoke import marked, wording
 from lorelint_rules.revoke.cover import Caller, Cover, Fate, Leaf
 from lorelint_rules.revoke.markers import Kind, Marker
 
@@ -78,9 +78,9 @@ def _one_an_object(verdicts: tuple[tuple[Marker, Verdict], ...]) -> Iterator[Ver
 
 
 def _judge(view: TreeView, fn: ir.Function) -> Iterator[tuple[Marker, Verdict]]:
-    if markers.HINT.search(fn.text) or any(
-        name.encode() in fn.text for name in marked.freeing(view, folder_of(fn.path))
-    ):
+    if not marked.mappable(view, folder_of(fn.path)):
+        return
+    if marked.hinted(view, fn) or any(name.encode() in fn.text for name in marked.freeing(view, folder_of(fn.path))):
         scope = Scope(view.program, fn)
         for marker in marked.found(view, scope):
             verdict = _own(view, scope, marker)

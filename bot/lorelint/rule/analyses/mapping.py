@@ -180,6 +180,11 @@ def files(program: Program, folder: str) -> Iterator[tuple[str, bytes]]:
                 yield path, raw
 
 
+def touched(program: Program, folder: str) -> bool:
+    """Whether any file of a folder speaks of VMAs or of mmap: else no way begins or ends there."""
+    return program.memo(("touched", folder), lambda: any(_RELEVANT.search(raw) for _, raw in files(program, folder)))
+
+
 def _ways(program: Program, folder: str) -> Iterator[Way]:
     seen: set[tuple[str, str]] = set()
     mapping = [path for path, raw in files(program, folder) if _RELEVANT.search(raw)]

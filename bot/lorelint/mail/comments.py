@@ -59,9 +59,12 @@ class _Posted:
 
 def comments(thread: Thread) -> Heard:
     """What was said of the series of a thread, of any revision."""
+    ours = {msgid for series in thread.series for msgid in _mails(series)}
+    replies = [each for each in thread.messages if each.msgid not in ours]
+    if not replies:
+        return Heard(())
     posted = dict(_posted(thread.series))
     known = {each.msgid: each for each in thread.messages}
-    replies = [each for each in thread.messages if each.msgid not in posted]
     mails = _read(replies, known, People(thread.series))
     talk = _Talk(posted, mails)
     for msgid in _from_the_root(mails):
@@ -94,6 +97,12 @@ def _too_much(thread: Thread, replies: Sequence[Message], mails: Mapping[str, _M
     for mail in mails.values():
         if mail.reading.cut:
             yield Trouble("too-large", mail.message.msgid, "only the first part of this reply was read")
+
+
+def _mails(series: Series) -> Iterator[str]:
+    if series.cover is not None:
+        yield series.cover.msgid
+    yield from (patch.msgid for patch in series.patches)
 
 
 def _posted(every: Iterable[Series]) -> Iterator[tuple[str, _Posted]]:

@@ -80,8 +80,6 @@ class Judge:
     def verdict(self) -> Hole | Shut | Unsure:
         path = self.path
         at_insert = self.guarded.at_insert
-        if DRM_DEV in at_insert:
-            return Shut(path, path.root, "inside drm_dev_enter(), whose end drm_dev_unplug() waits for")
         tests = self.guarded.tests()
         pairs = [(test, mark) for test in tests for mark in self.marks.of(self.folder) if _same(mark, test)]
         for test, mark in pairs:
@@ -94,6 +92,8 @@ class Judge:
         for test, mark in pairs:
             if mark.must and self._is_real(mark):
                 return self._other_lock(test, mark) or self._late(test, mark)
+        if DRM_DEV in at_insert:
+            return Shut(path, path.root, "inside drm_dev_enter(), whose end drm_dev_unplug() waits for")
         if not path.counted and (stale := self._stale(at_insert)) is not None:
             return stale
         untested = None if pairs else self._untested(tests)

@@ -67,7 +67,7 @@ def _opens(view: TreeView, fn: ir.Function) -> bool:
     level = [fn]
     for _ in range(_UP):
         for each in level:
-            if any(use.field.rpartition(".")[2] == "open" for use in view.program.uses(each) if use.kind == "table"):
+            if any(use.field.rpartition(".")[2] == "open" for use in view.program.uses(each)):
                 return True
         level = [site.fn for each in level for site in view.program.callers(each)]
     return False

@@ -124,23 +124,44 @@ class TreeView:
         return TreeView(self.program, functions, whole=self.whole, shared=self._results)
 
 
+class ChangeView(TreeView):
+    """The tree after a patch with the tree before it: for rules about what changes, rather than about one tree.
+
+    functions   what is to be judged, of the tree after
+    before      the tree before
+    """
+
+    def __init__(self, after: TreeView, before: TreeView, pairs: tuple[tuple[Function | None, Function], ...]) -> None:
+        """`pairs`: each function to judge, with what it was before; None for a new one."""
+        super().__init__(after.program, tuple(fn for _, fn in pairs), whole=after.whole, shared=after._results)
+        self.before = before
+        self._pairs = pairs
+
+    def was(self, fn: Function) -> Function | None:
+        """What a function was before, under whatever name; None for a new one."""
+        return next((was for was, now in self._pairs if now is fn), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One defect, as a value; lives in a file of its own whose docstring has the five headings.
 
     name    lower-case words for the defect, joined by hyphens
     run     yields verdicts about `view.functions`, each on its own (the engine may hand over any subset)
+    sees    the kind of view `run` gets: a `TreeView`, before and after a patch, whose verdicts the engine subtracts; or
+            a `ChangeView`, once for each function a patch touches, whose findings are what is new
     tokens  the prefilter
     since   lorelint version that brought it
     cause_rank  order inside a concern: causes first (0), symptoms after
     """
 
     name: str
-    run: Callable[[TreeView], Iterator[Verdict]]
+    run: Callable[[Any], Iterator[Verdict]]
     since: str
     stage: Stage = Stage.TRIAL
     tokens: Tokens = Tokens()
     requires: tuple[Analysis[Any], ...] = ()
+    sees: type[TreeView] = TreeView
     need: Need = Need.CALLS
     cause_rank: int = 50
     words: Vocabulary = Vocabulary()  # where empty, filled by the loader: from the pack's words.toml, else derived
@@ -152,6 +173,7 @@ class Rule:
 
 __all__ = [
     "Analysis",
+    "ChangeView",
     "Doubt",
     "Edit",
     "Finding",

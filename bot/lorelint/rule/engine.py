@@ -9,7 +9,7 @@ from lorelint.code.program import Program
 from lorelint.model.finding import Finding, Silence, Verdict
 from lorelint.model.trouble import Failure, Unseen
 from lorelint.rule.answers import Answers
-from lorelint.rule.door import Rule, TreeView
+from lorelint.rule.door import ChangeView, Rule, TreeView
 from lorelint.rule.outcome import Outcome
 
 
@@ -24,14 +24,25 @@ class Judge:
         self._known: dict[tuple[str, int, Function], Outcome] = {}
 
     def judge(self, rule: Rule, fn: Function) -> Outcome:
-        """The outcome of `rule` on `fn`. What the rule raises becomes its failure."""
+        """The outcome of `rule` on `fn`. What the rule raises becomes its failure.
+
+        A rule about changes has nothing to say of one tree.
+        """
+        if rule.sees is ChangeView:
+            return Outcome()
         known = self.known(rule, fn)
         if known is not None:
             return known
         key = (rule.name, fn.line, fn)
-        outcome = self._known[key] = self._run(rule, fn)
+        outcome = self._known[key] = self._run(rule, fn, self._view.narrowed((fn,)))
         self.answers.learned(rule.name, fn, outcome)
         return outcome
+
+    def change(self, rule: Rule, before: Judge, was: Function | None, fn: Function) -> Outcome:
+        """The outcome of a rule about changes on a function that was `was` in the tree of `before`."""
+        if not any(rule.tokens.admit(each.text) for each in (was, fn) if each is not None):
+            return Outcome()
+        return self._run(rule, fn, ChangeView(self._view, before._view, ((was, fn),)))
 
     def known(self, rule: Rule, fn: Function) -> Outcome | None:
         """The outcome, where it takes no work to tell."""
@@ -49,12 +60,12 @@ class Judge:
         for each in outcome.unseen:
             self.program.miss(each)
 
-    def _run(self, rule: Rule, fn: Function) -> Outcome:
+    def _run(self, rule: Rule, fn: Function, view: TreeView) -> Outcome:
         with self.program.recording() as reads:
             verdicts: Iterable[Verdict] = ()
             failure = None
             try:
-                verdicts = tuple(rule.run(self._view.narrowed((fn,))))
+                verdicts = tuple(rule.run(view))
             except Exception as error:  # a rule of a stranger's pack may raise anything; the others go on
                 failure = Failure(rule.name, fn.path, fn.name, f"{type(error).__name__}: {_one_line(str(error))}")
         kept = dict.fromkeys(sorted(verdicts, key=order))

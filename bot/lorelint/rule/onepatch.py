@@ -11,7 +11,7 @@ from lorelint.model.base import Grade
 from lorelint.model.finding import Doubt, Finding, Judged, Kind, Silence, Status
 from lorelint.model.trouble import Failure
 from lorelint.rule.changes import Changes
-from lorelint.rule.door import Rule
+from lorelint.rule.door import ChangeView, Rule
 from lorelint.rule.engine import Judge
 from lorelint.rule.outcome import Outcome
 from lorelint.rule.reach import Subject
@@ -53,8 +53,11 @@ class OnePatch:
 
     def subject(self, rule: Rule, subject: Subject) -> None:
         """Judge one function by one rule."""
-        new = self._after(rule, subject)
-        old = self._before(rule, subject, new)
+        if rule.sees is ChangeView:
+            new, old = self._change(rule, subject), Outcome()
+        else:
+            new = self._after(rule, subject)
+            old = self._before(rule, subject, new)
         old, new = self._hunks(rule, subject, old, new)
         if new.failure is not None:
             self.failures.append(new.failure)
@@ -71,6 +74,12 @@ class OnePatch:
             self.gone.append((was, self.trust.finding(was)))
             if subject.touched:
                 self._pool.gone.append((was, _lines(self.before.program, was)))
+
+    def _change(self, rule: Rule, subject: Subject) -> Outcome:
+        """What a rule about changes says of a function the patch touches."""
+        if subject.after is None or not subject.touched or subject.moved:
+            return Outcome()
+        return self.after.change(rule, self.before, subject.before, subject.after)
 
     def _after(self, rule: Rule, subject: Subject) -> Outcome:
         """What the rule says after: what it said before, where nothing it read differs.

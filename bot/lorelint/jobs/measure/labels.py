@@ -15,7 +15,7 @@ from lorelint.kernel.load import knowledge
 from lorelint.model.errors import LorelintError
 from lorelint.model.measurement import Case, Label, Measurement, Skip
 from lorelint.model.tree import Tree
-from lorelint.rule.door import Rule
+from lorelint.rule.door import ChangeView, Rule
 from lorelint.rule.engine import Judge
 
 Opener = Callable[[str, Sequence[str]], Tree]
@@ -152,13 +152,16 @@ def _judge_all(batches: Sequence[_Batch], open_tree: Opener, rules: Sequence[Rul
     for batch in batches:
         tree = open_tree(batch.spec, batch.overlays)
         judge = Judge(Program(tree, knowledge(version_of(tree)), cache))
+        # what an overlay changes, it changes in the tree without it
+        under = open_tree(batch.spec, ()) if batch.overlays else None
+        before = judge if under is None else Judge(Program(under, knowledge(version_of(tree)), cache))
         for label in batch.labels:
             fn = _function(judge.program, label)
             if fn is None:
                 reason = f"no such function: {label.path}: {label.function}"
                 result.skipped.append(Skip(label.id, label.rule, reason))
             else:
-                result.cases.append(_case(label, fn, judge, known[label.rule]))
+                result.cases.append(_case(label, fn, judge, before, known[label.rule]))
     result.seconds = clock.seconds
     return result
 
@@ -171,8 +174,10 @@ def _function(program: Program, label: Label) -> Function | None:
     return next(iter(overlapping or named), None)
 
 
-def _case(label: Label, fn: Function, judge: Judge, rule: Rule) -> Case:
+def _case(label: Label, fn: Function, judge: Judge, before: Judge, rule: Rule) -> Case:
     outcome = judge.judge(rule, fn)
+    if rule.sees is ChangeView:
+        outcome = judge.change(rule, before, before.program.function(fn.path, fn.name), fn)
     fired = bool(outcome.defects)
     return Case(
         id=label.id,

@@ -1,0 +1,1 @@
+"""Rules about what user space has been promised: the codes of system calls."""

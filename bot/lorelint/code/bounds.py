@@ -13,11 +13,14 @@ from dataclasses import dataclass
 
 from lorelint.code import ir
 from lorelint.code.codes import const
+from lorelint.code.measures import assignments, lvalues, settled, shrunk, verdicts
 from lorelint.code.terms import address_of
 from lorelint.code.worlds import World
 from lorelint.model.knowledge import Knowledge
 
-_FETCHES = re.compile(r"dequeue|pop|shift|(^|_)(next|first|take|fetch)(_|$)")  # gives another item on each call
+_FETCHES = re.compile(
+    r"dequeue|pop|shift|(^|_)(next|first|take|fetch)(_|$)|^list_entry$"
+)  # gives another item on each call
 _TIME = re.compile(r"tim(e|eo|eout)(_left)?$|^left$|remain")
 _TRIES = re.compile(r"(^|_|>|\.)(retr(y|ies)|tries|attempts?)(_|$)")  # counted for one reason only
 _CLOCK_NAMES = frozenset({"jiffies", "jiffies_64"})
@@ -74,6 +77,7 @@ class Bounds:
         self.clocks = know.names("bound_idioms")
         self.checks = know.names("signal_check", "seq_retry_predicates")
         self.interruptible = frozenset(name for name, fact in know.calls.items() if fact.ends_on_signal)
+        self.verdicts = verdicts(cfg, loop)
         self.latches, self.counters = self._measures()
         self.cursors = _cursors(cfg, loop)
         self.raised = _raised(cfg, loop)
@@ -89,6 +93,8 @@ class Bounds:
         )
         self.flags = _false_flags(cfg, loop)
         self.deadlines = self._deadlines()
+        # compared with a deadline, it ends the loop
+        self.now = frozenset(name for id_, name in self._timed() if id_ in loop.body)
 
     def marks(self, node: ir.Node, edge: ir.Edge | None) -> Iterable[Hashable]:
         if node.id not in self.loop.body or node.expr is None:
@@ -98,7 +104,7 @@ class Bounds:
             return
         if node.at not in (ir.At.TEST, ir.At.SWITCH) or not self._can_end(node, edge):
             return
-        for name in lvalues(node.expr):
+        for name in self._looked_at(node.expr):
             if name in self.latches or name in self.counters or name in self.left:
                 yield Tested(name)
             if name in self.cursors:
@@ -115,6 +121,11 @@ class Bounds:
                     yield Bound("latch", flag)
         if _CLOCK_NAMES & set(lvalues(node.expr)):
             yield Bound("clock", "jiffies")
+        yield from (Bound("clock", name) for name in sorted(self.now & lvalues(node.expr)))
+
+    def _looked_at(self, expr: ir.Expr) -> frozenset[str]:
+        """What a test looks at, itself or through a local that holds what a comparison came to."""
+        return lvalues(expr).union(*(self.verdicts.get(name, ()) for name in lvalues(expr)))
 
     def _goes_on(self, name: str) -> bool:
         """A callee that says whether there is more to do: no signal check, no lock, no wait that fails when a signal
@@ -126,7 +137,7 @@ class Bounds:
         for name in changed(expr):
             if name in self.latches or name in self.counters:
                 yield Changed(name)
-        for name, value in _sets(expr):
+        for name, value in assignments(expr):
             if name in self.asked and not const(value):
                 yield Set(name)
         for name in stepped(expr):
@@ -138,7 +149,7 @@ class Bounds:
         for each in ir.walk(expr) if self.raised else ():
             if isinstance(each, ir.Assign) and (ir.show(each.target), ir.show(each.value)) in self.raised:
                 yield Stepped(ir.show(each.target))
-        for name, value in _sets(expr):
+        for name, value in assignments(expr):
             if name in self.cursors and _steps(value):
                 yield Changed(self.cursors[name])
         for each in ir.walk(expr):
@@ -239,7 +250,9 @@ class Bounds:
                         (reset if op in ("|=", "&=", "^=") else stepped).add(ir.show(target))
                     case ir.Declare(name=name):
                         reset.add(name)
-        counters = frozenset(stepped - reset - set(latched))
+        counters = (
+            frozenset(stepped - reset - set(latched)) | shrunk(self.cfg, self.loop) | settled(self.cfg, self.loop)
+        )
         latches = frozenset(n for n, values in latched.items() if len(values) == 1 and n not in stepped | reset)
         return latches, counters
 
@@ -280,15 +293,6 @@ def _values(expr: ir.Expr) -> Iterable[tuple[ir.Expr, ir.Expr]]:
                 yield ir.Name(line, name), value
 
 
-def _sets(expr: ir.Expr) -> Iterable[tuple[str, ir.Expr]]:
-    for each in ir.walk(expr):
-        match each:
-            case ir.Assign(op="=", target=ir.Name(name=name), value=value):
-                yield name, value
-            case ir.Declare(name=name, value=value) if value is not None:
-                yield name, value
-
-
 def _steps(value: ir.Expr) -> bool:
     return any(isinstance(each, ir.Binary) and each.op in ("+", "-", "<<", ">>") for each in ir.walk(value))
 
@@ -302,7 +306,7 @@ def _cursors(cfg: ir.Cfg, loop: ir.Loop) -> dict[str, str]:
     steps: set[str] = set()
     for id_ in loop.body:
         expr = cfg.nodes[id_].expr
-        for name, value in _sets(expr) if expr is not None else ():
+        for name, value in assignments(expr) if expr is not None else ():
             needs.setdefault(name, set()).update(e.name for e in ir.walk(value) if isinstance(e, ir.Name))
             if _steps(value):
                 steps.add(name)
@@ -333,7 +337,7 @@ def _left(cfg: ir.Cfg, loop: ir.Loop) -> frozenset[str]:
 def _items(cfg: ir.Cfg, loop: ir.Loop) -> frozenset[str]:
     """Variables that each pass takes anew from a queue, by way of others too."""
     found: set[str] = set()
-    sets = [pair for id_ in loop.body if (expr := cfg.nodes[id_].expr) is not None for pair in _sets(expr)]
+    sets = [pair for id_ in loop.body if (expr := cfg.nodes[id_].expr) is not None for pair in assignments(expr)]
     grown = True
     while grown:
         grown = False
@@ -365,11 +369,6 @@ def _closure(name: str, needs: dict[str, set[str]]) -> set[str]:
                 found.add(each)
                 stack.append(each)
     return found
-
-
-def lvalues(expr: ir.Expr) -> frozenset[str]:
-    """Texts of the variables and fields that an expression reads."""
-    return frozenset(ir.show(e) for e in ir.walk(expr) if isinstance(e, (ir.Name, ir.Member, ir.Unary)))
 
 
 def changed(expr: ir.Expr) -> frozenset[str]:

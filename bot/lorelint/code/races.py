@@ -190,7 +190,9 @@ def _behind(cfg: ir.Cfg, passed: Passed) -> Iterator[ir.Node]:
 
 def lasting(expr: ir.Expr) -> bool:
     """Something that outlives the function: a field behind a pointer, or what a pointer points to."""
-    return (isinstance(expr, ir.Member) and expr.arrow) or (isinstance(expr, ir.Unary) and expr.op == "*")
+    while isinstance(expr, ir.Member) and not expr.arrow:
+        expr = expr.base
+    return isinstance(expr, ir.Member) or (isinstance(expr, ir.Unary) and expr.op == "*")
 
 
 def _stem(expr: ir.Expr) -> str:

@@ -5,9 +5,10 @@
 The modules named are those of `lorelint.code` that analyses are made of; the names below are the contract.
 """
 
-from lorelint.code import bounds, codes, entries, flow, ir, locks, marks, races, summary, tables, worlds
+from lorelint.code import bounds, codes, entries, flow, ir, locks, marks, measures, races, summary, tables, worlds
 from lorelint.rule.door import (
     Analysis,
+    ChangeView,
     Doubt,
     Edit,
     Finding,
@@ -28,6 +29,7 @@ from lorelint.rule.door import (
 
 __all__ = [
     "Analysis",
+    "ChangeView",
     "Doubt",
     "Edit",
     "Finding",
@@ -51,6 +53,7 @@ __all__ = [
     "ir",
     "locks",
     "marks",
+    "measures",
     "races",
     "summary",
     "tables",

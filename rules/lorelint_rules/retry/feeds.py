@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lorelint.rule import Analysis, TreeView, bounds, codes, entries, ir, marks, summary
+from lorelint.rule import Analysis, TreeView, bounds, codes, entries, ir, marks, measures, summary
 from lorelint_rules.retry.loops import SUMMARIES
 
 _DEPTH = 3
@@ -151,7 +151,7 @@ def _counted_out(cfg: ir.Cfg, loop: ir.Loop, known: bounds.Bounds) -> Iterator[i
         node = cfg.nodes[id_]
         if node.at is ir.At.TEST and any(edge.to not in loop.body for edge in node.out) and node.expr is not None:
             direct = not any(True for _ in ir.calls(node.expr))
-            if direct and bounds.lvalues(node.expr) & (known.counters | frozenset(known.cursors)):
+            if direct and measures.lvalues(node.expr) & (known.counters | frozenset(known.cursors)):
                 yield node
 
 

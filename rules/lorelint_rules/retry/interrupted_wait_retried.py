@@ -26,17 +26,14 @@ References
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, TreeView, Verdict, ir, marks, summary
 from lorelint_rules.retry import wording
 from lorelint_rules.retry.loops import RETRY_LOOPS, TOKENS, Pass, RetryLoop
+from lorelint_rules.retry.shape import puts_aside
 
 NAME = "interrupted-wait-retried"
-_PUT_ASIDE = re.compile(
-    rb"\b(?:TIF_SIGPENDING|recalc_sigpending|flush_signals|sigprocmask|dequeue_signal|try_to_freeze)\b"
-)
 
 
 def run(view: TreeView) -> Iterator[Verdict]:
@@ -63,7 +60,7 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Verdict:
     line = cfg.nodes[went.test.node].line
     if went.heeds:
         return silent(line, "signals are looked at on the way round")
-    if _PUT_ASIDE.search(fn.text):
+    if puts_aside(fn.text):
         return silent(line, "the pending signal is put aside or recalculated")
     if not wording.in_user_context(view, fn):
         return silent(line, "it runs where no signals are sent to")

@@ -10,8 +10,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lorelint.rule import Analysis, Silence, Step, Tokens, TreeView, bounds, codes, ir, marks, races, summary, worlds
-from lorelint_rules.retry.shape import ERRNO_TYPES, header, is_errno, may_retry
+from lorelint.rule import (
+    Analysis,
+    Silence,
+    Step,
+    Tokens,
+    TreeView,
+    bounds,
+    codes,
+    flow,
+    ir,
+    marks,
+    races,
+    summary,
+    worlds,
+)
+from lorelint_rules.retry.shape import ERRNO_TYPES, header, is_errno, may_retry, puts_aside
 
 #: Words of which a function with a retry loop has at least one of each group.
 TOKENS = Tokens((("goto", "while", "for", "until"),))
@@ -29,6 +43,9 @@ _CONVERSION = re.compile(r"_to_cpup?$|^cpu_to_|^(ntoh|hton)[sl]$")  # no call th
 _RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
 #: Causes that only say that we do not know; beside one that is known they say nothing.
 _VAGUE = (summary.How.HANDED_ON, summary.How.UNKNOWN)
+_TAKES = re.compile(r"dequeue|(^|_)(pop|reap|drain|get_next)(_|$)")  # what it is asked about is gone afterwards
+_CALL = re.compile(r"!?(\w+)\(")
+_NO_LIMIT = re.compile(r"NO_?LIMIT|UNLIMITED|FOREVER|INFINITE")
 _CALLEES = 2  # calls followed for a sure yield or signal exit
 
 
@@ -172,7 +189,12 @@ class RetryLoops:
             return None
         if site is None or not self._failed(test.codes) or (site.out and not test.codes.named & self.retry):
             return self._not_failed(test, known.cfg)
-        if self._goes_on_anyway(site, went) or self._ends_inner(fn, loop, test) or self._stays_inside(fn, loop, test):
+        if (
+            self._goes_on_anyway(site, went)
+            or self._work(fn, loop, test)
+            or self._ends_inner(fn, loop, test)
+            or self._stays_inside(fn, loop, test)
+        ):
             return None
         line = known.cfg.nodes[test.node].line
         if self.sums.marks.is_predicate(site.name):
@@ -183,6 +205,8 @@ class RetryLoops:
         set_anew = known.goes_on(world, test.node) if test.codes.neg else ""
         if set_anew:
             return line, f"the loop goes on by its condition, for which {set_anew} was set anew", ()
+        if _TAKES.search(site.name):
+            return line, f"{site.name}() takes another item on each pass", ()
         moved = known.moved(world, known.cfg.nodes[site.node], site.name)
         if moved:
             return line, f"{site.name}() is asked about another {moved} on each pass", ()
@@ -213,6 +237,17 @@ class RetryLoops:
                 if passed.site == site and not self._failed(passed.codes):
                     return True
         return False
+
+    def _work(self, fn: ir.Function, loop: ir.Loop, test: worlds.Passed) -> bool:
+        """Where any failure only skips the rest of a pass, success comes round too: a loop of work."""
+        cfg = self.program.cfg(fn)
+        node = cfg.nodes[test.node]
+        if not test.codes.neg or node.at is not ir.At.TEST or node.expr is None:
+            return False
+        held = ir.show(node.expr) == test.text
+        other = [(node.id, edge.to) for edge in node.out if edge.when is not held]
+        inside = loop.body | {loop.head}
+        return flow.reaches(cfg, other, [loop.head], avoid=(node.id,), inside=inside) is not None
 
     def _ends_inner(self, fn: ir.Function, loop: ir.Loop, test: worlds.Passed) -> bool:
         """Any failure ends a loop inside this one: work is taken until there is none, then the next item comes."""
@@ -299,7 +334,7 @@ class RetryLoops:
     def _ended(self, fn: ir.Function, site: worlds.Site, asked: codes.Codes) -> summary.Cause | None:
         """Why the call fails where it is itself a wait that a signal ends."""
         given = [code for code in self._of_a_signal(site) if asked.admits(code)]
-        if not given:
+        if not given or puts_aside(fn.text):
             return None
         step = Step(fn.path, self.program.cfg(fn).nodes[site.node].line, f"{site.name}() ends when a signal is pending")
         return summary.Cause(given[0], summary.How.INTERRUPTED, site.name, "", (), frozenset(), (step,))
@@ -313,7 +348,9 @@ class RetryLoops:
             return ""
         if cause.how in _BENIGN:
             return _BENIGN[cause.how]
-        if marks.CLOCK in cause.marks:
+        if _NO_LIMIT.search(cause.test):
+            return "its user asked for no limit"
+        if marks.CLOCK in cause.marks or self._asks_clock(cause):
             return "it looks at a clock before it says so"
         if marks.RACED in cause.marks:
             return _BENIGN[summary.How.STALE]
@@ -328,6 +365,15 @@ class RetryLoops:
         if marks.slept_on_contended(cause.marks):
             return "it slept on the contended lock before it said so"
         return ""
+
+    def _asks_clock(self, cause: summary.Cause) -> bool:
+        """The condition is what a callee says by a clock: ``!ct_deadlocked(ct)``."""
+        asked = _CALL.match(cause.test) if cause.how is summary.How.CONDITION and cause.steps else None
+        if asked is None:
+            return False
+        clocks = [name.encode() for name in sorted(self.know.names("bound_idioms"))]
+        found = self.program.define(asked[1], cause.steps[-1].path)
+        return bool(found) and all(any(clock in fn.text for clock in clocks) for fn in found)
 
     def _marks(self, world: worlds.World, causes: tuple[summary.Cause, ...]) -> frozenset[str]:
         """What every path passes: in the loop itself, or in the callee on the way to each of these causes."""

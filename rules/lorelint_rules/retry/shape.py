@@ -13,6 +13,13 @@ _GOTO = re.compile(rb"\bgoto\s+(\w+)\s*;")
 _LABEL = re.compile(rb"^[ \t]*(\w+)[ \t]*:", re.M)
 _WHILE = re.compile(rb"\bwhile\b|\bfor\s*\(\s*;[^;]*;\s*\)|_until_\w+\s*\(")
 
+_ASIDE = re.compile(rb"\b(?:TIF_SIGPENDING|recalc_sigpending|flush_signals|sigprocmask|dequeue_signal|try_to_freeze)\b")
+
+
+def puts_aside(text: bytes) -> bool:
+    """Whether a function puts the pending signal aside, or deals with it."""
+    return _ASIDE.search(text) is not None
+
 
 def may_retry(text: bytes) -> bool:
     """A cheap look at the text: a loop that could be a retry is possible at all."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lorelint.code.ir import Function
-from lorelint.code.program import Program
 from lorelint.code.search import order, visible
 from lorelint.model.trouble import Unseen
 from lorelint.rule.changes import Changes, Pair, alike
@@ -58,6 +57,7 @@ class _Reach:
         self.rules = rules
         self.subjects: dict[tuple[str, str, int], Subject] = {}
         self.cut: list[Unseen] = []
+        self._near: dict[str, tuple[Function, ...]] = {}
 
     def _admits(self, *functions: Function | None) -> bool:
         return any(self._admits_text(fn.text) for fn in functions if fn is not None)
@@ -133,7 +133,9 @@ class _Reach:
 
     def readers(self) -> None:
         """Functions that may read a table, structure or macro which differs: its folder, users of a header."""
-        for place, name in sorted({key[1:] for key in self.changes.data if len(key) == 3 and key[0] == "table"}):
+        tables = sorted({key[1:] for key in self.changes.data if len(key) == 3 and key[0] == "table"}, reverse=True)
+        # Its readers are the same for every table of a file, and the first reason stays.
+        for place, name in sorted(dict(tables).items()):
             self._read_by(self._beside(place), place, self.changes.facts[("table", place, name)])
         for kind, place, name, words in self.changes.turned():
             if place.endswith(".h"):  # in a .c file it is for that file alone
@@ -148,7 +150,7 @@ class _Reach:
             self.cut.append(Unseen("cut", place, 0, text))
         sought = tuple(word.encode("utf-8", "surrogateescape") for word in sorted(words))
         for path in near[:NEAR]:
-            for fn in self._admitted(self.changes.after, path):
+            for fn in self._admitted(path):
                 if not sought or any(word in fn.text for word in sought):
                     self._add(fn, because=told)
 
@@ -157,10 +159,15 @@ class _Reach:
         folder = path.rpartition("/")[0]
         return tuple(each for each in self.changes.after.tree.files(folder) if each.rpartition("/")[0] == folder)
 
-    def _admitted(self, program: Program, path: str) -> Iterator[Function]:
-        raw = program.raw(path)
-        if raw is not None and self._admits_text(raw):
-            yield from program.functions(path)
+    def _admitted(self, path: str) -> tuple[Function, ...]:
+        """The functions of a file after that some rule may have a say about; asked again for each macro of a header."""
+        known = self._near.get(path)
+        if known is None:
+            raw = self.changes.after.raw(path)
+            worth = raw is not None and self._admits_text(raw)
+            every = self.changes.after.functions(path) if worth else ()
+            known = self._near[path] = tuple(fn for fn in every if self._admits(fn))
+        return known
 
     def entries(self) -> None:
         """Functions here or beside that are called, or put into a table, for the first time from a changed place."""

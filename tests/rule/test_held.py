@@ -110,3 +110,18 @@ def test_callers_hold_it_all_of_them_or_some(bench: SimpleNamespace) -> None:
         assert fn is not None
         assert held.over(fn, every=True) == every
         assert held.over(fn, every=False) == {"part.own"}
+
+
+def test_what_every_way_out_gives_back_is_held(bench: SimpleNamespace) -> None:
+    """One condition that is tested twice: the lock is held at the node that only the same condition leads to."""
+    text = (
+        "void f(struct part *p, int c)\n{\n\tif (c)\n\t\tmutex_lock(&p->own);\n\tx();\n"
+        "\tif (c) {\n\t\there();\n\t\tmutex_unlock(&p->own);\n\t}\n}\n"
+    )
+    program, held = _held(bench, text)
+    fn = program.function("drivers/a/a.c", "f")
+    assert fn is not None
+    at = {call.name: n.id for n in program.cfg(fn).nodes for call in ir.calls(n.expr)}
+    assert held.names(fn, at["here"]) == frozenset()
+    assert held.owed(fn, at["here"]) == {"part.own"}
+    assert held.owed(fn, at["x"]) == frozenset()

@@ -91,7 +91,7 @@ class Marks:
         return self.program.memo(("marks", folder), compute)
 
     def _mark(self, fn: ir.Function, marker: Marker) -> Mark:
-        own = self.held.names(fn, marker.node)
+        own = self.held.names(fn, marker.node) | self.held.owed(fn, marker.node)
         return Mark(marker, fn, own | self.held.over(fn, every=True), own | self.held.over(fn, every=False))
 
     def zaps(self, folder: str) -> tuple[Zap, ...]:
@@ -115,7 +115,7 @@ class Marks:
         for node in scope.cfg.nodes:
             for call in ir.calls(node.expr):
                 if call.name in words and call.args:
-                    own = self.held.names(fn, node.id)
+                    own = self.held.names(fn, node.id) | self.held.owed(fn, node.id)
                     step = Step(fn.path, call.line, f"{call.name}() in {fn.name}()")
                     tags = {owner for owner, _ in scope.members(call.args[0])}
                     tags |= {tag_of(scope.types.get(each.name, "")) for each in _names(call)}

@@ -72,6 +72,34 @@ class HeldLocks(Locks):
         after = [self.names(fn, edge.to) for edge in self.program.cfg(fn).nodes[node].out]
         return frozenset.intersection(*after) if after else frozenset()
 
+    def owed(self, fn: ir.Function, node: int) -> frozenset[str]:
+        """Names of locks that every way out of the function gives back behind a node, without taking them again.
+
+        They are held there, though under a condition that is tested more than once they may seem not to be.
+        """
+        cfg = self.program.cfg(fn)
+        return frozenset(
+            name
+            for name in self._given(fn)
+            if flow.reaches(cfg, [node], {1} | self._taken(fn, name), avoid=self.releases(fn, name)) is None
+        )
+
+    def _given(self, fn: ir.Function) -> frozenset[str]:
+        return frozenset(
+            self.name(fn, call.args[0])
+            for node in self.program.cfg(fn).nodes
+            for call in ir.calls(node.expr)
+            if call.name in self.closers and call.name != "downgrade_write" and call.args
+            if self.closers[call.name].isdisjoint(_NOT_OF_OBJECTS)
+        )
+
+    def _taken(self, fn: ir.Function, name: str) -> frozenset[int]:
+        """Nodes at which a lock is taken: not held before, and held behind."""
+        nodes = self.program.cfg(fn).nodes
+        return frozenset(
+            node.id for node in nodes if name not in self.names(fn, node.id) and name in self.behind(fn, node.id)
+        )
+
     def releases(self, fn: ir.Function, name: str) -> frozenset[int]:
         """Nodes at which a lock of this name is given back, by an unlock or a function that is one."""
         key = ("lock given back", fn.path, fn.name, fn.line, name, self.depth)

@@ -97,7 +97,7 @@ def test_through_a_wrapper_that_fills_an_array(ask: Ask) -> None:
 
 
 SWAP = re.compile(rb"\bunpin_user_pages?\(([^;,()]+(?:\[[^;]*?\])?)(?:, [^;]*)?\);")
-FOLDERS = ("net/xdp", "drivers/fpga", "drivers/accel/habanalabs/common", "drivers/vhost", "drivers/video/fbdev")
+FOLDERS = ("net/xdp", "drivers/fpga", "drivers/video/fbdev")
 
 
 @pytest.mark.needs_tree("6.12")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lorelint.rule import TreeView, ir
+from lorelint.rule.analyses import nearby
 from lorelint.rule.analyses.folder import beside, folder_of
 from lorelint.rule.analyses.holding import Story
 from lorelint.rule.analyses.places import Place, place, within
@@ -76,7 +77,7 @@ def _by(view: TreeView, story: Story) -> Iterator[tuple[Field, Filling]]:
 
 
 def _by_callers(view: TreeView, scope: Scope, at: int, filling: Filling) -> Iterator[tuple[Field, Filling]]:
-    for site in view.program.callers(scope.fn)[:8]:
+    for site in nearby.callers(view.program, scope.fn)[:8]:
         caller = Scope(view.program, site.fn)
         for node in caller.cfg.nodes:
             for call in ir.calls(node.expr):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorelint.rule import Analysis, Tokens, TreeView
+from lorelint.rule import Analysis, Tokens, TreeView, ir
 from lorelint.rule.analyses.holding import Holding, Resource, Story, Take
 from lorelint.rule.analyses.owners import RESULT
 
@@ -55,3 +55,44 @@ def counterpart(view: TreeView, api: str) -> str:
 
 def verb(view: TreeView, story: Story) -> str:
     return "pinned" if is_pin(view, story.acquired.call.name) else "taken"
+
+
+#: Argument (from 0) that holds the FOLL_ flags.
+FLAGS = {
+    "pin_user_pages": 2,
+    "pin_user_pages_fast": 2,
+    "pin_user_pages_locked": 2,
+    "pin_user_pages_remote": 3,
+    "pin_user_pages_unlocked": 3,
+    "get_user_pages": 2,
+    "get_user_pages_fast": 2,
+    "get_user_pages_locked": 2,
+    "get_user_pages_remote": 3,
+    "get_user_pages_unlocked": 3,
+}
+#: Among the flags: some of them come from a parameter or a field.
+ELSEWHERE = "elsewhere"
+
+
+def flags(story: Story) -> frozenset[str]:
+    """Names of the FOLL_ flags that a call is given on some path; `ELSEWHERE` where not all are in sight."""
+    at = FLAGS.get(story.acquired.call.name)
+    args = story.acquired.call.args
+    if at is None or at >= len(args):
+        return frozenset({ELSEWHERE})
+    scope, found = story.thing.scope, set[str]()
+    todo, seen = [args[at]], set[str]()
+    while todo:
+        for each in ir.walk(todo.pop()):
+            if isinstance(each, ir.Member):
+                found.add(ELSEWHERE)
+            if not isinstance(each, ir.Name) or each.name in seen:
+                continue
+            seen.add(each.name)
+            if each.name.isupper():
+                found.add(each.name)
+            else:
+                found |= {ELSEWHERE} if each.name in scope.params or not scope.local(each.name) else set()
+                for value in scope.values(each.name):
+                    todo.append(value.value if isinstance(value, ir.Assign) else value)
+    return frozenset(found)

@@ -1,0 +1,123 @@
+"""gup-missing-longterm: pages are kept beyond the call without FOLL_LONGTERM
+
+What it sees
+    pin_user_pages() without FOLL_LONGTERM, or get_user_pages(), whose pages are put into an object that outlives
+    the call (an array of it, an address or PFN in a device's table), and which are still there to be released at
+    the release of the file, the end of the object or the removal of the device.
+
+Why it hurts
+    Pages in ZONE_MOVABLE or CMA stay where they are as long as user space likes: memory cannot be unplugged and
+    contiguous allocations fail. On a DAX filesystem the blocks of the file may go to another file while the device
+    still writes to them. FOLL_LONGTERM moves the pages out first and refuses such files.
+
+When it is silent
+    - FOLL_LONGTERM is among the flags, or the flags come from somewhere else
+    - the pages are released before the call returns, or when the work they were taken for is done (direct I/O)
+    - an MMU notifier ends the use when the mapping changes
+    - nobody in sight releases them
+
+Do this instead
+    pin_user_pages_fast(start, n, FOLL_LONGTERM | FOLL_WRITE, pages), and unpin_user_pages() for the release.
+
+References
+    Documentation/core-api/pin_user_pages.rst, CASE 2 (RDMA) beside CASE 1 (direct I/O) and CASE 3 (MMU notifier);
+    mm/gup.c check_and_migrate_movable_pages()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
+from lorelint.rule.analyses.holding import Story
+from lorelint_rules.gup import lifetimes
+from lorelint_rules.gup.lifetimes import Reach, Release
+from lorelint_rules.gup.pins import ELSEWHERE, FLAGS, PINS, TOKENS, flags, is_pin
+
+NAME = "gup-missing-longterm"
+_NOTIFIERS = (
+    b"mmu_interval_notifier_insert",
+    b"mmu_interval_read_begin",
+    b"mmu_notifier_register",
+    b"mmu_notifier_ops",
+)
+
+
+def run(view: TreeView) -> Iterator[Verdict]:
+    for fn in view.functions:
+        said: dict[str, Verdict] = {}
+        for story in view.of(PINS).stories(fn):
+            if story.acquired.call.name not in FLAGS:
+                continue
+            verdict = _judge(view, story)
+            key = f"{story.acquired.call.name}:{'.'.join(story.acquired.place)}"
+            said.setdefault(key if isinstance(verdict, Finding) else f"{key}:{story.acquired.line}", verdict)
+        yield from said.values()
+
+
+def _judge(view: TreeView, story: Story) -> Verdict:
+    fn = story.thing.scope.fn
+    raw = view.program.raw(fn.path) or b""
+    given = flags(story)
+    if "FOLL_LONGTERM" in given:
+        return _silence(story, "FOLL_LONGTERM is given")
+    if ELSEWHERE in given and b"FOLL_LONGTERM" in raw:
+        return _silence(story, "the flags come from somewhere else, where FOLL_LONGTERM is given")
+    if any(word in raw for word in _NOTIFIERS):
+        return _silence(story, "an MMU notifier ends the use when the mapping changes")
+    fields = lifetimes.kept(story)
+    number = not fields and lifetimes.as_number(story)
+    if not fields and not number:
+        return _silence(story, "the pages are not put into an object that outlives the call")
+    many = tuple(lifetimes.releases(view, story, fields, number=number))
+    if not many:
+        return _silence(story, "who releases them later is not in sight")
+    found = lifetimes.later(view, story, many)
+    if isinstance(found, str):
+        return _silence(story, found)
+    return _finding(view, story, *found, number=number)
+
+
+def _silence(story: Story, reason: str) -> Silence:
+    fn = story.thing.scope.fn
+    return Silence(NAME, fn.path, fn.name, story.acquired.line, reason)
+
+
+def _finding(view: TreeView, story: Story, release: Release, reach: Reach, *, number: bool) -> Finding:
+    fn, taken = story.thing.scope.fn, story.acquired
+    api = taken.call.name
+    pin = is_pin(view, api)
+    what = "pinned without FOLL_LONGTERM" if pin else "taken by get_user_pages() and not pinned with FOLL_LONGTERM"
+    kept = "an address of the page is kept" if number else f"{taken.shown} outlives the call"
+    return Finding(
+        rule=NAME,
+        path=fn.path,
+        function=fn.name,
+        line=taken.line,
+        anchor=f"{api}:{'.'.join(taken.place)}",
+        message=f"pages of {taken.shown} are {what} and kept until {release.fn.name}() releases them",
+        severity=Severity.WARNING if pin else Severity.NOTE,
+        confidence=0.75 if not number else 0.7,
+        steps=(
+            Step(fn.path, taken.line, f"{ir.show(taken.call)}: no FOLL_LONGTERM; {kept}"),
+            *lifetimes.step(release, reach),
+        ),
+        need=Need.CALLS,
+        concern=f"pages of {'.'.join(taken.place)}",
+        facts=(f"{release.fn.name}() is reached from {reach.function}(), whenever user space likes",),
+        advice="pin them by pin_user_pages_fast() with FOLL_LONGTERM, and unpin them",
+        evidence=(api, release.fn.name, reach.entry.kind),
+        ask=f"are the pages of {taken.shown} kept beyond the call, and can they be in ZONE_MOVABLE?",
+    )
+
+
+RULE = Rule(
+    NAME,
+    run,
+    since="0.1",
+    stage=Stage.TRIAL,
+    tokens=TOKENS,
+    requires=(PINS,),
+    need=Need.CALLS,
+    cause_rank=40,
+)

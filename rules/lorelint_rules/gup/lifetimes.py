@@ -1,0 +1,155 @@
+"""How long pages are kept: where they are put, who releases them, and by which entries both are reached."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lorelint.rule import Step, TreeView, ir
+from lorelint.rule.analyses import nearby
+from lorelint.rule.analyses.entry import Entry, Kind
+from lorelint.rule.analyses.folder import beside, folder_of
+from lorelint.rule.analyses.holding import HELD, KEPT, Story
+from lorelint.rule.analyses.places import place
+from lorelint.rule.analyses.scope import Scope
+from lorelint_rules.gup.filled import Field, field_of
+from lorelint_rules.gup.pins import PINS
+
+_UP = 6  # callers climbed
+_WIDE = 60
+_FROM_NUMBER = frozenset({"pfn_to_page", "phys_to_page", "virt_to_page", "pfn_folio", "virt_to_folio"})
+_COMPLETES = re.compile(r"callback|complet|done|end_io|endio|irq|interrupt|work|timer|thread|bi_end")
+_LATER = frozenset({Kind.CLOSE, Kind.REMOVE, Kind.END})
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A call in another function that releases what was kept."""
+
+    fn: ir.Function
+    line: int
+    api: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """An entry of the kernel, and the function that is entered there."""
+
+    function: str
+    entry: Entry
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is entered at the end of a file, an object or a device: what it releases was kept till then."""
+        return self.entry.kind in _LATER or (self.entry.kind is Kind.FREE and self.entry.table != "")
+
+    @property
+    def completes(self) -> bool:
+        """Whether it is entered when some work has completed: then the pages were kept for that work."""
+        return self.entry.kind is Kind.ASYNC or _COMPLETES.search(self.entry.step.text.split("=")[0]) is not None
+
+
+def kept(story: Story) -> tuple[Field, ...]:
+    """Fields of objects that outlive the function which hold the pages when it has succeeded."""
+    if not any(end.fails is not True and end.hold in (HELD, KEPT) for end in story.ends):
+        return ()
+    scope, thing = story.thing.scope, story.thing
+    found: dict[Field, None] = {}
+    for name in sorted(thing.names):
+        if len(name) > 1 and (field := field_of(scope, name)):
+            found[field] = None
+    return tuple(found)
+
+
+def as_number(story: Story) -> bool:
+    """Whether an address or PFN of the page leaves the function in place of the page."""
+    scope, thing = story.thing.scope, story.thing
+    if not any(end.fails is not True and end.hold in (HELD, KEPT) for end in story.ends):
+        return False
+    for node in scope.cfg.nodes:
+        match node.expr:
+            case ir.Assign(op="=", target=ir.Unary(op="*", operand=ir.Name(name=name)), value=value):
+                if name in scope.params and node.id in story.alive and thing.speaks(value, frozenset()):
+                    return True
+    return False
+
+
+def releases(view: TreeView, story: Story, fields: tuple[Field, ...], *, number: bool) -> Iterator[Release]:
+    """Calls of other functions of the folder that release these fields, or pages found by their number."""
+    fn = story.thing.scope.fn
+    gives = view.of(PINS).resource.gives
+    words = tuple(name.encode() for name in gives)
+    paths = (fn.path,) if number else beside(view.program, folder_of(fn.path))
+    names = tuple(field[1].encode() for field in fields)
+    for path in paths:
+        raw = view.program.raw(path) or b""
+        if not path.endswith(".c") or not any(word in raw for word in words):
+            continue
+        if not number and not any(name in raw for name in names):
+            continue
+        for other in view.program.functions(path):
+            if other != fn and any(word in other.text for word in words):
+                yield from _in(view, other, fields, gives, number=number)
+
+
+def _in(
+    view: TreeView, fn: ir.Function, fields: tuple[Field, ...], gives: object, *, number: bool
+) -> Iterator[Release]:
+    scope = Scope(view.program, fn)
+    assert isinstance(gives, dict)
+    for node in scope.cfg.nodes:
+        for call in ir.calls(node.expr):
+            if call.name not in gives or not call.args:
+                continue
+            arg = call.args[0]
+            if number:
+                value = scope.resolve(arg)
+                if isinstance(value, ir.Call) and value.name in _FROM_NUMBER:
+                    yield Release(fn, call.line, call.name)
+            elif field_of(scope, place(arg)) in fields or any(each in fields for each in scope.members(arg)):
+                yield Release(fn, call.line, call.name)
+
+
+def reached(view: TreeView, fn: ir.Function) -> tuple[Reach, ...]:
+    """The entries from which a function is come to, by direct calls."""
+    key = ("gup reached", fn.path, fn.name, fn.line)
+    return view.program.memo(key, lambda: tuple(_reached(view, fn)))
+
+
+def _reached(view: TreeView, fn: ir.Function) -> Iterator[Reach]:
+    seen = {fn.key}
+    level = [fn]
+    for _ in range(_UP):
+        above: list[ir.Function] = []
+        for each in level:
+            for entry in nearby.entered(view.program, each):
+                yield Reach(each.name, entry)
+            for site in nearby.callers(view.program, each):
+                if site.fn.key not in seen and len(seen) < _WIDE:
+                    seen.add(site.fn.key)
+                    above.append(site.fn)
+        level = above
+
+
+def later(view: TreeView, story: Story, many: tuple[Release, ...]) -> tuple[Release, Reach] | str:
+    """A release that another entry leads to; or why there is none."""
+    own = {each.function for each in reached(view, story.thing.scope.fn)}
+    found: tuple[Release, Reach] | None = None
+    for release in many:
+        for reach in reached(view, release.fn):
+            if reach.completes:
+                return f"{release.fn.name}() releases them when the work is done ({reach.entry.step.text})"
+            if reach.function not in own and reach.ends and found is None:
+                found = (release, reach)
+    if found is None:
+        names = ", ".join(sorted({each.fn.name for each in many}))
+        return f"the end of no file, object or device leads to {names}()"
+    return found
+
+
+def step(release: Release, reach: Reach) -> tuple[Step, ...]:
+    return (
+        reach.entry.step,
+        Step(release.fn.path, release.line, f"{release.fn.name}() releases them, reached from {reach.function}()"),
+    )

@@ -10,7 +10,7 @@ from lorelint.cli.common import JSON, RULE, common, house, put, waiting
 
 @click.command("measure")
 @click.option("--labels", metavar="FILE", multiple=True, help="Labelled functions, one JSON object per line.")
-@click.option("--tree", "trees", metavar="NAME=DIR", multiple=True, required=True, help="A tree, by the labels' name.")
+@click.option("--tree", "trees", metavar="NAME=DIR", multiple=True, help="A tree, by the labels' name.")
 @click.option("--overlays", metavar="DIR", default="", help="Folder of the labelled cases' overlays.")
 @click.option(
     "--mail", metavar="MBOX|DIR", multiple=True, help="Review every series in it that applies to the first tree."

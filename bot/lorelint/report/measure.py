@@ -149,7 +149,11 @@ def render(measurement: Measurement, *, times: bool = False) -> str:
     times  with the seconds of CPU of each rule, which no two runs share
     """
     lines: list[str] = []
-    if measurement.cases or measurement.skipped or not (measurement.noises or measurement.mutation):
+    if (
+        measurement.cases
+        or measurement.skipped
+        or not (measurement.noises or measurement.mutation or measurement.judgements)
+    ):
         lines += [*_labels(measurement), ""]
     for noise in measurement.noises:
         lines += [*_noise_table(noise), ""]

@@ -14,6 +14,10 @@ from lorelint.wire import measured_tree
 TREES = ("5.10", "6.1", "6.12", "7.2")
 #: Precision and recall that each rule has reached over the labels of confidence 0.65 and more.
 REACHED = {
+    "dmabuf-fd-ownership": (1.0, 1.0),
+    "dmabuf-importer-contract": (1.0, 1.0),
+    "dmabuf-resv-lock": (1.0, 1.0),
+    "dmabuf-unwind": (1.0, 1.0),
     "errno-collapsed-to-retry": (1.0, 1.0),
     "interrupted-wait-retried": (1.0, 1.0),
     "ioctl-errno-abi": (0.0, 0.0),  # the labels of this confidence are negative

@@ -114,3 +114,16 @@ def test_a_signal_that_is_flushed(ask: Ask) -> None:
     wait = "\twhile (s->busy) {\n\t\tif (wait_for_completion_interruptible(&s->done))\n\t\t\tflush_signals(current);\n\t}\n"
     for rule in (UNBOUNDED, "retry-no-fatal-signal", "interrupted-wait-retried"):
         assert not ask(rule, f(wait + "\treturn 0;")).fires
+
+
+PINS = (
+    "long f(unsigned long addr, unsigned long n, struct page **pages)\n{{\n\tunsigned long done = 0;\n\tlong ret;\n\n"
+    "\twhile (done < n) {{\n\t\tret = pin_user_pages_fast(addr + done * PAGE_SIZE, {many}, 0, pages + done);\n"
+    "\t\tif (ret < 0)\n\t\t\treturn ret;\n\t\tdone += ret;\n\t}}\n\treturn done;\n}}\n"
+)
+
+
+def test_a_pass_that_is_handed_all_that_is_left(ask: Ask) -> None:
+    """One pass does the work; a yield between passes would change nothing. By pieces it goes round for each of them."""
+    assert ask("retry-no-resched", PINS.format(many="min(n - done, 64UL)")).fires
+    assert not ask("retry-no-resched", PINS.format(many="n - done")).fires

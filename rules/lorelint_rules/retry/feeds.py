@@ -87,7 +87,9 @@ class UserLoops:
             return None
         for id_ in sorted(loop.body):
             for call in ir.calls(cfg.nodes[id_].expr):
-                if call.name in self.pinners or self._pins(fn, call.name):
+                if (call.name in self.pinners or self._pins(fn, call.name)) and not _all_left(
+                    cfg, loop, call, counters
+                ):
                     return Feed.PAGES, id_, f"{call.name}()"
         return None
 
@@ -119,6 +121,21 @@ class UserLoops:
         if not went or explored.cut or any(world.coarse for world in went):
             return None
         return frozenset.intersection(*(marks.settled(world) for world in went))
+
+
+def _all_left(cfg: ir.Cfg, loop: ir.Loop, call: ir.Call, counters: frozenset[str]) -> bool:
+    """The call is handed all that is left: one pass does the work, and whether it yields is decided in there."""
+    held = {
+        name: value
+        for id_ in loop.body
+        if (expr := cfg.nodes[id_].expr) is not None
+        for name, value in measures.assignments(expr)
+    }
+    for arg in call.args:
+        match held.get(arg.name, arg) if isinstance(arg, ir.Name) else arg:
+            case ir.Binary(op="-", right=right) if ir.show(right) in counters:
+                return True
+    return False
 
 
 def _few(cfg: ir.Cfg, loop: ir.Loop, counters: frozenset[str]) -> Iterator[ir.Node]:

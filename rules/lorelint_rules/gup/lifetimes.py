@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from lorelint.rule import Step, TreeView, ir
@@ -54,6 +54,11 @@ def kept(story: Story) -> tuple[Field, ...]:
     """Fields of objects that outlive the function which hold the pages when it has succeeded."""
     if not any(end.fails is not True and end.hold in (HELD, KEPT) for end in story.ends):
         return ()
+    return fields(story)
+
+
+def fields(story: Story) -> tuple[Field, ...]:
+    """All fields by which the pages are known to the function."""
     scope, thing = story.thing.scope, story.thing
     found: dict[Field, None] = {}
     for name in sorted(thing.names):
@@ -75,13 +80,13 @@ def as_number(story: Story) -> bool:
     return False
 
 
-def releases(view: TreeView, story: Story, fields: tuple[Field, ...], *, number: bool) -> Iterator[Release]:
+def releases(view: TreeView, story: Story, where: tuple[Field, ...], *, number: bool) -> Iterator[Release]:
     """Calls of other functions of the folder that release these fields, or pages found by their number."""
     fn = story.thing.scope.fn
     gives = view.of(PINS).resource.gives
     words = tuple(name.encode() for name in gives)
     paths = (fn.path,) if number else beside(view.program, folder_of(fn.path))
-    names = tuple(field[1].encode() for field in fields)
+    names = tuple(field[1].encode() for field in where)
     for path in paths:
         raw = view.program.raw(path) or b""
         if not path.endswith(".c") or not any(word in raw for word in words):
@@ -90,14 +95,13 @@ def releases(view: TreeView, story: Story, fields: tuple[Field, ...], *, number:
             continue
         for other in view.program.functions(path):
             if other != fn and any(word in other.text for word in words):
-                yield from _in(view, other, fields, gives, number=number)
+                yield from _in(view, other, where, gives, number=number)
 
 
 def _in(
-    view: TreeView, fn: ir.Function, fields: tuple[Field, ...], gives: object, *, number: bool
+    view: TreeView, fn: ir.Function, where: tuple[Field, ...], gives: Collection[str], *, number: bool
 ) -> Iterator[Release]:
     scope = Scope(view.program, fn)
-    assert isinstance(gives, dict)
     for node in scope.cfg.nodes:
         for call in ir.calls(node.expr):
             if call.name not in gives or not call.args:
@@ -107,7 +111,7 @@ def _in(
                 value = scope.resolve(arg)
                 if isinstance(value, ir.Call) and value.name in _FROM_NUMBER:
                     yield Release(fn, call.line, call.name)
-            elif field_of(scope, place(arg)) in fields or any(each in fields for each in scope.members(arg)):
+            elif field_of(scope, place(arg)) in where or any(each in where for each in scope.members(arg)):
                 yield Release(fn, call.line, call.name)
 
 

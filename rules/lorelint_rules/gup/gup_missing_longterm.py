@@ -28,7 +28,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
+from lorelint.rule import Finding, Fix, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
+from lorelint.rule.analyses import fixes
 from lorelint.rule.analyses.holding import Story
 from lorelint_rules.gup import lifetimes
 from lorelint_rules.gup.lifetimes import Reach, Release
@@ -108,7 +109,14 @@ def _finding(view: TreeView, story: Story, release: Release, reach: Reach, *, nu
         advice="pin them by pin_user_pages_fast() with FOLL_LONGTERM, and unpin them",
         evidence=(api, release.fn.name, reach.entry.kind),
         ask=f"are the pages of {taken.shown} kept beyond the call, and can they be in ZONE_MOVABLE?",
+        fix=_fix(fn, taken.line) if pin else None,
     )
+
+
+def _fix(fn: ir.Function, line: int) -> Fix | None:
+    """The flag beside another one, where that is written out in the call."""
+    edits = fixes.swap(fn, line, "FOLL_WRITE", "FOLL_WRITE | FOLL_LONGTERM")
+    return Fix(fn.path, edits, "have the pages moved to where they may stay before they are pinned") if edits else None
 
 
 RULE = Rule(

@@ -28,7 +28,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
+from lorelint.rule import Finding, Fix, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
+from lorelint.rule.analyses import fixes
 from lorelint.rule.analyses.places import place
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.gup.filled import GET, OTHER, PIN, Field, Filling, field_of, filled, has_gup
@@ -39,6 +40,9 @@ _UNPIN = ("unpin_user_page", "unpin_user_pages", "unpin_user_pages_dirty_lock", 
 _PUT = ("put_page", "folio_put", "release_pages", "__free_page", "__free_pages")
 _EXTRA = re.compile(rb"\b(?:get_page|try_get_page|folio_get|folio_try_get|get_page_unless_zero|page_cache_get\w*)\s*\(")
 _FREED = "free"
+
+_AS_PINNED = {"put_page": "unpin_user_page", "__free_page": "unpin_user_page", "release_pages": "unpin_user_pages"}
+_AS_TAKEN = {"unpin_user_page": "put_page", "__free_page": "put_page", "unpin_user_pages": "release_pages"}
 
 
 def run(view: TreeView) -> Iterator[Verdict]:
@@ -125,7 +129,15 @@ def _finding(scope: Scope, call: ir.Call, how: str, fillings: tuple[Filling, ...
         advice=f"release them by {right}",
         evidence=(source.api, call.name),
         ask=f"does {call.name}() fit the pages that {source.api}() gives?",
+        fix=_fix(fn, call, source),
     )
+
+
+def _fix(fn: ir.Function, call: ir.Call, source: Filling) -> Fix | None:
+    """The release that takes the same arguments and fits."""
+    right = (_AS_PINNED if source.kind == PIN else _AS_TAKEN).get(call.name, "")
+    edits = fixes.swap(fn, call.line, call.name, right) if right else ()
+    return Fix(fn.path, edits, f"{right}() gives back what {source.api}() took") if edits else None
 
 
 def _facts(how: str, source: Filling) -> Iterator[str]:

@@ -222,8 +222,8 @@ def _noise_table(noise: Noise) -> Iterator[str]:
     head = f"{'rule':28} {'said':>5} {'true':>5} {'false':>5} {'other':>5} {'open':>5}"
     yield f"{head} {'said/100 p':>10} {'said/1000 f':>11} {'wrong/100 p':>11} {'at most':>8}"
     for name in (*sorted({each.rule for each in noise.spoken}), ""):
-        row = rates(noise, [each for each in noise.spoken if name in ("", each.rule)])
-        other = sum(row[each] for each in ("arguable", "fixed-later") if isinstance(row[each], int))  # type: ignore[misc]
+        spoken = [each for each in noise.spoken if name in ("", each.rule)]
+        row, other = rates(noise, spoken), sum(each.verdict in ("arguable", "fixed-later") for each in spoken)
         counts = f"{row['findings']:5} {row['true']:5} {row['false']:5} {other:5} {row['unjudged']:5}"
         figures = f"{_figure(row['per_100_patches']):>10} {_figure(row['per_1000_functions']):>11}"
         wrong = f"{_figure(row['wrong_per_100_patches']):>11} {_figure(row['at_most']):>8}"

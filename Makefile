@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 THREAD := corpora/threads/dmamap-retry.mbox
 TREE := corpora/trees/small
 
-.PHONY: help venv dev tools trees review test prove bench bless docs lock clean
+.PHONY: help venv dev tools trees review test prove bench measure bless docs lock clean
 
 help:
 	@echo "make review   set up, then review a thread of our own writing against a small tree of our own writing"
@@ -20,6 +20,7 @@ help:
 	@echo "make prove    the long tests over whole kernel trees (LORELINT_SAMPLE=N takes N subjects of each)"
 	@echo "make bench    warm and cold review, beside a raw parse and spatch on the same files"
 	@echo "make bless    write the expected outputs anew; read them in the diff"
+	@echo "make measure  every measurement of every rule, written into corpora/ledger.toml (some half an hour)"
 	@echo "make docs     write the pages about the rules into build/docs"
 	@echo "make trees    fetch and unpack the kernel sources the tests use (some 7 GB)"
 	@echo "make lock     pin the dependencies anew"
@@ -71,6 +72,9 @@ prove: $(VENV)/.installed-dev tools
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m bench -rs -s tests/bench
+
+measure: $(VENV)/.installed
+	@LORELINT=$(BIN)/lorelint tests/measure.sh
 
 bless: $(VENV)/.installed-dev
 	LORELINT_BLESS=1 $(BIN)/python -m pytest -q tests/golden tests/examples tests/house

@@ -1,4 +1,4 @@
-"""Code of a function read from its end: its calls, and the fields it sets to names.
+"""A file's code read from its end: calls, fields that are set to names, whole arguments.
 
 Forwards, a search for names before a parenthesis begins at every letter. Backwards it begins at the parentheses, of
 which there are few, and what a field belongs to follows the field.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from lorelint.code.facts import Assigned, Called, Through
 from lorelint.code.words import KEYWORDS
@@ -15,6 +16,8 @@ from lorelint.code.words import KEYWORDS
 _CALL = re.compile(rb"\(\s*+(\w++)(?<![0-9])(\s*+>-|\.)?+")
 _BASE = re.compile(rb"\s*+(?:>-|\.)\s*+(?:\][^\[\]\n]*+\[\s*+)*+(\w++)(?<![0-9])\s*+(>-|\.)?+")
 _STORED = re.compile(rb";\s*+(\w++)(?<![0-9])\s*+(?:&\s*+)?+=\s*+(\w++)\s*+(?:>-|\.)")
+# See `search.argument_places`. Two searches for one character each are faster than one for either.
+_ARGUMENTS = tuple(re.compile(end + rb"\s*+(\w++)(?=[(, \t\n&])") for end in (rb",", rb"\)"))
 _POINTER_CALL = re.compile(rb"\(\s*+\*\s*+([A-Za-z_][\w>.\-]*+)\s*+\)\s*+\(")
 _DECLARED = re.compile(rb"struct(?<!\wstruct)\s++(\w++)([\w\s*,\[\]]++)")
 _NAME = re.compile(rb"[A-Za-z_]\w*+")
@@ -26,29 +29,44 @@ NO_FUNCTION = frozenset((b"true", b"false", b"jiffies", b"current"))
 _row = tuple.__new__  # a named row in a third of the time its own constructor takes; there are millions of calls
 
 
-class Backwards:
-    """One function's masked code.
+@dataclass(slots=True)
+class Place:
+    """Where one function lies in its file.
 
-    body  where its brace is
-    end   number of its last line
-    own   names of its parameters, asked for when one of them may be called
+    start, brace, end  offsets of its declaration, of its opening brace, and of what follows it
+    last   number of its last line
+    given  its parameters as text, in which every name of them stands
+    names  those names; asked for when one of them may be called
     """
 
-    def __init__(self, code: bytes, body: int, end: int, own: Callable[[bytes], bool]) -> None:
-        self._code = code
-        self._back = code[::-1]
-        self._body = body
-        self._end = end
-        self._own = own
-        self._known: Mapping[bytes, bytes] | None = None
+    start: int
+    brace: int
+    end: int
+    last: int
+    given: bytes
+    names: Callable[[], frozenset[bytes]]
+    declared: Mapping[bytes, bytes] | None = field(default=None, init=False)
 
-    def calls(self) -> tuple[tuple[Called, ...], tuple[Through, ...]]:
+    def owns(self, word: bytes) -> bool:
+        """Whether a parameter has that name."""
+        return word in self.given and word in self.names()
+
+
+class Backwards:
+    """The masked code of a file."""
+
+    def __init__(self, code: bytes) -> None:
+        self.code = code
+        self._back = code[::-1]
+        self._size = len(code)
+
+    def calls(self, fn: Place) -> tuple[tuple[Called, ...], tuple[Through, ...]]:
         """Calls by name, and through fields and pointers, in the order of the text."""
         calls: list[Called] = []
         through: list[Through] = []
-        back, own, line, at = self._back, self._own, self._end, 0
-        count = back.count
-        for found in _CALL.finditer(back, 0, len(back) - self._body):
+        line, at, given = fn.last, self._size - fn.end, fn.given
+        count = self._back.count
+        for found in _CALL.finditer(self._back, at, self._size - fn.brace):
             word, member = found.groups()
             if word in _NO_CALL:
                 continue
@@ -58,54 +76,58 @@ class Backwards:
             word = word[::-1]
             name = word.decode()  # \w in bytes is ASCII
             if member is not None:
-                through.append(Through(name, self._of(end), line))
-            elif own(word):
+                through.append(Through(name, self._of(fn, end), line))
+            elif word in given and fn.owns(word):
                 through.append(Through(name, "*", line))
             else:
                 calls.append(_row(Called, (name, line)))
         calls.reverse()
         through.reverse()
-        if b"(*" in self._code:
-            through.extend(self._pointer_calls())
+        if self.code.find(b"(*", fn.brace, fn.end) >= 0:
+            through.extend(self._pointer_calls(fn))
         return tuple(calls), tuple(through)
 
-    def _pointer_calls(self) -> Iterator[Through]:
+    def _pointer_calls(self, fn: Place) -> Iterator[Through]:
         """``(*f)(..)`` and ``(*ops->f)(..)``."""
-        for found in _POINTER_CALL.finditer(self._code, self._body):
+        for found in _POINTER_CALL.finditer(self.code, fn.brace, fn.end):
             expr = found.group(1)
-            field = _NAME.findall(expr)[-1]
-            of = "*" if expr == field else self._of(len(self._code) - found.end(1) + len(field))
-            yield Through(field.decode(), of, self._line(len(self._code) - found.start()))
+            name = _NAME.findall(expr)[-1]
+            of = "*" if expr == name else self._of(fn, self._size - found.end(1) + len(name))
+            yield Through(name.decode(), of, self._line(fn, self._size - found.start()))
 
-    def stored(self, function: str) -> list[Assigned]:
+    def stored(self, fn: Place, function: str) -> list[Assigned]:
         """``base->field = value;`` in order."""
         rows: list[Assigned] = []
-        for found in _STORED.finditer(self._back, 0, len(self._back) - self._body):
+        for found in _STORED.finditer(self._back, self._size - fn.end, self._size - fn.brace):
             value = found.group(1)[::-1]
-            if value.isupper() or value in NO_FUNCTION or self._own(value):
+            if value.isupper() or value in NO_FUNCTION or fn.owns(value):
                 continue
             end = found.end(2)
-            field = found.group(2)[::-1].decode()
-            rows.append(Assigned(function, self._of(end), field, value.decode(), self._line(end)))
+            name = found.group(2)[::-1].decode()
+            rows.append(Assigned(function, self._of(fn, end), name, value.decode(), self._line(fn, end)))
         rows.reverse()
         return rows
 
-    def _line(self, end: int) -> int:
+    def _line(self, fn: Place, end: int) -> int:
         """Of what begins in the text where `end` is backwards."""
-        return self._end - self._back.count(b"\n", 0, end)
+        return fn.last - self._back.count(b"\n", self._size - fn.end, end)
 
-    def _of(self, end: int) -> str:
+    def _of(self, fn: Place, end: int) -> str:
         """What kind of object a field belongs to, whose name ends at `end`; see `Through`."""
-        found = _BASE.match(self._back, end)
+        found = _BASE.match(self._back, end, self._size - fn.start)
         if found is None:
             return ""
         base, member = found.groups()
         if member is not None:
             return "->" + base[::-1].decode()
-        if self._known is None:
-            self._known = _declared(self._code)
-        tag = self._known.get(base[::-1])
+        if fn.declared is None:
+            fn.declared = _declared(self.code[fn.start : fn.end])
+        tag = fn.declared.get(base[::-1])
         return f"struct {tag.decode()}" if tag is not None else ""
+
+    def arguments(self) -> set[bytes]:
+        """All words that stand somewhere like a whole argument."""
+        return {word[::-1] for pattern in _ARGUMENTS for word in pattern.findall(self._back)}
 
 
 def _declared(code: bytes) -> dict[bytes, bytes]:

@@ -11,9 +11,9 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from lorelint.code.backwards import NO_FUNCTION, Backwards
+from lorelint.code.backwards import NO_FUNCTION, Backwards, Place
 from lorelint.code.facts import POINTER, Assigned, Defined, Defines, Entry, Facts, Handed, Member
-from lorelint.code.headers import Header, params, returns
+from lorelint.code.headers import params, returns
 from lorelint.code.lex import mask
 from lorelint.code.macros import macros
 from lorelint.code.search import arguments
@@ -35,8 +35,6 @@ _TO_STRUCT = re.compile(
     rb"\bstruct\s++(\w++)\s*+(?:const\s*+|\*\s*+|__\w++\s*+)*+([A-Za-z_]\w*+)\s*+(?:\[[^\]]*+\]\s*+)*+[;,:]"
 )
 _TO_FUNCTION = re.compile(rb"\(\s*+\*\s*+(?:const\s++)?+([A-Za-z_]\w*+)\s*+(?:\[[^\]]*+\])?+\s*+\)\s*+\(")
-# What stands like a whole argument, read backwards (see `search.argument_places`); each begins with one character.
-_ARGUMENTS = tuple(re.compile(end + rb"\s*+(\w++)(?=[(, \t\n&])") for end in (rb",", rb"\)"))
 _PARAMETERS = re.compile(rb"\([^()]*+\)")
 _TAG = re.compile(rb"\b(?:struct|union)\s++(?:__packed\s++)?+([A-Za-z_]\w*+)\s*+(?:__\w++\s*+)*+\{?\s*+\Z")
 _SPECIAL = re.compile(rb"[/\"'#\0\r]")
@@ -50,16 +48,18 @@ def harvest(raw: bytes) -> Facts:
     entries: list[Entry] = []
     assigned: list[Assigned] = []
     members: list[Member] = []
+    text = Backwards(mask(raw)) if any(piece.head is not None for piece in parts.pieces) else None
     for piece in parts.pieces:
         if piece.kind is PieceKind.FUNCTION:
-            functions.append(_function(raw, piece, lines.of(piece.start), entries, assigned))
+            assert text is not None
+            functions.append(_function(raw, text, piece, lines.of(piece.start), entries, assigned))
         elif piece.kind is PieceKind.DATA:
             if DESIGNATOR.search(raw, piece.brace, piece.end):
                 code = _masked(raw, piece.start, piece.end)
-                entries.extend(_entries(code, 0, piece.brace - piece.start, lines.of(piece.start), ""))
+                entries.extend(_entries(code, 0, piece.brace - piece.start, len(code), lines.of(piece.start), ""))
         elif piece.kind is PieceKind.TYPE:
             members.extend(_members(raw, piece))
-    handed = _handed(raw, functions, entries, assigned) if functions else ()
+    handed = _handed(raw, text, functions, entries, assigned) if text is not None else ()
     return Facts(
         functions=tuple(functions),
         entries=tuple(entries),
@@ -96,46 +96,32 @@ def _masked(raw: bytes, start: int, end: int) -> bytes:
     return mask(text) if _SPECIAL.search(text) else text
 
 
-def _function(raw: bytes, piece: Piece, first: int, entries: list[Entry], assigned: list[Assigned]) -> Defined:
-    head = piece.head
+def _function(
+    raw: bytes, text: Backwards, piece: Piece, first: int, entries: list[Entry], assigned: list[Assigned]
+) -> Defined:
+    head, code = piece.head, text.code
     assert head is not None
-    end = first + raw.count(b"\n", piece.start, piece.end)
-    code = _masked(raw, piece.start, piece.end)
-    body = piece.brace - piece.start
+    start, brace, end = piece.start, piece.brace, piece.end
+    last = first + raw.count(b"\n", start, end)
+
+    def names() -> frozenset[bytes]:
+        found = params(raw[start:brace], head)
+        return frozenset(each.name.encode("utf-8", "surrogateescape") for each in found)
+
+    place = Place(start, brace, end, last, raw[start + head.opens : start + head.closes], names)
     name = _text(head.name)
-    _, static = returns(raw[piece.start : piece.brace], head)
-    back = Backwards(code, body, end, _Own(raw, piece.start, head).holds)
-    calls, through = back.calls()
-    if b"=" in code:
-        if b"= {" in code or b"={" in code:
-            for found in LOCAL.finditer(code, body):
-                line = first + code.count(b"\n", 0, found.start())
-                entries.extend(_entries(code, found.start(), found.end() - 1, line, name))
-        assigned.extend(back.stored(name))
-    line = first + raw.count(b"\n", piece.start, piece.start + head.at)
-    return Defined(name, line, first, end, static, calls, through)
+    _, static = returns(raw[start:brace], head)
+    calls, through = text.calls(place)
+    if code.find(b"= {", brace, end) >= 0 or code.find(b"={", brace, end) >= 0:
+        for found in LOCAL.finditer(code, brace, end):
+            line = first + code.count(b"\n", start, found.start())
+            entries.extend(_entries(code, found.start(), found.end() - 1, end, line, name))
+    assigned.extend(text.stored(place, name))
+    line = first + raw.count(b"\n", start, start + head.at)
+    return Defined(name, line, first, last, static, calls, through)
 
 
-class _Own:
-    """The parameters of a function, read when a word is asked for that stands between its parentheses."""
-
-    def __init__(self, raw: bytes, start: int, head: Header) -> None:
-        self._text = raw[start : start + head.closes]
-        self._head = head
-        self._inner = self._text[head.opens :]
-        self._names: frozenset[bytes] | None = None
-
-    def holds(self, word: bytes) -> bool:
-        """Whether a parameter has that name."""
-        if word not in self._inner:
-            return False
-        if self._names is None:
-            names = (param.name for param in params(self._text, self._head))
-            self._names = frozenset(name.encode("utf-8", "surrogateescape") for name in names)
-        return word in self._names
-
-
-def _entries(code: bytes, start: int, brace: int, line: int, function: str) -> Iterator[Entry]:
+def _entries(code: bytes, start: int, brace: int, end: int, line: int, function: str) -> Iterator[Entry]:
     """Named values of the designated initialiser that begins at `start`, in a line, and has its brace at `brace`.
 
     A compound literal inside is an object of its own type, without a name.
@@ -146,7 +132,7 @@ def _entries(code: bytes, start: int, brace: int, line: int, function: str) -> I
     name = _text(found.group(1)) if found is not None else ""
     inside = [(kind, name, "")]  # type, object and path of the braces that are open
     field, at = "", start
-    for token in _TOKEN.finditer(code, brace):
+    for token in _TOKEN.finditer(code, brace, end):
         char = token.group()[:1]
         kind, name, path = inside[-1]
         value = b""
@@ -206,7 +192,9 @@ def _members(raw: bytes, piece: Piece) -> Iterator[Member]:
             yield Member(name, _text(found.group(1)), POINTER)
 
 
-def _handed(raw: bytes, functions: list[Defined], entries: list[Entry], assigned: list[Assigned]) -> Iterator[Handed]:
+def _handed(
+    raw: bytes, text: Backwards, functions: list[Defined], entries: list[Entry], assigned: list[Assigned]
+) -> Iterator[Handed]:
     """Functions of this file that stand as arguments: those named more often than the other rows explain."""
     known: dict[str, int] = {}
     for fn in functions:
@@ -216,15 +204,12 @@ def _handed(raw: bytes, functions: list[Defined], entries: list[Entry], assigned
         if name in known:
             known[name] += 1
     starts = [fn.first_line for fn in functions]
-    back = raw[::-1]
-    whole = {word[::-1] for pattern in _ARGUMENTS for word in pattern.findall(back)}
-    code = b""
+    whole = text.arguments()
     for name in sorted(known):
         word = name.encode("utf-8", "surrogateescape")
         if word not in whole or raw.count(word) <= known[name]:
             continue
-        code = code or mask(raw)
-        for callee, place, line in arguments(code, word):
+        for callee, place, line in arguments(text.code, word):
             at = bisect_right(starts, line) - 1
             inside = functions[at] if at >= 0 and line <= functions[at].end_line else None
             if inside is None or callee != inside.name or line > inside.line:

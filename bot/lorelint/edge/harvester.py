@@ -48,7 +48,7 @@ def batch(tree: Tree, share: Share, known: frozenset[str]) -> Batch:
         played = {word.encode("utf-8", "surrogateescape"): role for word, role in roles(facts).items()}
         numbers.extend(pages.postings(len(blobs), pages.words(raw), played))
         blobs[name] = encode(facts)
-    numbers = array("Q", sorted(numbers))
+    numbers = pages.in_order(numbers)
     width = pages.bits(len(numbers))
     return Batch(tuple(files), tuple(skipped), tuple(blobs.items()), width, tuple(pages.paged(numbers, width)))
 

@@ -15,11 +15,13 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 
 FILES = 1 << 16  # in one batch
 _PIECE = 1 << 17  # bytes of text split at once
 _PER_PAGE = 512  # postings, about
 _MAX_BITS = 12
+_DEALT = 10  # bits
 _WORDS = bytes(code if (chr(code).isalnum() and code < 128) or code == 0x5F else 0x20 for code in range(256))
 _LETTER = 0x3A  # words that begin with a smaller byte begin with a digit
 
@@ -41,12 +43,30 @@ def hashed(word: bytes) -> int:
     return zlib.crc32(word) << 8 | zlib.adler32(word) & 0xFF
 
 
-def postings(number: int, inside: set[bytes], roles: Mapping[bytes, int]) -> list[int]:
+def postings(number: int, inside: set[bytes], roles: Mapping[bytes, int]) -> array[int]:
     """Of one file: its number in the batch, its words, and the roles of some of them."""
-    low = number << 8
-    crc, adler = zlib.crc32, zlib.adler32
-    found = [crc(word) << 32 | (adler(word) & 0xFF) << 24 | low for word in inside.difference(roles)]
-    found += [hashed(word) << 24 | low | role for word, role in roles.items()]
+    words = tuple(inside.union(roles))
+    count = len(words)
+    raw = bytearray(8 * count)  # by columns, as a page is: nothing is done word by word but in C
+    raw[0::8] = bytes(map(roles.get, words, repeat(0)))
+    raw[1::8] = bytes((number & 0xFF,)) * count
+    raw[2::8] = bytes((number >> 8,)) * count
+    raw[3::8] = _little(array("I", map(zlib.adler32, words))).tobytes()[::4]
+    hashes = _little(array("I", map(zlib.crc32, words))).tobytes()
+    for at in range(4):
+        raw[4 + at :: 8] = hashes[at::4]
+    return _little(array("Q", bytes(raw)))
+
+
+def in_order(numbers: array[int]) -> array[int]:
+    """Postings sorted: dealt by the first bits of their hash, which are even, then each hand."""
+    hands: list[list[int]] = [[] for _ in range(1 << _DEALT)]
+    for posting in numbers:
+        hands[posting >> 64 - _DEALT].append(posting)
+    found = array("Q")
+    for hand in hands:
+        hand.sort()
+        found.extend(hand)
     return found
 
 

@@ -163,7 +163,8 @@ def calls_in(fn: Function, name: str) -> Iterator[CallSite]:
 
 _ENDS = re.compile(rb"[\w\s()]*+;")
 _ARGUMENT_END = re.compile(rb"\s++[,)]")
-_CALLEE = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
+_CALLEE = re.compile(rb"\s*+(\w++)(?<![0-9])")  # backwards
+_BRACKET = re.compile(rb"[(),\[\]{}]")
 
 
 def uses_in(path: str, raw: bytes, name: str, tables: Sequence[Table], functions: Sequence[Function]) -> Iterator[Use]:
@@ -196,9 +197,9 @@ def arguments(code: bytes, word: bytes) -> Iterator[tuple[str, int, int]]:
     """Where a word is a whole argument in masked text: (what it is handed to, its place from 1, line)."""
     for at in argument_places(code, word):
         begin = opening(code, at)
-        callee = _CALLEE.search(code, max(0, begin - 96), begin) if begin > 0 else None
+        callee = _CALLEE.match(code[max(0, begin - 96) : begin][::-1]) if begin > 0 else None
         if callee is not None:
-            name = callee.group(1).decode("utf-8", "surrogateescape")
+            name = callee.group(1)[::-1].decode()
             yield name, 1 + _commas(code, begin + 1, at), 1 + code.count(b"\n", 0, at)
 
 
@@ -215,7 +216,7 @@ def argument_places(text: bytes, word: bytes) -> Iterator[int]:
 def _commas(code: bytes, start: int, end: int) -> int:
     """Commas outside parentheses."""
     depth = count = 0
-    for found in re.finditer(rb"[(),\[\]{}]", code[start:end]):
+    for found in _BRACKET.finditer(code, start, end):
         char = found.group()
         if char in b"([{":
             depth += 1

@@ -58,7 +58,9 @@ class Setting:
 
 
 DESIGNATOR = re.compile(rb"(?:[{,]|\n[ \t]*+#[^\n]*+)\s*+(?:\[[^\]]*+\]\s*+=\s*+)?+\{?\s*+\.\s*+\w+\s*+(?:=|\.|\[)")
-LOCAL = re.compile(rb"(?:struct(?<!\wstruct)|union(?<!\wunion))\s++\w++\s++\w++\s*+(?:\[[^\]]*+\]\s*+)*+(?:__\w++\s*+)*+=\s*+\{")
+LOCAL = re.compile(
+    rb"(?:struct(?<!\wstruct)|union(?<!\wunion))\s++\w++\s++\w++\s*+(?:\[[^\]]*+\]\s*+)*+(?:__\w++\s*+)*+=\s*+\{"
+)
 SETTING = re.compile(
     rb"(?<![\w.>])([A-Za-z_]\w*+(?:\s*+(?:->|\.)\s*+\w++|\[[^\]\n]*+\])*?)\s*+(?:->|\.)\s*+(\w++)\s*+=\s*+(?:&\s*+)?+([A-Za-z_]\w*+)\s*+;"
 )

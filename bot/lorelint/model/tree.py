@@ -57,9 +57,13 @@ def inside(path: str) -> bool:
 
     Relative, no empty, ``.`` or ``..`` part, nothing of git's own folder, no control characters.
     """
-    if not path or len(path) > 4096 or any(ord(char) < 32 or ord(char) == 127 for char in path):
+    if not path or len(path) > 4096 or _CONTROL.search(path):
         return False
-    return all(part not in ("", ".", "..") and part.lower() != ".git" for part in path.split("/"))
+    return _NO_PART.isdisjoint(path.lower().split("/"))
+
+
+_CONTROL = re.compile("[\0-\x1f\x7f]")
+_NO_PART = frozenset(("", ".", "..", ".git"))
 
 
 class EmptyTree:

@@ -127,3 +127,20 @@ def test_a_pass_that_is_handed_all_that_is_left(ask: Ask) -> None:
     """One pass does the work; a yield between passes would change nothing. By pieces it goes round for each of them."""
     assert ask("retry-no-resched", PINS.format(many="min(n - done, 64UL)")).fires
     assert not ask("retry-no-resched", PINS.format(many="n - done")).fires
+
+
+def test_what_is_let_go_of_is_looked_up_again(ask: Ask) -> None:
+    """The callee releases what it was handed, or a lock its caller holds: the next pass begins anew."""
+    released = ATTEMPT.replace("\t\treturn -EAGAIN;", "\t{\n\t\ttree_release_path(s);\n\t\treturn -EAGAIN;\n\t}")
+    assert "looked up again" in ask(UNBOUNDED, again(above=released)).reasons
+    dropped = ATTEMPT.replace(
+        "\tif (s->busy)", "\tup_read(&s->sem);\n\tload(s, n);\n\tdown_read(&s->sem);\n\tif (s->busy)"
+    )
+    assert "looked up again" in ask(UNBOUNDED, again(above=dropped)).reasons
+    own = ATTEMPT.replace("\tif (s->busy)", "\tdown_read(&s->sem);\n\tload(s, n);\n\tup_read(&s->sem);\n\tif (s->busy)")
+    assert ask(UNBOUNDED, again(above=own)).fires, "a lock of its own says nothing of what the caller looked up"
+
+
+def test_a_callee_that_may_be_asked_not_to_wait(ask: Ask) -> None:
+    asked = ATTEMPT.replace("s->busy", "s->nowait")
+    assert "asked not to wait" in ask(UNBOUNDED, again(above=asked)).reasons

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from lorelint.code import ir
 from lorelint.code.codes import const, negative
+from lorelint.code.flow import reaches
 from lorelint.code.idioms import reported
 from lorelint.code.worlds import Passed
 
@@ -19,6 +20,7 @@ _READS = re.compile(r"^atomic\w*_read|READ_ONCE$|rcu_dereference|^smp_load_acqui
 _ENTRY = re.compile(r"^(pte|pmd|pud|p4d|pgd)_(none|present|same|leaf|bad|trans_huge|trans_unstable|devmap)(_\w+)?$")
 _REFERENCE = re.compile(r"inc_not_zero|get_unless_zero|tryget")
 _CHANGED = re.compile(r"(^|_)(chang|modif|moved|updated)")
+_LETS_GO = re.compile(r"(^|_)(release_path|unlock_up|unlock_path|drop_path|release_searched|unlock_and_put)(_|$)")
 _DROPS = re.compile(r"(^|_)unlock(_|$)|(^|_)up_(read|write)$")
 _TAKES = re.compile(r"(^|_)lock(_|$)|(^|_)down_(read|write)$")
 _AGE = re.compile(
@@ -172,6 +174,33 @@ def expected(cfg: ir.Cfg, passed: Passed) -> bool:
                 case ir.Binary(op="!=", left=left, right=right) if ir.show(left) == name and negative(const(right)):
                     return True
     return False
+
+
+def relocked_before(cfg: ir.Cfg, passed: Passed) -> bool:
+    """On every way to the test a lock that the caller holds is dropped and taken again."""
+    drops: dict[str, set[int]] = {}
+    takes: dict[str, set[int]] = {}
+    for node in cfg.nodes:
+        for call in ir.calls(node.expr):
+            where = drops if _DROPS.search(call.name) else takes if _TAKES.search(call.name) else None
+            for arg in call.args[:1] if where is not None else ():
+                where.setdefault(ir.show(arg), set()).add(node.id)
+    for lock in sorted(drops.keys() & takes.keys()):
+        held = reaches(cfg, [0], drops[lock], avoid=takes[lock]) is not None
+        again = {each for each in takes[lock] if reaches(cfg, drops[lock], [each]) is not None}
+        if held and again and reaches(cfg, [0], [passed.node], avoid=again) is None:
+            return True
+    return False
+
+
+def let_go(fn: ir.Function, cfg: ir.Cfg, passed: Passed) -> bool:
+    """Behind the test it lets go of what its caller has handed it: ``btrfs_unlock_up_safe(path, level)``."""
+    params = {param.name for param in fn.params if "*" in param.type}
+    return any(
+        _LETS_GO.search(call.name) and any(isinstance(arg, ir.Name) and arg.name in params for arg in call.args[:2])
+        for node in _behind(cfg, passed)
+        for call in ir.calls(node.expr)
+    )
 
 
 def _behind(cfg: ir.Cfg, passed: Passed) -> Iterator[ir.Node]:

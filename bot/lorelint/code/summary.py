@@ -26,7 +26,19 @@ from lorelint.code.marks import (
     tested_call,
 )
 from lorelint.code.program import Program
-from lorelint.code.races import changed, dying, entry, expected, made_room, put_right, relocked, reread, stale
+from lorelint.code.races import (
+    changed,
+    dying,
+    entry,
+    expected,
+    let_go,
+    made_room,
+    put_right,
+    relocked,
+    relocked_before,
+    reread,
+    stale,
+)
 from lorelint.code.terms import term_of
 from lorelint.code.worlds import TRAIL, Fixed, Passed, Site, World
 from lorelint.model.finding import Step
@@ -302,7 +314,7 @@ class Summaries:
         last = outcome.last
         if last is None or how not in (How.CONDITION, How.COLLAPSED):
             return how, api, test
-        if relocked(cfg, last):
+        if relocked(cfg, last) or let_go(fn, cfg, last) or relocked_before(cfg, last):
             return How.RELOCKED, api, test
         expr = cfg.nodes[last.node].expr
         if expr is not None and reread(fn, cfg, expr, ir.show(expr) == last.text):

@@ -45,6 +45,7 @@ _RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret
 _VAGUE = (summary.How.HANDED_ON, summary.How.UNKNOWN)
 _TAKES = re.compile(r"dequeue|(^|_)(pop|reap|drain|get_next)(_|$)")  # what it is asked about is gone afterwards
 _CALL = re.compile(r"!?(\w+)\(")
+_NOT_TO_WAIT = re.compile(r"(^|[^!\w])\w*(->|\.)?(no_?wait|non_?block)", re.I)
 _NO_LIMIT = re.compile(r"NO_?LIMIT|UNLIMITED|FOREVER|INFINITE")
 _CALLEES = 2  # calls followed for a sure yield or signal exit
 
@@ -356,7 +357,7 @@ class RetryLoops:
             return _BENIGN[summary.How.STALE]
         if marks.STEPPED in cause.marks:
             return "it has done a part of the work"
-        if marks.NOWAIT in cause.marks and not eager:
+        if (marks.NOWAIT in cause.marks or _NOT_TO_WAIT.search(cause.test)) and not eager:
             return "it was asked not to wait"
         if self.sums.marks.is_predicate(cause.api) or cause.api in self.rereads:
             return _BENIGN[summary.How.PREDICATE]

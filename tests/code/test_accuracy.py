@@ -13,8 +13,8 @@ from tree_sitter import Language, Parser
 
 from lorelint.code.functions import functions
 from lorelint.code.headers import header
-from lorelint.code.lex import mask
-from lorelint.code.parse import LIMIT, definitions, parse_function
+from lorelint.code.lex import LIMIT, mask
+from lorelint.code.parse import definitions, parse_function
 from lorelint.code.segments import PieceKind, segments
 
 Sample = Callable[..., list[Path]]

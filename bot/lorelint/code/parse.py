@@ -11,7 +11,7 @@ from tree_sitter import Language, Node, Parser
 from lorelint.code.blocks import Block, BlockKind
 from lorelint.code.conditionals import cutting, resolve, variants, without_dead
 from lorelint.code.ir import Function
-from lorelint.code.lex import BLANK, mask, too_deep
+from lorelint.code.lex import BLANK, LIMIT, mask, too_deep
 from lorelint.code.normalise import normalise, normalise_file
 from lorelint.code.rescue import RESCUES
 
@@ -21,7 +21,6 @@ _HOLDERS = frozenset(
     "translation_unit preproc_if preproc_ifdef preproc_else preproc_elif linkage_specification declaration_list"
     " ERROR".split()
 )
-LIMIT = 1 << 20  # bytes; larger texts hold data, not code
 
 
 @functools.cache

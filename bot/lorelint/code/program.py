@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lorelint.code import functions as _functions
-from lorelint.code import macros as _macros
-from lorelint.code import structs as _structs
-from lorelint.code import tables as _tables
 from lorelint.code.facts import Facts, Role, decode, roles
-from lorelint.code.ir import Cfg, Function, Loop
-from lorelint.code.macros import Include, Macro
 from lorelint.code.reads import READ, Key, Sources
 from lorelint.code.search import CallSite, Use, calls_in, declares, may_define, rank, seen_from, uses_in, visible
-from lorelint.code.structs import Struct
-from lorelint.code.tables import Setting, Table
 from lorelint.model.knowledge import Knowledge
 from lorelint.model.tree import Tree
 from lorelint.model.trouble import Unseen
+
+if TYPE_CHECKING:  # a question about calls needs facts alone: what reads C is loaded when C is read
+    from lorelint.code.ir import Cfg, Function, Loop
+    from lorelint.code.macros import Include, Macro
+    from lorelint.code.structs import Struct
+    from lorelint.code.tables import Setting, Table
 
 __all__ = ["Cache", "CallSite", "Key", "Program", "Use"]
 
@@ -71,7 +69,9 @@ class Program(Sources):
         key = (path, raw)
         found = self.cache.functions.get(key)
         if found is None:
-            found = self.cache.functions[key] = _functions.functions(path, raw)
+            from lorelint.code.functions import functions
+
+            found = self.cache.functions[key] = functions(path, raw)
         return found
 
     def _of_file(self, kind: str, path: str, read: Callable[[str, bytes], tuple[T, ...]]) -> tuple[T, ...]:
@@ -87,27 +87,43 @@ class Program(Sources):
     def tables(self, path: str) -> tuple[Table, ...]:
         """Designated initialisers of a file, those inside functions too."""
         self.note(("file", path))
-        return self._of_file("tables", path, _tables.data)
+        return self._tables(path)
+
+    def _tables(self, path: str) -> tuple[Table, ...]:
+        from lorelint.code.tables import data
+
+        return self._of_file("tables", path, data)
 
     def structs(self, path: str) -> tuple[Struct, ...]:
         """Structures and unions that a file defines."""
         self.note(("file", path))
-        return self._of_file("structs", path, _structs.structs)
+        from lorelint.code.structs import structs
+
+        return self._of_file("structs", path, structs)
 
     def macros(self, path: str) -> tuple[Macro, ...]:
         """Function-like macros that a file defines."""
         self.note(("file", path))
-        return self._of_file("macros", path, _macros.macros)
+        return self._macros(path)
+
+    def _macros(self, path: str) -> tuple[Macro, ...]:
+        from lorelint.code.macros import macros
+
+        return self._of_file("macros", path, macros)
 
     def includes(self, path: str) -> tuple[Include, ...]:
         """What a file includes, as written."""
         self.note(("file", path))
-        return self._of_file("includes", path, lambda _, raw: _macros.includes(raw))
+        from lorelint.code.macros import includes
+
+        return self._of_file("includes", path, lambda _, raw: includes(raw))
 
     def settings(self, fn: Function) -> tuple[Setting, ...]:
         """``x->field = name;`` in a function."""
         self.note(("function", fn.path, fn.name))
-        return _tables.settings(fn)
+        from lorelint.code.tables import settings
+
+        return settings(fn)
 
     # -- facts
 
@@ -202,7 +218,7 @@ class Program(Sources):
 
     def _macro(self, name: str, near: str) -> tuple[Macro, ...]:
         self.note(("macro", name), ("macro", near, name))
-        here = tuple(each for each in self._of_file("macros", near, _macros.macros) if each.name == name)
+        here = tuple(each for each in self._macros(near) if each.name == name)
         if here:
             return here
         found: list[Macro] = []
@@ -216,7 +232,7 @@ class Program(Sources):
             if raw is None or word not in raw:
                 continue
             self.note(("macro", path, name))
-            found.extend(each for each in self._of_file("macros", path, _macros.macros) if each.name == name)
+            found.extend(each for each in self._macros(path) if each.name == name)
         return tuple(sorted(found, key=lambda each: (each.path, each.line)))
 
     # -- control flow
@@ -279,7 +295,7 @@ class Program(Sources):
             raw = self._read(path)
             if raw is None or (path != fn.path and (not visible(fn, path) or self._named(path, fn.name))):
                 continue
-            tables = self._of_file("tables", path, _tables.data)
+            tables = self._tables(path)
             found.extend(uses_in(path, raw, fn.name, tables, self._functions(path)))
         return tuple(sorted(found, key=lambda use: (use.path, use.line, use.kind, use.type, use.field)))
 
@@ -292,7 +308,7 @@ class Program(Sources):
         tag, last = type.rsplit(maxsplit=1)[-1], field.rpartition(".")[2]
         found: list[Table] = []
         for path in self.candidates((tag, last), near, f"tables of {type} with .{field}"):
-            for table in self._of_file("tables", path, _tables.data):
+            for table in self._tables(path):
                 if table.type == type:
                     self.note(("table", path, table.name))
                     if table.get(field) is not None:

@@ -6,12 +6,14 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from lorelint.code.ir import Function
 from lorelint.code.lex import closing, mask, opening
-from lorelint.code.macros import Include
-from lorelint.code.tables import Table, named, settings
+
+if TYPE_CHECKING:
+    from lorelint.code.ir import Function
+    from lorelint.code.macros import Include
+    from lorelint.code.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,8 @@ def uses_in(path: str, raw: bytes, name: str, tables: Sequence[Table], functions
     word = name.encode("utf-8", "surrogateescape")
     if word not in raw:
         return
+    from lorelint.code.tables import named, settings
+
     for table in tables:
         for field, value, line in table.fields:
             if named(value) == name:

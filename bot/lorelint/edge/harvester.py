@@ -14,7 +14,7 @@ from multiprocessing import get_context
 
 from lorelint.code.facts import encode, roles
 from lorelint.code.harvest import harvest
-from lorelint.code.parse import LIMIT
+from lorelint.code.lex import LIMIT
 from lorelint.edge import pages
 from lorelint.model.errors import LorelintError
 from lorelint.model.index import Batch, Share

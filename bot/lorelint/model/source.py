@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from lorelint.model.mail import FileDiff
 from lorelint.model.tree import Tree
 from lorelint.model.trouble import Trouble
+
+if TYPE_CHECKING:
+    from lorelint.model.mail import FileDiff
 
 
 @dataclass(frozen=True, slots=True)

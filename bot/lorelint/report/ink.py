@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from lorelint.model.finding import Severity
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lorelint.model.finding import Severity
 
 _CODES = {
     "bold": "1",

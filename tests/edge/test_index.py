@@ -63,11 +63,11 @@ def test_every_word_is_found_where_it_is_and_nowhere_else(files: dict[int, set[b
     for number, words in files.items():
         numbers.extend(pages.postings(number, words, {word: Role.CALLED for word in words if len(word) == 3}))
     numbers = array("Q", sorted(numbers))
-    width = pages.bits(len(numbers) * 40)
-    kept = {page: pages.unpack(data) for page, data in pages.paged(numbers, width)}
+    width, nothing = pages.bits(len(numbers) * 40), pages.pack(array("Q"))
+    kept = dict(pages.paged(numbers, width))
     for word in {word for words in files.values() for word in words} | {b"elsewhere"}:
         hashed = pages.hashed(word)
-        found = dict(pages.matching(kept.get(pages.page_of(hashed, width), array("Q")), hashed))
+        found = dict(pages.matching(kept.get(pages.page_of(hashed, width), nothing), hashed))
         assert found == {n: Role.CALLED if len(word) == 3 else 0 for n, words in files.items() if word in words}
 
 

@@ -95,9 +95,12 @@ class Calls:
             path, at, entry = where.split("\0")
             return Node(f"{entry} {name} {path}:{at}", kind, name, path, int(at), part(path), entry=entry)
         rows = self.links.local(where, name) if kind is NodeKind.FUNCTION else ()
-        line = rows[0].row.line if rows else next((m.line for p, m in self.links.macros(name) if p == where), 0)
+        line = rows[0].row.line if rows else self._macro_line(where, name)
         mark = "#" if kind is NodeKind.MACRO else ""
         return Node(f"{where}:{mark}{name}", kind, name, where, line, part(where), root, self.api(name))
+
+    def _macro_line(self, path: str, name: str) -> int:
+        return next((row.line for row in self.program.facts(path).macros if row.name == name and row.calls), 0)
 
     def ends(self, key: Key) -> bool:
         """Whether nothing is looked at beyond a node: an entry, or the field of one, which thousands share."""
@@ -107,11 +110,17 @@ class Calls:
 
     def warm(self, front: Iterable[Key], up: bool) -> None:
         """Let a tree without an index search at once for all that one level asks."""
+        asked = [key for key in front if not self.ends(key)]
+        slots = [Slot(key.where, key.name) for key in asked if key.kind is NodeKind.SLOT]
         if up:
-            self.links.warm([key.name for key in front if key.kind is not NodeKind.ENTRY])
-        else:
-            names = (name for key in front if not self.ends(key) for name, _ in self._called(key))
-            self.links.warm(list(dict.fromkeys(names)))
+            names = [key.name for key in asked if key.kind is not NodeKind.SLOT]
+            self.slots.warm(slots, names)
+            return
+        called = [(name, key.where) for key in asked for name, _ in self._called(key)]
+        self.slots.warm(slots, [name for name, _ in called])
+        macros = (row for name, near in called if not self._common(name, near) for row in self._macros(name, near))
+        self.links.warm([name for _, row in macros for name in row.calls])
+        self.links.warm([each.value for slot in slots for each in self.slots.held(slot)[0]])
 
     # -- above
 
@@ -242,7 +251,7 @@ class Calls:
         self.links.warm(list(names))
         hubs, several = [], []
         for name, lines in names.items():
-            if self.links.hub(name) and not self.links.local(key.where, name) and not self.api(name):
+            if self._common(name, key.where):
                 hubs.append(name)
             else:
                 others = self._meant(name, key.where)
@@ -270,13 +279,19 @@ class Calls:
             for spot in self.links.local(key.where, key.name):
                 yield from spot.row.calls
 
+    def _common(self, name: str, near: str) -> bool:
+        """Whether a call tells nothing: of a hub that is no API and not the file's own."""
+        return self.links.hub(name) and not self.links.local(near, name) and not self.api(name)
+
+    def _macros(self, name: str, near: str) -> tuple[tuple[str, Defines], ...]:
+        return () if self.links.local(near, name) else self.links.meant_macros(name, near)
+
     def _meant(self, name: str, near: str) -> list[Key]:
         """The functions, and the macros that lead on to one, that a call can mean; sorted."""
         others = {Key(NodeKind.FUNCTION, spot.path, name) for spot in self.links.meant(name, near)}
-        if not self.links.local(near, name):
-            for path, row in self.links.meant_macros(name, near):
-                if any(self.links.meant(each, path) for each in row.calls if each != name):
-                    others.add(Key(NodeKind.MACRO, path, name))
+        for path, row in self._macros(name, near):
+            if any(self.links.meant(each, path) for each in row.calls if each != name):
+                others.add(Key(NodeKind.MACRO, path, name))
         return sorted(others)
 
     def _through(self, key: Key, found: Around) -> None:
@@ -356,17 +371,17 @@ class Growth:
 
         stop  nothing beyond these is looked at
         """
-        self.calls.warm(front, up)
-        here, at = list(front), 0
+        here = list(front)
         beyond: list[Key] = []
-        while at < len(here):
-            key, at = here[at], at + 1
-            if key in stop or self.calls.ends(key):
-                continue
-            for other in self._step(key, up):
-                if other not in seen:
-                    seen.add(other)
-                    (here if other.kind in (NodeKind.MACRO, NodeKind.SLOT) else beyond).append(other)
+        while here:
+            asked = [key for key in here if key not in stop and not self.calls.ends(key)]
+            self.calls.warm(asked, up)
+            here = []
+            for key in asked:
+                for other in self._step(key, up):
+                    if other not in seen:
+                        seen.add(other)
+                        (here if other.kind in (NodeKind.MACRO, NodeKind.SLOT) else beyond).append(other)
         return beyond
 
     def _step(self, key: Key, up: bool) -> Iterator[Key]:

@@ -7,7 +7,7 @@ answer has a fixed order and is the same with and without an index.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from lorelint.code.facts import Assigned, Defined, Defines, Entry, Handed, Role, roles
@@ -64,10 +64,11 @@ class Links:
 
     # -- files
 
-    def warm(self, words: list[str]) -> None:
+    def warm(self, words: Iterable[str]) -> None:
         """Let a tree without an index search for many words at once."""
-        if len(words) > 1:
-            self.program.tree.mentions(words)
+        wanted = sorted(set(words))
+        if len(wanted) > 1:
+            self.program.tree.mentions(wanted)
 
     def players(self, word: str, role: Role, most: int) -> tuple[tuple[str, ...], bool]:
         """Files in which a word has a role, sorted, at most `most`; and whether those are all."""

@@ -7,7 +7,7 @@ stays unresolved, and is said; a name alone never leads anywhere, since hundreds
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lorelint.code.facts import POINTER, Assigned, Defined, Entry, Role, Through
@@ -74,6 +74,7 @@ class Slots:
         return self.program.memo(("member", tag, name), lambda: self._member(tag, name))
 
     def _member(self, tag: str, name: str) -> str:
+        self.links.warm((tag, name))
         having = self._having(name)
         found: dict[str, None] = {}
         for path in self.program.mentions(tag):
@@ -177,14 +178,22 @@ class Slots:
 
         That is a member, or where its name is everywhere (``ops``), the structure that has it.
         """
-        leading = self.leading(slot.tag)
-        self.links.warm(list(leading))
-        words = {slot.tag, *(name for name in leading if not self.links.hub(name))}
-        words |= {struct for name, structs in leading.items() if name not in words for struct in structs}
-        self.links.warm(sorted(words))
-        naming = {path for word in words for path in self.program.mentions(word)}
+        self.warm([slot])
+        naming = {path for word in self._naming(slot) for path in self.program.mentions(word)}
         paths = [path for path in self.program.tree.holding(slot.field, int(Role.FIELD)) if path in naming]
         return paths[:FILES], len(paths) <= FILES
+
+    def _naming(self, slot: Slot) -> set[str]:
+        """The words of which a file has one that can mean a slot."""
+        leading = self.leading(slot.tag)
+        words = {slot.tag, *(name for name in leading if not self.links.hub(name))}
+        return words | {struct for name, structs in leading.items() if name not in words for struct in structs}
+
+    def warm(self, slots: Sequence[Slot], names: Iterable[str] = ()) -> None:
+        """Let a tree without an index search at once for all that is asked about slots, and for some names."""
+        self.links.warm([*(word for slot in slots for word in slot), *names])
+        self.links.warm(name for slot in slots for name in self.leading(slot.tag))
+        self.links.warm(word for slot in slots for word in self._naming(slot))
 
     def _meets(self, spot: Spot, row: Through | Assigned, slot: Slot) -> tuple[Slot, ...] | None:
         """The slots a row can mean if this is one of them; () where that is not known, None where it is not."""
@@ -222,6 +231,9 @@ class Slots:
 
     def held(self, slot: Slot) -> tuple[list[Held], bool]:
         """The functions that stand in a slot, each once, by place; and whether those are all."""
+        return self.program.memo(("held", slot.tag, slot.field), lambda: self._held(slot))
+
+    def _held(self, slot: Slot) -> tuple[list[Held], bool]:
         paths, whole = self._files(slot)
         found: dict[tuple[str, str], Held] = {}
         for path in paths:

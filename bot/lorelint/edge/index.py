@@ -32,6 +32,7 @@ SCHEMA = 2
 TREES = 32  # remembered; the one that was indexed longest ago is forgotten
 ANSWERS = 200_000  # kept: a rule on a file each, some hundred bytes
 WAIT = 30.0  # seconds for another process that writes
+_ASKED = 500  # pages in one question
 _SMALL = 256  # blobs: batches under it are put together
 _MANY = 16  # small batches there may be
 _TABLES = """
@@ -257,13 +258,16 @@ class IndexFile:
         with self._reading() as opened:
             db = self._there(opened)
             # Another process may have put batches together: which there are is read with each question.
-            for first, bits in db.execute("SELECT first, bits FROM batch").fetchall():
-                page = first << 12 | pages.page_of(number, bits)
-                row = db.execute("SELECT words FROM page WHERE number = ?", (page,)).fetchone()
-                if row is not None:
-                    for at, roles in pages.matching(pages.unpack(row[0]), number):
+            every = [
+                row[0] << 12 | pages.page_of(number, row[1]) for row in db.execute("SELECT first, bits FROM batch")
+            ]
+            for start in range(0, len(every), _ASKED):
+                some = every[start : start + _ASKED]
+                query = f"SELECT number, words FROM page WHERE number IN ({','.join('?' * len(some))})"
+                for page, words in db.execute(query, some):
+                    for at, roles in pages.matching(words, number):
                         # Two words of one file may share a hash: what either is, the file may hold.
-                        found[first + at] = found.get(first + at, 0) | roles
+                        found[(page >> 12) + at] = found.get((page >> 12) + at, 0) | roles
         return found
 
     # -- trees

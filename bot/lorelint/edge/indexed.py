@@ -36,9 +36,10 @@ class View:
         at = bisect_left(self.paths, path)
         return self.numbers[at] if at < len(self.paths) and self.paths[at] == path else None
 
-    def at(self, numbers: Iterable[int]) -> list[str]:
-        """The paths at which some blobs lie, sorted."""
-        return [self.paths[place] for place in sorted(place for number in numbers for place in self._places(number))]
+    def at(self, roles: Mapping[int, int]) -> dict[str, int]:
+        """Where some blobs lie, given with a word's roles in them: path -> roles, sorted."""
+        places = sorted((place, each) for number, each in roles.items() for place in self._places(number))
+        return {self.paths[place]: each for place, each in places}
 
     def _places(self, number: int) -> Iterable[int]:
         if self._ends is None:
@@ -151,11 +152,11 @@ class IndexedTree:
             except Gone:
                 self._lost()
                 return False
-            roles = {path: found[view.numbers[bisect_left(view.paths, path)]] for path in view.at(found)}
             raw = word.encode("utf-8", "surrogateescape")
             # What is loose may play any role: who asks makes its facts.
-            roles.update((path, 0xFF) for path, words in self._loosely(view).items() if raw in words)
-            self._words[word] = dict(sorted(roles.items()))
+            loose = {path: 0xFF for path, words in self._loosely(view).items() if raw in words}
+            roles = view.at(found)
+            self._words[word] = dict(sorted({**roles, **loose}.items())) if loose else roles
         return True
 
     def _loosely(self, view: View) -> dict[str, set[bytes]]:

@@ -14,7 +14,7 @@ import sys
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import repeat
 
 FILES = 1 << 16  # in one batch
@@ -95,8 +95,8 @@ def pack(numbers: array[int]) -> bytes:
     return zlib.compress(b"".join(raw[at::8] for at in range(8)), 1)
 
 
-def unpack(data: bytes) -> array[int]:
-    """The postings of a page. Raises ValueError for bytes that are damaged."""
+def _columns(data: bytes) -> tuple[bytes, int]:
+    """The columns of a page behind one another, and how long each is. Raises ValueError."""
     try:
         columns = zlib.decompress(data)
     except zlib.error as error:
@@ -104,6 +104,12 @@ def unpack(data: bytes) -> array[int]:
     count, left = divmod(len(columns), 8)
     if left:
         raise ValueError("damaged page: not of 64-bit numbers")
+    return columns, count
+
+
+def unpack(data: bytes) -> array[int]:
+    """The postings of a page. Raises ValueError for bytes that are damaged."""
+    columns, count = _columns(data)
     raw = bytearray(len(columns))
     for at in range(8):
         raw[at::8] = columns[at * count : (at + 1) * count]
@@ -117,9 +123,18 @@ def _little(numbers: array[int]) -> array[int]:
     return numbers
 
 
-def matching(page: Sequence[int], word_hash: int) -> Iterator[tuple[int, int]]:
-    """(file number in the batch, roles) of every posting of a word."""
-    at = bisect_left(page, word_hash << 24)
-    end = bisect_left(page, (word_hash + 1) << 24)
-    for posting in page[at:end]:
-        yield posting >> 8 & 0xFFFF, posting & 0xFF
+def matching(data: bytes, word_hash: int) -> Iterator[tuple[int, int]]:
+    """(file number in the batch, roles) of every posting of a word in a page. Raises ValueError as `unpack`.
+
+    Column by column from the first byte of the hash: in sorted postings those that agree so far lie together.
+    """
+    columns, count = _columns(data)
+    low, high = 0, count
+    for at in range(4, -1, -1):
+        start, byte = (3 + at) * count, word_hash >> 8 * at & 0xFF
+        first = columns.find(byte, start + low, start + high)
+        if first < 0:
+            return
+        low, high = first - start, columns.rfind(byte, start + low, start + high) + 1 - start
+    for row in range(low, high):
+        yield columns[count + row] | columns[2 * count + row] << 8, columns[row]

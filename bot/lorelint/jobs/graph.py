@@ -34,6 +34,7 @@ def graph(
     """
     calls = opened(tree, version)
     checked(calls, entry)
+    calls.links.warm(each.rpartition(":")[2] for each in functions)
     roots = [key for each in functions for key in named(calls, each)]
     growth = Growth(calls, API_LIMIT if entry else LIMIT)
     growth.start(roots)
@@ -62,6 +63,7 @@ def api_graph(tree: Tree, api: str, version: Version, *, callers: int, entry: st
 def path(tree: Tree, source: str, target: str, version: Version, *, most: int, within: int = WITHIN) -> Chains:
     """The ways from one function to another. Raises LorelintError as `graph`."""
     calls = opened(tree, version, entered=False)
+    calls.links.warm(each.rpartition(":")[2] for each in (source, target))
     return chains(calls, named(calls, source), named(calls, target), most, within)
 
 

@@ -231,6 +231,10 @@ def test_no_such_function(command: tuple[str, ...], cli: Cli, small: Path) -> No
     _one_line(cli(*command, "dmamap_resolve_pfm", "--tree", small), "no such function", "dmamap_resolve_pfn")
     done = cli(*command, "drivers/misc/nowhere.c:dmamap_get_page", "--tree", small)
     _one_line(done, "drivers/misc/nowhere.c", "drivers/misc/dmamap/dmamap.c")
+    # a slip of the hand, in a name that no path is like
+    _one_line(cli(*command, "folow_pfnmap_start", "--tree", small), "no such function")
+    _one_line(cli(*command, "follow_pfnmap_satrt", "--tree", small), "no such function", "follow_pfnmap_start")
+    _one_line(cli(*command, "ppin_user_pages", "--tree", small), "no such function", "pin_user_pages")
     _one_line(cli(*command, "\u202e\n", "--tree", small), "no such function")
     _one_line(cli(*command, "", "--tree", small), "no such function")
 

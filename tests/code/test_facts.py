@@ -220,3 +220,46 @@ def test_a_program_tells_facts_and_roles(small: Callable[..., Program]) -> None:
         program.facts("b.c")
         program.playing("pool_use", Role.DEFINED)
     assert {("file", "b.c"), ("mentions", "pool_use")} <= reads
+
+
+def test_calls_however_they_are_laid_out() -> None:
+    text = b"""
+static int pool_go(struct pool *pool, int (*done)(int), struct pool_ops *ops)
+{
+	pool_first
+		(pool);
+	pool->ops->
+		fill(pool);
+	ops[pool->index[1]].drop(pool); pool->rings[2].ops->fill(pool);
+	(*pool->list.last)(pool), (*done)(1), done (2);
+	pool_name("(pool_said(1)", '(', /* pool_old( */ 1 <pool_second(2));
+	if(pool_third())
+		return sizeof(pool), 0xfoo(pool);
+	pool->hook
+		= &pool_hooked;
+	pool->count = pool->kept; pool == pool_same; ops->drop = done;
+	pool_other.fill = pool_filled
+		;
+	return pool_last();
+}
+"""
+    (row,) = harvest(text).functions
+    assert [(name, line) for name, line in row.calls] == [
+        ("pool_first", 4),
+        ("pool_name", 10),
+        ("pool_second", 10),
+        ("pool_third", 11),
+        ("pool_last", 18),
+    ]
+    assert row.through == (
+        Through("fill", "->ops", 7),
+        Through("drop", "", 8),
+        Through("fill", "->ops", 8),
+        Through("done", "*", 9),
+        Through("last", "->list", 9),
+        Through("done", "*", 9),
+    )
+    assert [(each.field, each.value, each.line) for each in harvest(text).assigned] == [
+        ("hook", "pool_hooked", 13),
+        ("fill", "pool_filled", 16),
+    ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from lorelint.code.chains import chains
 from lorelint.code.graph import Calls, Growth, between
 from lorelint.code.links import HUB, Links
 from lorelint.code.program import Program
+from lorelint.edge.directory import DirectoryTree
 from lorelint.kernel.entrances import entrances, families
 from lorelint.kernel.load import knowledge
 from lorelint.model.graph import Chains, EdgeKind, Graph, NodeKind
@@ -421,3 +423,41 @@ def test_networkx_is_not_imported_before_it_is_needed() -> None:
 @pytest.mark.parametrize("files", [{"a.c": "int f(void)\n{\n\treturn 0;\n}\n"}, {"a.c": ""}])
 def test_a_name_that_is_nowhere(files: Mapping[str, str], small: Small) -> None:
     assert calls(small(files)).keys("nowhere") == ()
+
+
+# -- searches of a tree without an index
+
+
+class Searched(DirectoryTree):
+    """Counts how often its files are searched."""
+
+    times = 0
+
+    def _search(self, words: Sequence[str]) -> dict[str, set[str]]:
+        self.times += 1
+        return self._scan(words)
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_a_level_is_searched_for_at_once(tmp_path: Path, up: bool) -> None:
+    """However many tables and macros it has."""
+    times = []
+    for count in (2, 9):
+        root = tmp_path / str(count)
+        root.mkdir()
+        for at in range(count):
+            ops = OPS.replace("box", f"box{at}")
+            text = f"int box{at}_map(struct box{at}_ops *ops)\n{{\n\treturn ops->map(0, 0);\n}}\n"
+            (root / f"box{at}.h").write_text(f"{ops}#define box{at}_low(box) low(box)\n")
+            (root / f"core{at}.c").write_text(text)
+            (root / f"use{at}.c").write_text(f"int use{at}(void)\n{{\n\treturn box{at}_low(0) + leaf{at}();\n}}\n")
+            (root / f"leaf{at}.c").write_text(f"int leaf{at}(void)\n{{\n\treturn 0;\n}}\n")
+        bound = "".join(f"struct box{at}_ops ops{at} = {{\n\t.map = low,\n}};\n" for at in range(count))
+        through = "".join(f"\tbox{at}_map(0);\n\tuse{at}();\n" for at in range(count))
+        (root / "low.c").write_text(f"int low(void)\n{{\n\treturn 0;\n}}\n{bound}void top(void)\n{{\n{through}}}\n")
+        tree = Searched(root)
+        program = Program(tree, knowledge((6, 12)))
+        found = grown(program, "low", up=3, down=0) if up else grown(program, "top", up=0, down=3)
+        assert len(found.nodes) > 4 * count
+        times.append(tree.times)
+    assert times[0] == times[1]

@@ -220,6 +220,20 @@ def git(root: Path, *command: str) -> str:
     return done.stdout.strip()
 
 
+def test_a_find_that_fails_leaves_none_behind(
+    folder: Path, keeper: IndexFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(DirectoryTree(folder), keeper)
+    find = tmp_path / "bin" / "find"
+    find.parent.mkdir()
+    find.write_text(f'#!/bin/sh\n[ "$3" = 2 ] && exit 1\necho $$ >> {tmp_path}/running\nexec sleep 60\n')
+    find.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{find.parent}{os.pathsep}{os.environ['PATH']}")
+    same(folder, keeper, by_index=False)
+    for pid in (tmp_path / "running").read_text().split() if (tmp_path / "running").exists() else ():
+        assert not Path("/proc", pid).exists()
+
+
 @pytest.fixture
 def history(folder: Path) -> Path:
     git(folder, "init", "-q")

@@ -156,6 +156,13 @@ def test_paths(small: DirectoryTree, blessing: bool) -> None:
     assert "include/linux/pool.h:take: 2 more" in paths(cut)
 
 
+def test_siblings_of_what_everybody_calls(small: DirectoryTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lorelint.code.links.HUB", 0)
+    told = graph_siblings.siblings(siblings(small, "follow_pfnmap_start", (6, 12)))
+    assert "callers not looked at" in told and "0 callers" not in told
+    assert "its callers are not looked at" in told
+
+
 def test_siblings(small: DirectoryTree, blessing: bool) -> None:
     found = siblings(small, "follow_pfnmap_start", (6, 12))
     check("siblings.txt", graph_siblings.siblings(found), blessing)

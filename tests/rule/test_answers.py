@@ -225,6 +225,20 @@ def test_every_kind_of_value_comes_back(small_function: Callable[[], Any]) -> No
     assert back.outcome(replace(fn, end_line=99)) is None
 
 
+def test_what_cannot_be_kept_is_asked_anew(small_function: Callable[[], Any]) -> None:
+    """A rule of a stranger may put anything into a verdict."""
+    fn, memory = small_function(), Memory()
+    for rule, reason in (("odd", {"a", "set"}), ("plain", "text")):
+        verdict = Silence(rule, "a.c", fn.name, fn.line, reason)  # type: ignore[arg-type]
+        answers = Answers(memory, "one")
+        answers.learned(rule, fn, Outcome((verdict,), frozenset()))
+        answers.learned("plain", fn, Outcome((), frozenset()))
+        answers.save()
+    again = Answers(memory, "one")
+    assert again.outcome("odd", fn) is None
+    assert again.outcome("plain", fn) is not None
+
+
 @pytest.fixture
 def small_function() -> Callable[[], Any]:
     return lambda: Program(told({"a.c": OTHER}), knowledge((7, 2))).functions("a.c")[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from lorelint.edge.git import text
@@ -49,20 +50,19 @@ class Sweep:
                         stderr=subprocess.DEVNULL,
                     )
                 )
-        except OSError:
-            self._finds = None  # no find here
+        except OSError:  # no find here, or no more processes
+            self._end()
+            self._finds = None
 
     def result(self, paths: Iterable[str], folders: Mapping[str, int]) -> Swept | None:
         """What changed, given the source files and folder inodes of that moment; None where find(1) did not answer."""
         rows: list[tuple[str, str]] = []  # kind and path
         for find in self._finds or ():
-            try:
+            out = b""
+            with suppress(subprocess.TimeoutExpired):
                 out, _ = find.communicate(timeout=TIMEOUT)
-            except subprocess.TimeoutExpired:
-                find.kill()
-                find.communicate()
-                return None
             if find.returncode != 0:
+                self._end()
                 return None
             for row in out.split(b"\0"):
                 if row:
@@ -72,6 +72,12 @@ class Sweep:
             return None
         changed = {path for kind, path in rows if kind == "f" and inside(path)}
         return self._settle(changed, sorted(path for kind, path in rows if kind == "d"), paths, folders)
+
+    def _end(self) -> None:
+        """Let none of them run on."""
+        for find in self._finds or ():
+            with find:  # waits for it
+                find.kill()
 
     def _settle(self, changed: set[str], touched: list[str], paths: Iterable[str], folders: Mapping[str, int]) -> Swept:
         """Look into the folders whose entries changed: what came, what went, what is another folder now."""

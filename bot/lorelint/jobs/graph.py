@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from lorelint.code.chains import WITHIN, chains
+from lorelint.code.facts import Role
 from lorelint.code.graph import Calls, Growth, Key, between
 from lorelint.code.links import Links
 from lorelint.code.program import Program
@@ -90,11 +90,26 @@ def named(calls: Calls, function: str) -> tuple[Key, ...]:
 
 
 def _like(calls: Calls, name: str, path: str) -> list[str]:
-    """Names of functions that are like one, out of the file that was named or out of files whose path has its words."""
+    """Names of functions that are like one: by a slip of the hand, anywhere; else out of the file that was named, or
+    out of files whose path has its words."""
+    import difflib
+
     program = calls.program
+    slips = () if path else _slips(name)
+    calls.links.warm(slips)
+    meant = [each for each in slips if calls.links.players(each, Role.DEFINED, 1)[0]]
+    if meant:
+        return meant[:_SHOWN]
     paths = (path,) if path else _by_words(program.tree.files(), name)
     names = {row.name for each in paths[:_NEAR] for row in program.facts(each).functions}
     return difflib.get_close_matches(name, sorted(names), n=_SHOWN, cutoff=0.7)
+
+
+def _slips(name: str) -> tuple[str, ...]:
+    """Names that become this one when two neighbours change places, or a letter is typed twice or too much."""
+    swapped = {name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(len(name) - 1)}
+    fewer = {name[:at] + name[at + 1 :] for at in range(len(name))}
+    return tuple(sorted(each for each in (swapped | fewer) - {name} if len(each) > 2))
 
 
 def _by_words(paths: Sequence[str], name: str) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lorelint.code.facts import Defined
-from lorelint.code.graph import Calls
 from lorelint.code.links import HUB, private
 from lorelint.code.shapes import Shapes, Use
 from lorelint.jobs.graph import Version, named, opened
@@ -39,10 +38,4 @@ def siblings(tree: Tree, function: str, version: Version) -> Siblings:
         cuts.append(Cut("", f"{len(rows)} callers: {MOST} were looked at"))
     cuts += [Cut("", f"{each.path}:{each.line}: {each.text}") for each in calls.program.unseen]
     groups = tuple(Shape(use.value, tuple(found[use])) for use in Use if use in found)
-    return Siblings(
-        key.name, key.where, _line(calls, key.where, key.name), calls.program.tree.name, groups, tuple(cuts)
-    )
-
-
-def _line(calls: Calls, path: str, name: str) -> int:
-    return next((spot.row.line for spot in calls.links.local(path, name)), 0)
+    return Siblings(key.name, key.where, calls.node(key).line, calls.program.tree.name, groups, tuple(cuts))

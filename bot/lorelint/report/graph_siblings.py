@@ -18,7 +18,9 @@ def siblings(found: Siblings, *, columns: int = 80, colour: bool = False) -> str
 
 def _lines(found: Siblings, columns: int, ink: Ink) -> Iterator[str]:
     number = sum(len(shape.callers) for shape in found.shapes)
-    title = f"{clean(found.function)}() in {clean(found.tree)}: {many(number, 'caller')}"
+    hub = any(cut.node == f"{found.path}:{found.function}" for cut in found.cuts)
+    told = "callers not looked at" if hub and not number else many(number, "caller")
+    title = f"{clean(found.function)}() in {clean(found.tree)}: {told}"
     for line in wrap(title, columns, rest="    "):
         yield ink(line, "title")
     yield f"  {ink(clean(f'{found.path}:{found.line}'), 'place')}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
@@ -141,9 +142,14 @@ class Answers:
             self._fresh.add((rule, path))
 
     def save(self) -> None:
-        """Keep what was learned since."""
+        """Keep what was learned since. A rule that puts into a verdict what is no text, number or tuple is asked anew
+        each time: it cannot be kept."""
         if self._memory is not None and self._fresh:
-            self._memory.keep_answers({self._key(*each): self._files[each].pack() for each in sorted(self._fresh)})
+            packed: dict[str, bytes] = {}
+            for each in sorted(self._fresh):
+                with suppress(TypeError, ValueError):
+                    packed[self._key(*each)] = self._files[each].pack()
+            self._memory.keep_answers(packed)
             self._fresh.clear()
 
     def _key(self, rule: str, path: str) -> str:

@@ -21,6 +21,7 @@ from lorelint.code.facts import Role, decode
 from lorelint.edge import pages
 from lorelint.edge.harvester import Processes, batch
 from lorelint.edge.index import Gone, IndexFile
+from lorelint.edge.shrink import shrink
 from lorelint.jobs.index import index
 from lorelint.model.errors import LorelintError
 from lorelint.model.index import Batch, Share, shares
@@ -135,6 +136,43 @@ def test_small_batches_are_put_together(tmp_path: Path) -> None:
     where = dict(zip(manifest.numbers, manifest.paths, strict=True))
     for number in range(120):
         assert [where[each] for each in keeper.find(f"OWN_{number}_1")] == [f"pool{number % 7}/take{number}.c"]
+
+
+def test_trees_read_longest_ago_go_when_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "index.sqlite"
+    said: list[str] = []
+
+    def read(name: str, tree: OverlayTree, made: float) -> IndexFile:
+        keeper = IndexFile(path, said.append)
+        files = tuple((each, blob_id(tree.read(each) or b"")) for each in tree.files())
+        index(name, name, files, keeper, lambda shares, known: (batch(tree, each, known) for each in shares), made=made)
+        return keeper
+
+    # the third shares half of its files with the first
+    shared = {each: tree_of(300).read(each) for each in tree_of(300).files()[:150]}
+    trees = [tree_of(300), tree_of(300, seed=2), OverlayTree(tree_of(300, seed=3), shared)]
+    read("0", trees[0], 1.0)
+    first = read("1", trees[1], 2.0)
+    assert first.find("OWN_5_1") and not said
+    before = len(first.known())
+    monkeypatch.setattr("lorelint.edge.index.shrink", lambda db, numbers: shrink(db, numbers, 1))
+    last = read("2", trees[2], 3.0)
+    assert last.keys() == ("2",) and len(last.known()) == 300 < before and "of 2 trees, read longest ago" in said[0]
+    for hurt in (first, last):  # numbers of before may mean another blob
+        with pytest.raises(Gone):
+            hurt.find("OWN_5_1")
+    again = IndexFile(path)
+    manifest = again.recall("2")
+    assert manifest is not None
+    where = dict(zip(manifest.numbers, manifest.paths, strict=True))
+    for number in range(300):
+        for seed in (1, 2, 3):
+            word = f"OWN_{number}_{seed}"
+            assert [where[each] for each in again.find(word)] == list(trees[2].mentions([word])[word])
+    # what was taken out comes back
+    monkeypatch.undo()
+    back = read("0", trees[0], 4.0)
+    assert len(back.known()) == 450 and all(back.find(f"OWN_{number}_1") for number in range(300))
 
 
 @pytest.mark.parametrize("damage", ["text", "middle", "short", "version", "empty"])

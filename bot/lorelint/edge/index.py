@@ -25,6 +25,7 @@ from pathlib import Path
 
 from lorelint.code.facts import VERSION
 from lorelint.edge import pages
+from lorelint.edge.shrink import age, shrink
 from lorelint.model.errors import LorelintError
 from lorelint.model.index import Batch
 
@@ -71,6 +72,7 @@ class IndexFile:
         self._say = say
         self._db: sqlite3.Connection | None = None
         self._dropped = False  # a file made since then has other numbers
+        self._age = 0  # of the file when it was opened, see `shrink`
 
     # -- opening
 
@@ -112,6 +114,7 @@ class IndexFile:
         db.execute("PRAGMA synchronous = NORMAL")
         if not tables:
             self._make(db)
+        self._age = age(db)
         return db
 
     def _make(self, db: sqlite3.Connection) -> None:
@@ -155,6 +158,12 @@ class IndexFile:
             raise Gone("the index that was asked is gone")
         return db
 
+    def _checked(self, db: sqlite3.Connection) -> None:
+        """What was read by a number meant what it was. Raises Gone where blobs were taken out since."""
+        if age(db) != self._age:
+            self._dropped = True
+            raise Gone("what the index had of the tree is gone")
+
     def _failed(self, error: Exception) -> LorelintError:
         full = "full" in str(error)
         remedy = "make room on the disk and run it again: what was read is kept" if full else "check the folder"
@@ -195,7 +204,9 @@ class IndexFile:
     def facts(self, number: int) -> bytes | None:
         """The encoded facts of a blob by its number."""
         with self._reading() as db:
-            row = self._there(db).execute("SELECT facts FROM blob WHERE number = ?", (number,)).fetchone()
+            there = self._there(db)
+            row = there.execute("SELECT facts FROM blob WHERE number = ?", (number,)).fetchone()
+            self._checked(there)
             return None if row is None else bytes(row[0])
 
     def add(self, batch: Batch) -> None:
@@ -268,6 +279,7 @@ class IndexFile:
                     for at, roles in pages.matching(words, number):
                         # Two words of one file may share a hash: what either is, the file may hold.
                         found[(page >> 12) + at] = found.get((page >> 12) + at, 0) | roles
+            self._checked(db)
         return found
 
     # -- trees
@@ -287,6 +299,9 @@ class IndexFile:
             row = (key, made or time.time(), extra, data)
             db.execute("INSERT OR REPLACE INTO tree VALUES (?, ?, ?, ?)", row)
             db.execute("DELETE FROM tree WHERE key NOT IN (SELECT key FROM tree ORDER BY made DESC LIMIT ?)", (TREES,))
+            forgotten = shrink(db, lambda row: _unpacked(row)[1])
+        if forgotten:
+            self._say(f"the index was full: of {forgotten} trees, read longest ago, nothing is kept any more")
 
     def recall(self, key: str) -> Manifest | None:
         """What was remembered of a tree."""
@@ -294,13 +309,7 @@ class IndexFile:
             row = None if db is None else db.execute("SELECT extra, files FROM tree WHERE key = ?", (key,)).fetchone()
             if row is None:
                 return None
-            data = zlib.decompress(row[1]) if row[1] else b""
-            text, count = array("I", data[:8])
-            numbers = array("I", data[8 + text :])
-            paths = data[8 : 8 + text].decode("utf-8", "surrogateescape").split("\n") if text else []
-            if not len(numbers) == len(paths) == count:
-                raise ValueError("damaged tree")
-            return Manifest(paths, numbers, row[0])
+            return Manifest(*_unpacked(row[1]), row[0])
 
     def made(self, key: str) -> float | None:
         """The moment at which a tree that is remembered was looked at (seconds since the epoch)."""
@@ -346,6 +355,17 @@ class IndexFile:
     def size(self) -> int:
         """Bytes on disk."""
         return self.path.stat().st_size if self.path.is_file() else 0
+
+
+def _unpacked(row: bytes) -> tuple[list[str], array[int]]:
+    """Paths and blob numbers of a tree. Raises ValueError or zlib.error for bytes that are damaged."""
+    data = zlib.decompress(row) if row else b""
+    text, count = array("I", data[:8])
+    numbers = array("I", data[8 + text :])
+    paths = data[8 : 8 + text].decode("utf-8", "surrogateescape").split("\n") if text else []
+    if not len(numbers) == len(paths) == count:
+        raise ValueError("damaged tree")
+    return paths, numbers
 
 
 def _hash(key: str) -> bytes:

@@ -365,3 +365,59 @@ def test_names_do_not_matter(rules: dict[str, Rule], desk: SimpleNamespace) -> N
     for body, fires in ((HOLES["no lock"][0], True), (LOCKED, False)):
         text = re.sub(r"(?<![\w.>])(?<!\bstruct )(box_\w+|b|vmf|ret)\b", r"\1_by_another_name", box(body))
         assert desk.judge(desk.program(text), rules[RULE], "f").fires is fires
+
+
+TWO = """
+struct board { struct mutex lock; struct inode *inode; bool dead; };
+struct part { struct board *board; struct inode *inode; unsigned long pfn; bool revoked; };
+
+static void board_kill(struct board *board)
+{
+	mutex_lock(&board->lock);
+	board->dead = true;
+	unmap_mapping_range(board->inode->i_mapping, 0, 0, 1);
+	mutex_unlock(&board->lock);
+}
+
+static void part_cut(struct part *p)
+{
+	mutex_lock(&p->board->lock);
+	p->revoked = true;
+	unmap_mapping_range(p->inode->i_mapping, 0, 0, 1);
+	mutex_unlock(&p->board->lock);
+}
+
+static vm_fault_t f(struct vm_fault *vmf)
+{
+	struct part *p = vmf->vma->vm_private_data;
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+
+	EARLY
+	mutex_lock(&p->board->lock);
+	if (!p->board->dead LATE)
+		ret = vmf_insert_pfn(vmf->vma, vmf->address, p->pfn);
+	mutex_unlock(&p->board->lock);
+	return ret;
+}
+
+static const struct vm_operations_struct part_vm_ops = { .fault = f };
+
+static int part_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_private_data = file->private_data;
+	vma->vm_ops = &part_vm_ops;
+	return 0;
+}
+
+static const struct file_operations part_fops = { .mmap = part_mmap };
+"""
+
+
+def test_one_of_two_revokes_is_kept_out(ask: Ask) -> None:
+    """That the device is looked at as it should be says nothing of the object itself."""
+    early = "if (p->revoked)\n\t\treturn ret;"
+    never = ask(RULE, TWO.replace("EARLY", "").replace("LATE", ""))
+    assert "f() maps the object without a test of revoked" in never.finding.message
+    too_early = ask(RULE, TWO.replace("EARLY", early).replace("LATE", ""))
+    assert "revoked is tested without board.lock" in too_early.finding.message
+    assert not ask(RULE, TWO.replace("EARLY", "").replace("LATE", "&& !p->revoked")).fires

@@ -79,19 +79,20 @@ class Judge:
 
     def verdict(self) -> Hole | Shut | Unsure:
         path = self.path
-        at_insert = self.guarded.at_insert
         tests = self.guarded.tests()
         pairs = [(test, mark) for test in tests for mark in self.marks.of(self.folder) if _same(mark, test)]
-        for test, mark in pairs:
-            kept = self.guarded.through(test) & mark.may
-            if kept:
-                reason = f"{test.gate.text} is tested and the PTE made under {locks(kept)}, as the revoke is"
-                return Shut(path, path.hops[test.level].fn, reason, (test.gate.step, path.insert.step, mark.step))
+        kept = [(test, mark, held) for test, mark in pairs if (held := self.guarded.through(test) & mark.may)]
+        if kept:
+            known = {mark.fn.key for _, mark, _ in kept}
+            return self._of_another(tests, [pair for pair in pairs if pair[1].fn.key not in known]) or _shut(
+                path, *kept[0]
+            )
         if not path.counted and (retested := self._retested(tests, pairs)) is not None:
             return retested
         for test, mark in pairs:
             if mark.must and self._is_real(mark):
                 return self._other_lock(test, mark) or self._late(test, mark)
+        at_insert = self.guarded.at_insert
         if DRM_DEV in at_insert:
             return Shut(path, path.root, "inside drm_dev_enter(), whose end drm_dev_unplug() waits for")
         if not path.counted and (stale := self._stale(at_insert)) is not None:
@@ -104,6 +105,25 @@ class Judge:
         if pairs:
             return Shut(path, path.root, "no lock was found under which the marker is set", (pairs[0][1].step,))
         return Shut(path, path.root, "nothing was found that revokes this mapping")
+
+    def _of_another(self, tests: tuple[Test, ...], pairs: list[tuple[Test, Mark]]) -> Hole | None:
+        """One revoke is kept out; another of the very object, which unmaps too, is looked at too early or never."""
+        if self.path.counted:
+            return None
+        asked = {(test.gate.tag, test.gate.field) for test in tests}
+        for mark in self.marks.of(self.folder):
+            beside = mark.fn.path == self.path.root.path  # of a device that lies elsewhere, it is for others to ask
+            if mark.marker.field not in markers.STRONG or not beside or not self._is_own(mark):
+                continue
+            test = next((test for test, other in pairs if other == mark), None)
+            if test is not None and mark.must and not self.guarded.through(test):
+                return self._late(test, mark)
+            if test is None and not asked & self.marks.written(mark.fn):
+                return self._never(How.NEVER, mark, None)
+        return None
+
+    def _is_own(self, mark: Mark) -> bool:
+        return mark.marker.tag in self.path.way.tags and any(self.marks.takes(mark, zap) for zap in self.zaps)
 
     def _other_lock(self, test: Test, mark: Mark) -> Unsure | None:
         kept = self.guarded.through(test)
@@ -122,9 +142,10 @@ class Judge:
     def _retested(self, tests: tuple[Test, ...], pairs: list[tuple[Test, Mark]]) -> Shut | None:
         """Another field looked at under a lock of the revoke that is held to the end."""
         wanted = frozenset().union(*(mark.may for _, mark in pairs), *(zap.may for zap in self.zaps))
+        told = {test.gate.step for test, _ in pairs}  # of these it is known under which lock they change
         for test in tests:
             kept = self.guarded.through(test) & wanted
-            if kept and self.marks.changes(self.folder, test.gate.tag, test.gate.field):
+            if kept and test.gate.step not in told and self.marks.changes(self.folder, test.gate.tag, test.gate.field):
                 reason = f"{test.gate.text} is looked at and the PTE made under {locks(kept)}, as the revoke is"
                 return Shut(self.path, self.path.hops[test.level].fn, reason, (test.gate.step, self.path.insert.step))
         return None
@@ -206,7 +227,7 @@ class Judge:
         if path.counted:
             return Shut(path, path.root, "the page that is mapped has a reference of its own")
         for mark in self.marks.of(self.folder):
-            if mark.marker.tag in path.way.tags and any(self.marks.takes(mark, zap) for zap in self.zaps):
+            if self._is_own(mark):
                 if asked & self.marks.written(mark.fn):
                     return Shut(path, path.root, "a field that the revoke changes is tested", (mark.step,))
                 if (found := self._looked_up()) is not None:
@@ -283,6 +304,11 @@ class Judge:
             Step(self.path.insert.fn.path, self.path.insert.line, given),
         )
         return Hole(How.UNLOCKED, self.path, fn, self._line(fn), lock, tuple(dict.fromkeys(steps)), zap=zap)
+
+
+def _shut(path: Path, test: Test, mark: Mark, held: frozenset[str]) -> Shut:
+    reason = f"{test.gate.text} is tested and the PTE made under {locks(held)}, as the revoke is"
+    return Shut(path, path.hops[test.level].fn, reason, (test.gate.step, path.insert.step, mark.step))
 
 
 def _same(mark: Mark, test: Test) -> bool:

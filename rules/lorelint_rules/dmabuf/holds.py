@@ -42,7 +42,9 @@ def _analysis(
     name: str, takes: dict[str, Take], gives: dict[str, tuple[int, ...]]
 ) -> tuple[str, Analysis[Holding], dict[str, tuple[int, ...]]]:
     def make(view: TreeView) -> Holding:
-        return Holding(view.program, Resource(f"dmabuf {name}", takes, gives, _LOOKS - gives.keys(), _MAKING))
+        return Holding(
+            view.program, Resource(f"dmabuf {name}", takes, gives, _LOOKS - gives.keys(), _MAKING, numbered=False)
+        )
 
     run: Callable[[TreeView], Holding] = make
     return name, Analysis(f"dmabuf {name}", run), gives

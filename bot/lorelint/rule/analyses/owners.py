@@ -74,6 +74,7 @@ class Resource:
     gives   release -> arguments (from 0) any of which names what is released
     looks   calls that are handed it and leave it as it is
     others  those of them whose result is a thing of its own, which does not keep this one
+    numbered  a number (a PFN, an address) can stand for it
     """
 
     name: str
@@ -81,6 +82,7 @@ class Resource:
     gives: Mapping[str, tuple[int, ...]] = field(repr=False)
     looks: frozenset[str] = field(repr=False, default=frozenset())
     others: frozenset[str] = field(repr=False, default=frozenset())
+    numbered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

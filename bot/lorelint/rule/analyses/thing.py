@@ -20,6 +20,10 @@ _TALK = re.compile(
     r"|str|copy_(?:to|from)_|put_user|get_user$|IS_ERR|PTR_ERR|ERR_|min|max|sizeof|ARRAY_SIZE|kasan_|kmsan_|lockdep_|assert)"
 )
 _ID = re.compile(r"^(?:const )?(?:u8|u16|u32|s32|int|unsigned|unsigned int|bool|size_t)$")
+_NUMBER = re.compile(
+    r"^(?:const )?(?:(?:unsigned |signed )?(?:char|short|int|long|long long)(?: int)?|unsigned|bool|s?size_t"
+    r"|(?:__)?[us](?:8|16|32|64)|dma_addr_t|phys_addr_t|loff_t|enum \w+)$"
+)
 #: Calls whose number stands for the page.
 _STANDS = re.compile(r"_to_(?:pfn|phys|virt|bus)$|_pfn$|^pfn_")
 _UNDO = re.compile(
@@ -228,7 +232,14 @@ class Thing:
         inside = bool(where) and not self.lasting(where[0]) and any(within(name, where[:1]) for name in self.names)
         if inside and len(where) > 1 and _ID.match(self.scope.type_of(expr)):
             inside = False  # a number in the object is not the object
-        return inside or self.speaks(expr, holders)
+        return (inside or self.speaks(expr, holders)) and not self._mere_number(expr)
+
+    def _mere_number(self, expr: ir.Expr) -> bool:
+        """Whether a number in an object is all that is handed over, and cannot stand for the thing."""
+        where = place(expr)
+        if self.resource.numbered or len(where) < 2 or where in self.names:
+            return False
+        return _NUMBER.match(self.scope.type_of(expr)) is not None
 
     def on(self, node: ir.Node, holders: frozenset[str] = frozenset()) -> tuple[Effect, ...]:
         """What a node does to the thing; `holders` are local objects that have it by now."""
@@ -287,7 +298,7 @@ class Thing:
     def _call(self, call: ir.Call, holders: frozenset[str]) -> Iterator[Effect]:
         call = unwrapped(call)
         parts = [(at, place(arg)) for at, arg in enumerate(call.args)]
-        values = [at for at, arg in enumerate(call.args) if self.speaks(arg, holders)]
+        values = [at for at, arg in enumerate(call.args) if self.speaks(arg, holders) and not self._mere_number(arg)]
         gives = self.resource.gives.get(call.name)
         if gives is not None:
             if any(at in values for at in gives):

@@ -22,6 +22,7 @@ REACHED = {
     "interrupted-wait-retried": (1.0, 1.0),
     "ioctl-errno-abi": (0.0, 0.0),  # the labels of this confidence are negative
     "mmap-range-unchecked": (1.0, 1.0),
+    "mmu-notifier-retry-missing": (1.0, 1.0),
     "pfn-lifetime-escape": (1.0, 1.0),
     "pfnmap-vma-flags": (1.0, 1.0),
     "retry-no-fatal-signal": (1.0, 1.0),

@@ -1,0 +1,232 @@
+"""The sequence of an MMU notifier in one function: where it is read, what is got under it, where it is checked.
+
+Reading ``mmu_interval_read_begin()`` or KVM's ``mmu_invalidate_seq`` opens it, a retry predicate checks it; the check
+counts where the lock is held that the invalidation takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lorelint.rule import TreeView, flow, ir
+from lorelint.rule.analyses.folder import resolve
+from lorelint.rule.analyses.held import HELD, LOCKING, HeldLocks
+from lorelint.rule.analyses.scope import Scope
+from lorelint_rules.pfn.lookups import Hands, Values, carried
+
+_PREDICATES = re.compile(r"^mmu_(?:interval_read|invalidate|notifier)_retry(?:_\w+)?$")
+_COMPARES = re.compile(rb"mmu_(?:invalidate|notifier)_seq\s*!=|!=\s*[\w>.-]*mmu_(?:invalidate|notifier)_seq")
+_FIELDS = re.compile(r"^mmu_(?:invalidate|notifier)_seq$")
+_LOCKS = re.compile(r"(?:^|_)(?:lock|down_read|down_write)(?:_|$)")
+_INSTALLS = re.compile(
+    r"(?:^|_)(?:map|install|insert|bind|commit|program|write|enter)_(?:\w+_)?(?:[sh]?pte|tlbe?|gpu|entry|page|range)s?(?:_|$)"
+    r"|(?:^|_)set_[sh]?pte(?:_|$)"
+)
+_NO_LOCK = re.compile(r"mmap_|rcu_")
+#: They keep no invalidation out.
+_NO_LOCKS = frozenset("rcu srcu irq preempt bh migrate kmap pte_lock mmap_lock vma_lock seqlock page_lock".split())
+_SMALL = 1500
+_RESULT = Hands(result=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The sequence is read; `kept` is where its value goes, `local` whether nobody else sees it."""
+
+    node: int
+    line: int
+    api: str
+    kept: str
+    local: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """Pages or a PFN are got."""
+
+    node: int
+    line: int
+    api: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The sequence is compared; `locks` are held there, `below` names a callee that makes the check."""
+
+    node: int
+    line: int
+    api: str
+    locks: frozenset[str]
+    used: bool  # its result decides something
+
+
+def reads(view: TreeView, scope: Scope) -> Iterator[Read]:
+    for node in scope.cfg.nodes:
+        if node.expr is None:
+            continue
+        for each in ir.walk(node.expr):
+            match each:
+                case ir.Assign(op="=", target=target, value=value) if api := _reads(value):
+                    yield Read(node.id, each.line, api, ir.show(target), _is_local(scope, target))
+                case ir.Declare(name=name, value=ir.Expr() as value) if api := _reads(value):
+                    yield Read(node.id, each.line, api, name, True)
+                case ir.Call() if each == node.expr and each.name == "mmu_interval_read_begin":
+                    yield Read(node.id, each.line, f"{each.name}()", "", True)
+
+
+def _reads(value: ir.Expr) -> str:
+    while isinstance(value, ir.Cast | ir.Assign):
+        value = value.value
+    if isinstance(value, ir.Call) and value.name == "READ_ONCE" and value.args:
+        value = value.args[0]
+    match value:
+        case ir.Call() if value.name == "mmu_interval_read_begin":
+            return f"{value.name}()"
+        case ir.Member(field=field) if _FIELDS.match(field):
+            return field
+    return ""
+
+
+def _is_local(scope: Scope, target: ir.Expr) -> bool:
+    """A variable, or a field of a struct that lies on the stack."""
+    while isinstance(target, ir.Member) and not target.arrow:
+        target = target.base
+    return isinstance(target, ir.Name) and target.name in scope.types and target.name not in scope.params
+
+
+def gots(view: TreeView, scope: Scope) -> Iterator[Got]:
+    """Calls that get pages, and helpers of the file that do."""
+    apis = view.know.names("gup_pin", "gup_get", "notified_pages", "kvm_pfn_lookup")
+    for node in scope.cfg.nodes:
+        for call in ir.calls(node.expr):
+            if call.name in apis or (call.name and _helper(view, scope.fn.path, call.name, apis)):
+                yield Got(node.id, call.line, call.name)
+
+
+def _helper(view: TreeView, path: str, name: str, apis: frozenset[str]) -> bool:
+    fn = view.program.function(path, name)
+    return fn is not None and any(
+        call.name in apis for node in view.program.cfg(fn).nodes for call in ir.calls(node.expr)
+    )
+
+
+def checks(view: TreeView, scope: Scope) -> Iterator[Check]:
+    fn = scope.fn
+    held = view.of(HELD)
+    hints = view.know.names("mmu_notifier_hint")
+    for node in scope.cfg.nodes:
+        for call in ir.calls(node.expr):
+            if not call.name or call.name in hints:
+                continue
+            used = not (node.at is ir.At.DO and node.expr == call)
+            locks = _names(held, fn, node.id)
+            if _PREDICATES.match(call.name):
+                yield Check(node.id, call.line, call.name, locks, used)
+            elif (inner := _checks_below(view, fn, call.name)) is not None:
+                yield Check(node.id, call.line, call.name, locks | inner, True)
+
+
+def _names(held: HeldLocks, fn: ir.Function, node: int, asserted: bool = False) -> frozenset[str]:
+    """Names of locks held at a node that keep an invalidation out; with `asserted` those of the callers too."""
+    without = _NO_LOCKS if asserted else _NO_LOCKS | {"asserted"}
+    return frozenset(lock.text for lock in held.at(fn, node) if lock.text and lock.kind not in without)
+
+
+def held_at(view: TreeView, fn: ir.Function, node: int) -> frozenset[str]:
+    """Names of locks held at a node."""
+    return _names(view.of(HELD), fn, node)
+
+
+def _checks_below(view: TreeView, fn: ir.Function, name: str) -> frozenset[str] | None:
+    """Locks that a callee holds where it checks the sequence itself, None where it does not."""
+
+    def look() -> frozenset[str] | None:
+        for callee in resolve(view.program, name, fn.path, wide=False):
+            if callee.key == fn.key or _reads_itself(callee):
+                continue
+            if len(callee.text) < _SMALL and _COMPARES.search(callee.text):
+                return frozenset()
+            held = view.of(HELD)
+            for node in view.program.cfg(callee).nodes:
+                if any(_PREDICATES.match(call.name) for call in ir.calls(node.expr)):
+                    return _names(held, callee, node.id, True)
+        return None
+
+    return view.program.memo(("checks a sequence", fn.path, name), look)
+
+
+def _reads_itself(fn: ir.Function) -> bool:
+    return b"mmu_interval_read_begin" in fn.text
+
+
+def locked_by_name(scope: Scope, got: int, check: int) -> bool:
+    """Whether every way from the pages to a check passes a call that takes a lock by its name, still held there."""
+    takes: set[int] = set()
+    gives = {got}
+    for node in scope.cfg.nodes:
+        for call in ir.calls(node.expr):
+            if LOCKING.search(call.name) and not _NO_LOCK.search(call.name):
+                (gives if "unlock" in call.name else takes).add(node.id)
+    return bool(takes) and flow.reaches(scope.cfg, gives, (check,), avoid=takes) is None
+
+
+def stored(scope: Scope, name: str) -> str:
+    """The object in which the value of a variable is kept for others, "" for none."""
+    for node in scope.cfg.nodes:
+        match node.expr:
+            case ir.Assign(target=ir.Member() as target, value=ir.Name(name=value)) if value == name:
+                if not _is_local(scope, target):
+                    return ir.show(target)
+    return ""
+
+
+def locks_behind(scope: Scope, node: int) -> tuple[int, str] | None:
+    """(line, call) of a lock that is taken behind a node: what was checked before it is settled by it no more."""
+    for id_ in sorted(after(scope, node)):
+        for call in ir.calls(scope.cfg.nodes[id_].expr):
+            if call.name and _LOCKS.search(call.name) and "unlock" not in call.name and "mmap_" not in call.name:
+                return call.line, call.name
+    return None
+
+
+def after(scope: Scope, node: int) -> frozenset[int]:
+    """Nodes that come after one."""
+    seen: set[int] = set()
+    todo = [edge.to for edge in scope.cfg.nodes[node].out]
+    while todo:
+        here = todo.pop()
+        if here not in seen:
+            seen.add(here)
+            todo.extend(edge.to for edge in scope.cfg.nodes[here].out)
+    return frozenset(seen)
+
+
+def handed_on(scope: Scope, name: str) -> tuple[int, str] | None:
+    """(line, callee) of a call that is handed the value of the sequence."""
+    for node in scope.cfg.nodes:
+        for call in ir.calls(node.expr):
+            if call.name and any(ir.show(arg) == name or f"{ir.show(arg)}." in name for arg in call.args):
+                return call.line, call.name
+    return None
+
+
+def installs(view: TreeView, scope: Scope) -> tuple[int, str] | None:
+    """(line, what) of a place where a PFN that was got is written into tables of a secondary MMU."""
+    apis = view.know.names("kvm_pfn_lookup")
+    results = dict.fromkeys(apis, _RESULT)
+    found = Values(scope, frozenset(), results)
+    for node in scope.cfg.nodes:
+        state = found.at(node.id)
+        if not state or node.expr is None:
+            continue
+        for each in ir.walk(node.expr):
+            match each:
+                case ir.Assign(op="=", target=ir.Index() | ir.Unary(op="*") as target, value=value):
+                    if carried(value, state):
+                        return each.line, f"{ir.show(target)} is written"
+                case ir.Call(args=args) if each.name and _INSTALLS.search(each.name):
+                    if any(carried(arg, state) for arg in args):
+                        return each.line, f"{each.name}() is handed the PFN"
+    return None

@@ -127,7 +127,8 @@ def _moves(view: TreeView, scope: Scope) -> bool:
 
 def _marks(view: TreeView, scope: Scope) -> tuple[Marker, ...]:
     kinds = (Kind.FIELD, Kind.STATE, Kind.OWNER, Kind.BIT)
-    return tuple(each for each in markers.find(view, scope) if each.kind in kinds)
+    found = (each for each in markers.find(view, scope) if each.kind in kinds)
+    return tuple(sorted(found, key=lambda each: (kinds.index(each.kind), each.line)))
 
 
 # -- the waits ----------------------------------------------------------------------------------

@@ -150,6 +150,19 @@ def test_a_count_that_is_tested_stands_for_what_was_had() -> None:
     assert any(end.hold == KEPT and "stands under done" in end.why for end in story.ends)
 
 
+def test_a_test_is_no_excuse_where_both_arms_release() -> None:
+    text = """
+    int f(struct ctx *c, int n) {
+        struct page *p[4]; int got = take(n, p);
+        if (got < 0) return got;
+        c->n = got;
+        if (c->n) give(p); else end(p);
+        return -EIO;
+    }"""
+    assert {end.hold for end in _story(text).ends if end.fails} >= {RELEASED} and not _story(text).left()
+    assert not any(end.hold == KEPT for end in _story(text).ends)
+
+
 def test_a_test_that_stands_twice_comes_out_alike() -> None:
     text = """
     int f(struct ctx *c, int n) {

@@ -70,6 +70,14 @@ SILENT = {
     "looked at": whole(SHORT, last="for (i = 0; i < n; i++) if (pages[i]) put_page(pages[i]);"),
     "counted on": whole("if (got < 0) return got; c->done += got;"),
     "returned": "int f(unsigned long at, int n, struct page **p) { return pin_user_pages_fast(at, n, 0, p); }",
+    "the answer becomes the number": """
+        int f(unsigned long at, int n, struct page **p) {
+            n = pin_user_pages_fast(at, n, 0, p);
+            if (n <= 0) return -EFAULT;
+            use(p[0]);
+            unpin_user_pages(p, n);
+            return 0;
+        }""",
     "in batches": """
         int f(unsigned long at, int n, struct page **p) {
             int got, done = 0;
@@ -134,6 +142,49 @@ def test_the_count_is_left_to_another(ask: Ask, short: str, count: str, then: st
     assert said.fires is fires
     if fires:
         assert [step.text for step in said.finding.steps][-1] == "drop() releases as many"
+
+
+NOTHING = """
+static int f(unsigned long at, int n, unsigned long *pfn, struct page **p)
+{{
+	int ret = pin_user_pages_fast(at, n, 0, p);
+
+	if (ret > 0)
+		*pfn = page_to_pfn(p[0]);
+	{zero}
+	return ret;
+}}
+int g(unsigned long at, int n, struct page **p)
+{{
+	unsigned long pfn;
+	int ret = 0;
+
+	while (n) {{
+		ret = f(at, n, &pfn, p);
+		if ({test})
+			return ret;
+		use(pfn);
+		n -= ret;
+	}}
+	return 0;
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("zero", "test", "fires"),
+    [
+        ("", "ret < 0", True),
+        ("if (!ret) ret = -EFAULT;", "ret < 0", False),
+        ("", "ret <= 0", False),
+        ("", "ret != n", False),
+    ],
+)
+def test_zero_is_neither_an_error_nor_progress(ask: Ask, zero: str, test: str, fires: bool) -> None:
+    said = ask(RULE, NOTHING.format(zero=zero, test=test))
+    assert said.fires is fires
+    if fires:
+        assert said.finding.steps[-1].text == "g() asks for an error alone"
 
 
 # -- kernel trees

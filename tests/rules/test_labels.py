@@ -19,6 +19,11 @@ REACHED = {
     "dmabuf-resv-lock": (1.0, 1.0),
     "dmabuf-unwind": (1.0, 1.0),
     "errno-collapsed-to-retry": (1.0, 1.0),
+    "gup-missing-dirty": (1.0, 1.0),
+    "gup-missing-longterm": (1.0, 1.0),
+    "gup-partial-pin": (1.0, 1.0),
+    "gup-pin-leak": (1.0, 1.0),
+    "gup-put-mismatch": (1.0, 1.0),
     "interrupted-wait-retried": (1.0, 1.0),
     "ioctl-errno-abi": (0.0, 0.0),  # the labels of this confidence are negative
     "mmap-range-unchecked": (1.0, 1.0),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lorelint.rule import TreeView, ir
+from lorelint.rule.analyses import nearby
 from lorelint.rule.analyses.holding import HELD, Story
 from lorelint.rule.analyses.places import Place, place, places, within
 from lorelint.rule.analyses.scope import Scope, peel
@@ -161,3 +162,35 @@ def counters(view: TreeView, fn: ir.Function, field: Place, gives: frozenset[str
                     place(each)[1:] == field for each in released(scope, node.id, call.line, gives)
                 ):
                     yield other, call.line
+
+
+def trusting(view: TreeView, fn: ir.Function) -> Iterator[tuple[ir.Function, int]]:
+    """Callers that compare what the function returns with zero by ``<`` and by nothing else: (caller, line)."""
+    for site in nearby.callers(view.program, fn):
+        scope = Scope(view.program, site.fn)
+        for node in scope.cfg.nodes:
+            match node.expr:
+                case ir.Assign(op="=", target=ir.Name(name=name), value=value) if _calls(value, fn.name):
+                    tests = list(_tests(scope, node.id, name))
+                    if tests and all(_below_zero(each.expr, name) for each in tests):
+                        yield site.fn, tests[0].line
+
+
+def _calls(value: ir.Expr, name: str) -> bool:
+    value = peel(value)
+    return isinstance(value, ir.Call) and value.name == name
+
+
+def _tests(scope: Scope, start: int, name: str) -> Iterator[ir.Node]:
+    for id in sorted(_before_overwritten(scope, start, name)):
+        node = scope.cfg.nodes[id]
+        parts = ir.walk(node.expr) if node.at is ir.At.TEST and node.expr is not None else ()
+        if any(isinstance(each, ir.Name) and each.name == name for each in parts):
+            yield node
+
+
+def _below_zero(expr: ir.Expr | None, name: str) -> bool:
+    match expr:
+        case ir.Binary(op="<" | ">=", left=ir.Name(name=left), right=ir.Number(value=0)):
+            return left == name
+    return False

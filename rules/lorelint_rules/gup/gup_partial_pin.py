@@ -4,7 +4,9 @@ What it sees
     pin_user_pages() or get_user_pages() was asked for several pages and may have got fewer. Then
     (a) its answer is only asked whether it is an error, and the pages are used as if all were there; or
     (b) an error path releases as many pages as were asked for; or
-    (c) the function fails, leaves the number asked for in the object, and what cleans up releases that many.
+    (c) the function fails, leaves the number asked for in the object, and what cleans up releases that many; or
+    (d) it returns the 0 of a call that got nothing, with its out-parameters not set, and a caller only asks whether
+    there was an error.
 
 Why it hurts
     The entries behind the last page that was got were never written: NULL, or what the allocator left there.
@@ -58,7 +60,12 @@ def _judge(view: TreeView, story: Story) -> Verdict:
         return _silence(story, "one page is asked for: it is there or it is not")
     if story.cut:
         return _silence(story, "too many paths to tell which count a release uses")
-    found = _all_taken(view, story) or _all_released(view, story) or _left_to_another(view, story)
+    found = (
+        _all_taken(view, story)
+        or _all_released(view, story)
+        or _left_to_another(view, story)
+        or _nothing_told(view, story)
+    )
     return found or _silence(story, "the number of pages that were got decides")
 
 
@@ -160,6 +167,39 @@ def _left_to_another(view: TreeView, story: Story) -> Finding | None:
         f"{scope.fn.name}() leaves {_asked(story)} as asked for when fewer were got, and {fn.name}() releases as many"
     )
     return _finding(view, story, text, steps, 0.8, "left")
+
+
+# -- (d) zero is neither an error nor progress
+
+
+def _nothing_told(view: TreeView, story: Story) -> Finding | None:
+    scope = story.thing.scope
+    zero = next((end for end in story.ends if end.zero), None)
+    out = _out_parameter(story)
+    if zero is None or out is None or not view.whole:
+        return None
+    caller = next(counts.trusting(view, scope.fn), None)
+    if caller is None:
+        return None
+    fn, line = caller
+    steps = (
+        Step(scope.fn.path, out.line, "only where pages were got: " + (ir.show(out.expr) if out.expr else "")),
+        Step(scope.fn.path, zero.line, f"{scope.fn.name}() returns 0 where none was got"),
+        Step(fn.path, line, f"{fn.name}() asks for an error alone"),
+    )
+    text = f"{scope.fn.name}() returns 0 with nothing set when {story.acquired.call.name}() gives no page, and no error"
+    return _finding(view, story, text, steps, 0.65, "sign alone")
+
+
+def _out_parameter(story: Story) -> ir.Node | None:
+    """Where something is stored through a parameter on a path that got pages."""
+    scope = story.thing.scope
+    for node in scope.cfg.nodes:
+        match node.expr:
+            case ir.Assign(op="=", target=ir.Unary(op="*", operand=ir.Name(name=name))):
+                if name in scope.params and node.id in story.alive:
+                    return node
+    return None
 
 
 def _finding(

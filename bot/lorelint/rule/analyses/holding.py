@@ -21,7 +21,6 @@ that is still held in an object of the caller (`Story.outlives`) is released the
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from lorelint.code import ir
@@ -30,80 +29,14 @@ from lorelint.code.liveness import liveness
 from lorelint.code.program import Program
 from lorelint.code.terms import address_of, assign, bind, question, term_of, told
 from lorelint.code.worlds import Site, Term, Verdict
-from lorelint.model.finding import Step
 from lorelint.rule.analyses.owners import Owners, Resource, Take
 from lorelint.rule.analyses.places import place
 from lorelint.rule.analyses.scope import Scope
+from lorelint.rule.analyses.stories import HELD, KEPT, LOST, NONE, RELEASED, End, Given, Story, had
 from lorelint.rule.analyses.telling import Telling, named, pure
 from lorelint.rule.analyses.thing import Acquired, Effect, Thing, acquired
 
 MAX_STATES = 20_000  # of one story
-
-HELD, KEPT, RELEASED, LOST, NONE = "held", "kept", "released", "lost", ""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """One way out of the function.
-
-    node, line  the return
-    hold        HELD, KEPT, RELEASED, LOST; NONE where nothing was acquired
-    why         what made it so, for KEPT and LOST; the line of the release, for RELEASED
-    fails       whether the function reports failure there; None where that cannot be told
-    path        the lines of the decisions on the way: (line, what was so)
-    """
-
-    node: int
-    line: int
-    hold: str
-    why: str
-    fails: bool | None
-    path: tuple[tuple[int, str], ...]
-    full: bool = False  # see `Given`
-    recounted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A release on some path behind the acquiring call.
-
-    node       where it stands, or the head of the loop that does it
-    failed     nothing was acquired on that path
-    full       all that was asked for is known to have been got
-    recounted  the variable that said how many to ask for was written since
-    """
-
-    node: int
-    line: int
-    failed: bool
-    full: bool
-    recounted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What becomes of one acquired thing.
-
-    outlives  it lies in an object of the caller from the start, so a caller may release it
-    again     (line, what) of releases of what was released before on the same path
-    given     the releases
-    alive     nodes that are come to with it held or kept
-    cut       the paths were too many: nothing may be concluded from what is missing
-    """
-
-    acquired: Acquired
-    outlives: bool
-    ends: tuple[End, ...]
-    again: tuple[tuple[int, str], ...]
-    cut: bool
-    thing: Thing
-    given: tuple[Given, ...] = ()
-    alive: frozenset[int] = frozenset()
-
-    def left(self) -> tuple[End, ...]:
-        """Failing ends at which it is still held or was lost, those of the shortest paths first."""
-        found = [end for end in self.ends if end.fails and end.hold in (HELD, LOST)]
-        return tuple(sorted(found, key=lambda end: (len(end.path), end.line)))
 
 
 class Holding:
@@ -126,20 +59,6 @@ class Holding:
     def story(self, scope: Scope, acquired: Acquired, only: frozenset[int] | None = None) -> Story:
         """What becomes of a thing that a call of the caller's choice acquires; releases count in `only` these nodes."""
         return _Walk(Thing(self.owners, scope, acquired, only)).story()
-
-
-def had(success: str, codes: Codes) -> bool:
-    """Whether a call that can have answered this can have acquired (see `Take.success`)."""
-    match success:
-        case "zero":
-            return codes.zero
-        case "error":
-            return not codes.below_zero().empty
-        case "nothing":
-            return codes.zero or not codes.below_zero().empty
-        case "always":
-            return True
-    return not codes.above_zero().empty
 
 
 class _State(NamedTuple):
@@ -279,7 +198,9 @@ class _Walk:
             state = state._replace(recounted=True)
         if node.id == self.thing.acquired.node:
             sure = state.hold == HELD and self.thing.acquired.pieces
-            state = state._replace(hold=HELD, sure=sure, why="", holders=frozenset(), got="some", recounted=False)
+            state = state._replace(
+                hold=HELD, sure=sure, why="", holders=frozenset(), got="some", recounted=self._recounts(node)
+            )
         return state
 
     def _recounts(self, node: ir.Node) -> bool:
@@ -444,7 +365,14 @@ class _Walk:
             after = self.cfg.nodes[after.out[0].to]
             final = self._held(after, final)
         fails, path = self._fails(node, state), self._path(id, state)
-        return End(id, node.line, final.hold, final.why, fails, path, final.got == "all", final.recounted)
+        zero = final.hold == NONE and self._returns_zero(node, state)
+        return End(id, node.line, final.hold, final.why, fails, path, final.got == "all", final.recounted, zero)
+
+    def _returns_zero(self, node: ir.Node, state: _State) -> bool:
+        """Whether the acquiring call's own answer is returned and may be 0."""
+        if node.expr is None or term_of(self.exprs[node.id], dict(state.env), node.id) != self.site:
+            return False
+        return dict(state.known).get(self.site, ANY).zero
 
     def _fails(self, node: ir.Node, state: _State) -> bool | None:
         if node.expr is None:
@@ -480,13 +408,4 @@ class _Walk:
         return tuple(reversed(found))
 
 
-def steps(story: Story, end: End, name: str) -> tuple[Step, ...]:
-    """The proof: where it was acquired, what was decided after that, where the function ends with it."""
-    scope, taken = story.thing.scope, story.acquired
-    path = scope.fn.path
-    first = Step(path, taken.line, f"{taken.call.name}() succeeds: {name} of {taken.shown} are held")
-    made = [Step(path, line, text) for line, text in end.path[-6:]]
-    return (first, *made, Step(path, end.line, "the function returns with them"))
-
-
-__all__ = ["HELD", "KEPT", "LOST", "NONE", "RELEASED", "End", "Holding", "Resource", "Story", "Take", "steps"]
+__all__ = ["HELD", "KEPT", "LOST", "NONE", "RELEASED", "End", "Holding", "Resource", "Story", "Take"]

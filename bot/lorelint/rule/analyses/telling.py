@@ -140,7 +140,7 @@ class Telling:
         return self._excuses[key]
 
     def _excuse(self, node: ir.Node, edge: ir.Edge) -> str:
-        if node.expr is None or node.id in self.rounds or not self._tells(node.expr):
+        if node.expr is None or node.id in self.rounds or not self._tells(node.expr) or self._releases(edge.to):
             return ""
         for other in node.out:
             if other.to != edge.to and (line := self._releases(other.to)):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from lorelint.rule import Analysis, Step, TreeView, ir
 from lorelint.rule.analyses import mapping
 from lorelint.rule.analyses.held import HELD, HeldLocks
-from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.scope import Scope
 from lorelint.rule.analyses.scope import tag as tag_of
 from lorelint.rule.analyses.unmaps import Unmap, terminals, unmaps
@@ -206,11 +205,6 @@ def _stores(scope: Scope) -> list[tuple[str, str]]:
                     if isinstance(target, ir.Member):
                         found.append((scope.tag_of(target.base), target.field))
     return [pair for pair in found if pair[0]]
-
-
-def about(way: Way, mark: Mark) -> Gate | None:
-    """The test by which a way keeps new PTEs out once the marker is set."""
-    return next((gate for gate in way.gates if markers.guards(mark.marker, gate)), None)
 
 
 MARKS: Analysis[Marks] = Analysis("revoke markers with their locks", Marks, (HELD,))

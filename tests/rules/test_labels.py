@@ -29,6 +29,7 @@ REACHED = {
     "mmap-range-unchecked": (1.0, 1.0),
     "mmu-notifier-retry-missing": (1.0, 1.0),
     "pfn-lifetime-escape": (1.0, 1.0),
+    "pfnmap-start-end-balance": (1.0, 1.0),
     "pfnmap-vma-flags": (1.0, 1.0),
     "retry-no-fatal-signal": (1.0, 1.0),
     "retry-no-resched": (1.0, 0.83),

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lorelint.model.errors import LorelintError
@@ -75,6 +75,7 @@ def test_what_a_finding_is_about_goes_with_it() -> None:
     assert found is not None and found.words == ("eagain", "x_walk")
 
 
+@settings(deadline=None)  # each example makes an expression of its own
 @given(st.text(max_size=200), st.lists(st.text(min_size=1, max_size=12), max_size=4))
 def test_whatever_is_said(text: str, words: list[str]) -> None:
     found = met(Vocabulary(tuple(words), tuple(words)), text)

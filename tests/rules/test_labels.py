@@ -19,6 +19,7 @@ REACHED = {
     "dmabuf-resv-lock": (1.0, 1.0),
     "dmabuf-unwind": (1.0, 1.0),
     "errno-collapsed-to-retry": (1.0, 1.0),
+    "fault-revoked-check": (1.0, 1.0),
     "gup-missing-dirty": (1.0, 1.0),
     "gup-missing-longterm": (1.0, 1.0),
     "gup-partial-pin": (1.0, 1.0),
@@ -33,10 +34,13 @@ REACHED = {
     "pfnmap-vma-flags": (1.0, 1.0),
     "retry-no-fatal-signal": (1.0, 1.0),
     "retry-no-resched": (1.0, 0.83),
+    "revoke-no-drain": (1.0, 1.0),
+    "revoke-order": (1.0, 1.0),
     "revoke-without-unmap": (1.0, 1.0),
     "single-vma-check": (1.0, 1.0),
     "stored-vma-pointer": (1.0, 1.0),
     "unbounded-retry": (1.0, 0.83),
+    "unmap-wrong-mapping": (1.0, 1.0),
     "vma-use-after-unlock": (1.0, 1.0),
 }
 

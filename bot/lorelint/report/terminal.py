@@ -94,7 +94,8 @@ class _Page:
         else:
             yield self.ink(cut(clean(series.subject) or "(no subject)", self.columns), "title")
             yield from self._field("from", _who(series))
-            yield from self._field("thread", _thread(series))
+            if series.mailed:
+                yield from self._field("thread", _thread(series))
         if self.report.base is not None:
             yield from self._base(self.report.base)
 
@@ -287,6 +288,8 @@ def _siblings(findings: Iterable[Judged]) -> list[Sibling]:
 
 def _why_not(finding: Finding, report: Report, tree: str) -> tuple[str, ...]:
     parts = ["lorelint", "why-not", argument(finding.rule), argument(finding.function)]
+    if report.series and not report.series.mailed:
+        return tuple(parts)  # the author stands in that tree
     if tree:
         parts.append(f"--tree {argument(tree)}")
     if report.series:

@@ -74,6 +74,10 @@ SEEN = {
     "released under the wrong sign": body(first="if (ret < 0) unpin_user_pages(pages, 1);"),
 }
 
+SEEN |= {
+    "a driver's own code": SEEN["a later failure"].replace("return -EBUSY", "return DEMO_ERROR_BUSY"),
+    "false": SEEN["a later failure"].replace("int f(", "bool f(").replace("return -EBUSY", "return false"),
+}
 SILENT = {
     "released": (body(), "are released"),
     "released by a loop": (body(second="for (i = 0; i < ret; i++) unpin_user_page(pages[i]);"), "are released"),
@@ -209,6 +213,12 @@ def test_an_element_that_failed_is_not_one_that_is_cleaned(ask: Ask) -> None:
     soon = text.format(own="", above="drop(c);", highest="", loop="do { drop(&c[i]); } while (i--);")
     assert ask(RULE, late, "fill").fires
     assert not ask(RULE, soon, "fill").fires
+
+
+def test_a_caller_that_hands_the_failure_on_does_not_clean(ask: Ask) -> None:
+    text = CALLER.replace("if (ret)\n\t\tgoto out;\n\treturn 0;", "unlock(at);\n\treturn ret;\n\tgoto out;")
+    assert text != CALLER and ask(RULE, text.format(own="", above="", highest=""), "fill").fires
+    assert not ask(RULE, text.format(own="", above="", highest="drop(c);"), "fill").fires
 
 
 def test_a_function_of_a_table_is_doubted(ask: Ask) -> None:

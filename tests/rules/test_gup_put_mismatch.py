@@ -85,6 +85,20 @@ def test_through_a_field(ask: Ask, more: str, give: str, fires: bool) -> None:
     assert ask(RULE, FIELD.format(more=more, give=give)).fires is fires
 
 
+def test_a_flag_says_which(ask: Ask) -> None:
+    text = """
+    struct ctx { struct page **pages; int n; bool user; };
+    static int fill(struct ctx *c, unsigned long at) { return pin_user_pages(at, c->n, 0, c->pages); }
+    void f(struct ctx *c)
+    {
+        int i;
+        if (c->user) unpin_user_pages(c->pages, c->n);
+        else for (i = 0; i < c->n; i++) put_page(c->pages[i]);
+    }"""
+    said = ask(RULE, text)
+    assert not said.fires and "something says which" in said.reasons
+
+
 def test_through_a_wrapper_that_fills_an_array(ask: Ask) -> None:
     text = """
     struct ctx { struct page **pages; int n; };

@@ -13,6 +13,7 @@ Why it hurts
 When it is silent
     - the call fits
     - the field or array is filled by both kinds, or by something else than GUP too
+    - the function releases it in both ways, and a flag says which
     - an extra reference was taken in the function, and that is what goes back
 
 Do this instead
@@ -51,8 +52,12 @@ def run(view: TreeView) -> Iterator[Verdict]:
             continue
         scope = Scope(view.program, fn)
         said: dict[str, Verdict] = {}
-        for node, call, how in _releases(view, scope):
+        made = tuple(_releases(view, scope))
+        for node, call, how in made:
             verdict = _judge(view, scope, node, call, how)
+            if isinstance(verdict, Finding) and how != _FREED and _either(scope, call, how, made):
+                reason = f"{fn.name}() releases {ir.show(call.args[0])} in either way: something says which"
+                verdict = Silence(NAME, fn.path, fn.name, call.line, reason)
             if verdict is not None:
                 key = verdict.anchor if isinstance(verdict, Finding) else f"{call.line}"
                 said.setdefault(key, verdict)
@@ -84,6 +89,12 @@ def _judge(view: TreeView, scope: Scope, node: ir.Node, call: ir.Call, how: str)
         reason = f"{where} is filled in more than one way: {', '.join(sorted({each.api for each in fillings}))}"
         return Silence(NAME, fn.path, fn.name, call.line, reason)
     return _finding(scope, call, how, fillings)
+
+
+def _either(scope: Scope, call: ir.Call, how: str, made: tuple[tuple[ir.Node, ir.Call, str], ...]) -> bool:
+    """Whether the same pages are also released in the other way by this function."""
+    where = place(scope.resolve(call.args[0]))
+    return any(kind not in (how, _FREED) and place(scope.resolve(each.args[0])) == where for _, each, kind in made)
 
 
 def _own(view: TreeView, scope: Scope, node: ir.Node, call: ir.Call) -> tuple[Filling, ...]:

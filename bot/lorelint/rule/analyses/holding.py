@@ -20,6 +20,7 @@ that is still held in an object of the caller (`Story.outlives`) is released the
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ from lorelint.rule.analyses.telling import Telling, named, pure
 from lorelint.rule.analyses.thing import Acquired, Effect, Thing, acquired
 
 MAX_STATES = 20_000  # of one story
+_ERROR = re.compile(r"(?:^|_)ERR(?:OR)?(?:_|$)|(?:^|_)FAIL(?:ED|URE)?(?:_|$)")  # a driver's own codes of failure
 
 
 class Holding:
@@ -380,13 +382,15 @@ class _Walk:
         env, known = dict(state.env), dict(state.known)
         term = term_of(self.exprs[node.id], env, node.id)
         if isinstance(term, str):
-            if negative(term):
+            if negative(term) or _ERROR.search(term):
                 return True
-            return term == "0" if "*" in self.scope.fn.returns else False if term.isdigit() else None
+            if "*" in self.scope.fn.returns or self.scope.fn.returns.split()[-1:] == ["bool"]:
+                return term == "0"
+            return False if term.isdigit() else None
         if isinstance(term, Site):
             codes = known.get(term, ANY)
-            if codes.fails:
-                return True
+            if codes.fails or (term == self.site and self.thing.acquired.take.success in ("error", "nothing")):
+                return True  # what is left behind by a failure is had only where it failed
             return False if term == self.site or not (codes.neg or any(map(negative, codes.named))) else None
         return None
 

@@ -38,6 +38,7 @@ ENDS = {
         ),
         "bounded: n is changed",
     ),
+    "tries kept in an object": (again(" && s->nr_retry > 0"), "bounded: s->nr_retry"),
     "made equal": (
         again(" && domain != s->all", "\t\tdomain = s->all;\n"),
         "bounded: domain is changed",

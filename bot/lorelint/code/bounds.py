@@ -109,6 +109,8 @@ class Bounds:
                 yield Tested(name)
             if name in self.cursors:
                 yield Tested(self.cursors[name])
+            if "->" in name and _TRIES.search(name):
+                yield Bound("counter", name)  # kept in an object: whoever counts it may be a callee
         asked = node.expr.name if isinstance(node.expr, ir.Call) else ""
         if asked and edge.when is True and self._goes_on(asked):
             yield Bound("progress", asked)

@@ -11,7 +11,8 @@ Why it hurts
 
 When it is silent
     The code is returned only under a condition that names its cause (the lock was dropped); one code is
-    mapped to another and the rest handed on; a success means again; a trylock; nobody loops on it.
+    mapped to another and the rest handed on; a success means again; a trylock; nobody loops on it, or the caller takes
+    the next of a few.
 
 Do this instead
     Let the callee tell its failures apart, test for the one that means a race, hand on the others.
@@ -24,9 +25,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir, summary
+from lorelint.rule import (
+    Finding,
+    Need,
+    Rule,
+    Severity,
+    Silence,
+    Stage,
+    Step,
+    Tokens,
+    TreeView,
+    Verdict,
+    ir,
+    measures,
+    summary,
+)
 from lorelint_rules.retry import wording
-from lorelint_rules.retry.loops import RETRY_LOOPS, SUMMARIES, RetryLoop
+from lorelint_rules.retry.loops import RETRY_LOOPS, SUMMARIES, Pass, RetryLoop
 
 NAME = "errno-collapsed-to-retry"
 _CODES = (
@@ -91,13 +106,24 @@ def _why_not(how: summary.How, api: str, test: str) -> str:
 
 
 def _loops_on(view: TreeView, fn: ir.Function, code: str) -> Iterator[tuple[ir.Function, RetryLoop, int]]:
-    """Callers with a loop that goes round when `fn` returns `code`, bounded or not."""
+    """Callers with a loop that goes round when `fn` returns `code`, bounded or not.
+
+    One that counts through an array takes the next of a few, whatever the last one failed for.
+    """
     for site in view.program.callers(fn):
         cfg = view.program.cfg(site.fn)
         for loop in view.of(RETRY_LOOPS).of(site.fn).loops:
             for went in loop.passes:
-                if went.site.name == fn.name and went.test.codes.admits(code):
+                if went.site.name == fn.name and went.test.codes.admits(code) and not _next_of_few(cfg, loop, went):
                     yield site.fn, loop, cfg.nodes[went.test.node].line
+
+
+def _next_of_few(cfg: ir.Cfg, loop: RetryLoop, went: Pass) -> bool:
+    if went.bound is None or went.bound.kind != "counter":
+        return False
+    exprs = (cfg.nodes[id_].expr for id_ in loop.loop.body)
+    indexed = (each.index for expr in exprs if expr is not None for each in ir.walk(expr) if isinstance(each, ir.Index))
+    return any(went.bound.what in measures.lvalues(index) for index in indexed)
 
 
 def _finding(

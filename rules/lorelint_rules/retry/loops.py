@@ -321,7 +321,9 @@ class RetryLoops:
         passed = self._marks(world, bad)
         owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
         if not {marks.YIELD, marks.SIGNAL} <= passed:
-            passed |= self._deeper(fn, known, world, test)
+            deeper = self._deeper(fn, known, world, test)
+            interrupted = any(cause.how is summary.How.INTERRUPTED for cause in bad)
+            passed |= deeper - {marks.SIGNAL} if interrupted else deeper  # that signal is what goes round
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
         return Pass(site, test, code, bad, passed, None, bool(callees), marks.SIGNAL in world.marks, owed)
 

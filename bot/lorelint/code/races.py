@@ -183,7 +183,9 @@ def relocked_before(cfg: ir.Cfg, passed: Passed) -> bool:
     for node in cfg.nodes:
         for call in ir.calls(node.expr):
             where = drops if _DROPS.search(call.name) else takes if _TAKES.search(call.name) else None
-            for arg in call.args[:1] if where is not None else ():
+            if where is None:
+                continue
+            for arg in call.args[:1]:
                 where.setdefault(ir.show(arg), set()).add(node.id)
     for lock in sorted(drops.keys() & takes.keys()):
         held = reaches(cfg, [0], drops[lock], avoid=takes[lock]) is not None

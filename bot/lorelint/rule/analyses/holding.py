@@ -14,8 +14,8 @@ A failed acquisition drops the thing. One that was only compared with how many w
 whose body releases (or puts away) does so for all pieces, whatever the count. Pieces of an array taken in an earlier
 round stay held when a later round fails.
 
-`Holding.stories(fn)` gives one `Story` (see `stories`) for each acquiring call, `Story.ends` what holds at each return.
-Whether what a failing function leaves in an object of its caller's (`Story.outlives`) is released there, `cleaning` tells.
+`Holding.stories(fn)` gives one `Story` (see `stories`) for each acquiring call, `Story.ends` what holds at each
+return. Whether what a failing function leaves in an object of its caller's (`Story.outlives`) is released there, `cleaning` tells.
 """
 
 from __future__ import annotations

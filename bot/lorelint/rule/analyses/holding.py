@@ -15,7 +15,8 @@ whose body releases (or puts away) does so for all pieces, whatever the count. P
 round stay held when a later round fails.
 
 `Holding.stories(fn)` gives one `Story` (see `stories`) for each acquiring call, `Story.ends` what holds at each
-return. Whether what a failing function leaves in an object of its caller's (`Story.outlives`) is released there, `cleaning` tells.
+return. What a failing function leaves in an object of its caller's (`Story.outlives`) may be released there: that is
+for `cleaning` to tell.
 """
 
 from __future__ import annotations

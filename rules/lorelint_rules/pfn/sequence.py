@@ -25,6 +25,7 @@ _INSTALLS = re.compile(
     r"|(?:^|_)set_[sh]?pte(?:_|$)"
 )
 _NO_LOCK = re.compile(r"mmap_|rcu_")
+_GUEST = re.compile(r"^_*(?:hva|gfn|gpa)_to_(?:h?pfn|page)")  # KVM's look-ups, by how they are all called
 #: They keep no invalidation out.
 _NO_LOCKS = frozenset("rcu srcu irq preempt bh migrate kmap pte_lock mmap_lock vma_lock seqlock page_lock".split())
 _SMALL = 1500
@@ -101,12 +102,12 @@ def gots(view: TreeView, scope: Scope) -> Iterator[Got]:
     apis = view.know.names("gup_pin", "gup_get", "notified_pages", "kvm_pfn_lookup")
     for node in scope.cfg.nodes:
         for call in ir.calls(node.expr):
-            if call.name in apis or (call.name and _helper(view, scope.fn.path, call.name, apis)):
+            if call.name in apis or _GUEST.match(call.name) or _helper(view, scope.fn.path, call.name, apis):
                 yield Got(node.id, call.line, call.name)
 
 
 def _helper(view: TreeView, path: str, name: str, apis: frozenset[str]) -> bool:
-    fn = view.program.function(path, name)
+    fn = view.program.function(path, name) if name else None
     return fn is not None and any(
         call.name in apis for node in view.program.cfg(fn).nodes for call in ir.calls(node.expr)
     )

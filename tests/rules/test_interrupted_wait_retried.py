@@ -77,6 +77,11 @@ LEFT_ALONE = {
     ),
     "another code is retried": (loop("\tif (b->full)\n\t\treturn -EBUSY;\n" + WAITS, "ret == -EBUSY"), "no reason"),
     "bounded": (loop(test="ret == -EAGAIN && b->tries++ < 5 && ++n < 5", before="\tn++;"), ""),
+    "waits again on purpose": (
+        "int f(struct box *b)\n{\n\twhile (wait_for_completion_interruptible(&b->done))\n\t\tfsleep(1000);\n"
+        "\treturn 0;\n}\n",
+        "on purpose",
+    ),
     "the signal is put aside": (loop(before="\tclear_thread_flag(TIF_SIGPENDING);"), "put aside"),
 }
 

@@ -11,7 +11,7 @@ Why it hurts
     nothing ends it, SIGKILL included.
 
 When it is silent
-    signal_pending() or the like is looked at on the way round; the pending signal is put aside and recalculated
+    signal_pending() or the like is looked at on the way round; the loop's own wait is repeated and each pass sleeps; the pending signal is put aside and recalculated
     (TIF_SIGPENDING, flush_signals()); the arguments of this call make the wait an uninterruptible one; a wait that
     ends on SIGKILL alone is retried by a kernel thread; the loop is bounded; the error is handed on.
 
@@ -60,6 +60,8 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Verdict:
     line = cfg.nodes[went.test.node].line
     if went.heeds:
         return silent(line, "signals are looked at on the way round")
+    if marks.YIELD in went.marks and not any(cause.chain for cause in _interrupted(went)):
+        return silent(line, "it waits again on purpose: each pass sleeps, so that it does not spin")
     if puts_aside(fn.text):
         return silent(line, "the pending signal is put aside or recalculated")
     if not wording.in_user_context(view, fn):

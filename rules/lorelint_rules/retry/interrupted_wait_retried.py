@@ -11,9 +11,10 @@ Why it hurts
     nothing ends it, SIGKILL included.
 
 When it is silent
-    signal_pending() or the like is looked at on the way round; the loop's own wait is repeated and each pass sleeps; the pending signal is put aside and recalculated
-    (TIF_SIGPENDING, flush_signals()); the arguments of this call make the wait an uninterruptible one; a wait that
-    ends on SIGKILL alone is retried by a kernel thread; the loop is bounded; the error is handed on.
+    signal_pending() or the like is looked at on the way round; the loop's own wait is repeated and each pass sleeps;
+    the pending signal is put aside and recalculated (TIF_SIGPENDING, flush_signals()); the arguments of this call make
+    the wait an uninterruptible one; it runs in a work item or kernel thread, which is sent no signals; the loop is
+    bounded; the error is handed on.
 
 Do this instead
     Hand -ERESTARTSYS or -EINTR on, and retry only on the codes that mean something else; or wait uninterruptibly, if

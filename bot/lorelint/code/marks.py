@@ -122,9 +122,10 @@ def holds(when: When | None, call: ir.Call) -> bool:
     """Whether a condition of the knowledge on one argument holds for a call."""
     if when is None:
         return True
-    if len(call.args) < when.argument:
+    place = when.place(len(call.args))
+    if place is None:
         return False
-    argument = call.args[when.argument - 1]
+    argument = call.args[place]
     if when.test == "flag":
         return any(isinstance(each, ir.Name) and each.name in when.flags for each in ir.walk(argument))
     return const(argument) != "0"

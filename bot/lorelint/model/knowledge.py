@@ -19,6 +19,16 @@ class When:
     test: str
     flags: tuple[str, ...] = ()
 
+    def place(self, count: int) -> int | None:
+        """Index of that argument in a call with so many, None where it has too few.
+
+        Kernels before 5.9 handed a task first (fixup_user_fault(), get_user_pages_remote(): 64019a2e467a); what tells
+        of the lock was last then, and is.
+        """
+        if count < self.argument:
+            return None
+        return count - 1 if self.test == "not-null" else self.argument - 1
+
 
 @dataclass(frozen=True, slots=True)
 class CallFact:

@@ -154,9 +154,10 @@ def _by_call(view: TreeView, scope: Scope, node: ir.Node, call: ir.Call) -> Iter
         yield Event(node.id, call.line, "vma_end_read()", ir.show(call.args[0]), own_lock=True)
     elif (fact := view.know.calls.get(call.name)) is not None and fact.drops_mmap_lock:
         when = fact.drops_when
-        if when is None or len(call.args) < when.argument:
+        place = None if when is None else when.place(len(call.args))
+        if when is None or place is None:
             return
-        arg = call.args[when.argument - 1]
+        arg = call.args[place]
         if when.test == "not-null" and ir.show(peel(arg)) not in ("NULL", "0"):
             told = ir.show(arg.operand) if isinstance(arg, ir.Unary) and arg.op == "&" else f"*{ir.show(arg)}"
             yield Event(node.id, call.line, f"{call.name}()", "", told=told, if_set=fact.holds_on_return)

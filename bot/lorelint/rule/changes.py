@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 
 from lorelint.code import ir
 from lorelint.code.ir import Function
+from lorelint.code.lex import mask
 from lorelint.code.program import Key, Program
 
 SIMILAR = 0.6  # of the lines: below it a function that went and one that came are two
@@ -132,8 +133,8 @@ class Changes:
         found = []
         for pair in self.touched:
             if pair.after is not None:
-                old = frozenset() if pair.before is None else frozenset(_CALLED.findall(pair.before.text))
-                new = sorted(set(_CALLED.findall(pair.after.text)) - old - _NO_CALLS)
+                old = frozenset() if pair.before is None else _called(pair.before)
+                new = sorted(_called(pair.after) - old - _NO_CALLS)
                 found += [(name.decode(), pair.after) for name in new if name.decode() != pair.after.name]
         return tuple(sorted(found, key=lambda each: (each[0], each[1].key)))
 
@@ -175,6 +176,12 @@ class Changes:
 
 
 # -- functions ---------------------------------------------------------------------------------
+
+
+def _called(fn: Function) -> frozenset[bytes]:
+    """Words before a parenthesis in the code of a function, not in what it says of itself."""
+    return frozenset(_CALLED.findall(mask(fn.text)))
+
 
 
 def _paired(before: Program, after: Program, paths: tuple[str, ...], renamed: Mapping[str, str]) -> tuple[Pair, ...]:

@@ -188,7 +188,7 @@ def test_moved_later_it_is_still_one_finding_and_can_go(bench: SimpleNamespace) 
 
 def test_there_before_is_said_once_over_a_series(bench: SimpleNamespace) -> None:
     states = [{"a.c": OLD.replace("return 0", f"return {number}")} for number in range(4)]
-    assert told(bench.run(bench.applied(states), bench.BAD)) == []
+    assert told(bench.run(bench.applied(states), bench.BAD)) == [(1, "old", "there-before")]
 
 
 def test_a_raising_rule_is_a_failure_and_the_others_go_on(bench: SimpleNamespace) -> None:
@@ -270,7 +270,7 @@ def test_on_fragments_what_needs_more_is_a_doubt(bench: SimpleNamespace) -> None
 def test_on_fragments_a_function_that_was_there_wholly_is_subtracted(bench: SimpleNamespace) -> None:
     lines = marked(" ", OLD)
     lines[3:4] = ["-\treturn 0;", "+\treturn 1;"]
-    assert told(bench.run(fragments(bench, lines), bench.BAD)) == []
+    assert told(bench.run(fragments(bench, lines), bench.BAD)) == [(1, "old", "there-before")]
 
 
 def test_remarks_come_only_beside_a_defect_the_series_brings(bench: SimpleNamespace) -> None:

@@ -313,6 +313,9 @@ GOOD: dict[str, tuple[tuple[str, ...], str, str]] = {
         "\treturn 0;"), "every path round gives up the CPU"),
     "a spinlock held": ((RESCHED, SIGNAL), loop("", first="\tspin_lock(&s->lock);\n"), "with spinlock held"),
     "interrupts off": ((RESCHED, SIGNAL), loop("", first="\tlocal_irq_disable();\n"), "held"),
+    "interrupts off for the caller": ((RESCHED,), f(
+        "again:\n\tret = attempt(s);\n\tif (ret == -EAGAIN)\n\t\tgoto again;\n\treturn ret;", BUSY,
+        "struct s *s, unsigned long *irq_flags"), "interrupts saved"),
     "an rcu reader": ((RESCHED, SIGNAL), loop("", first="\trcu_read_lock();\n"), "with rcu held"),
     "guarded": ((RESCHED, SIGNAL), loop("", first="\tguard(spinlock)(&s->lock);\n"), "with spinlock held"),
     "slow gup": ((RESCHED,), f(

@@ -240,7 +240,7 @@ RULE = Rule(
     NAME,
     run,
     since="0.1",
-    stage=Stage.TRIAL,
+    stage=Stage.QUEUE,
     tokens=Tokens(((*_NEED, *_TAKES),)),
     need=Need.CALLS,
     requires=(HELD,),

@@ -177,7 +177,7 @@ RULE = Rule(
     NAME,
     run,
     since="0.1",
-    stage=Stage.TRIAL,
+    stage=Stage.QUEUE,
     tokens=TOKENS,
     requires=tuple(holding for _, holding, _ in HOLDINGS),
     need=Need.CALLS,

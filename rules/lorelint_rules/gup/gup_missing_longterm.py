@@ -123,7 +123,7 @@ RULE = Rule(
     NAME,
     run,
     since="0.1",
-    stage=Stage.TRIAL,
+    stage=Stage.QUEUE,
     tokens=TOKENS,
     requires=(PINS,),
     need=Need.CALLS,

@@ -164,7 +164,7 @@ RULE = Rule(
     NAME,
     run,
     since="0.1",
-    stage=Stage.TRIAL,
+    stage=Stage.QUEUE,
     tokens=Tokens(((*_UNPIN, *_PUT),)),
     requires=(PINS,),
     need=Need.FILE,

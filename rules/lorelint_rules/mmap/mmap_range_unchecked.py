@@ -199,7 +199,7 @@ RULE = Rule(
     NAME,
     run,
     since="0.1",
-    stage=Stage.TRIAL,
+    stage=Stage.QUEUE,
     tokens=Tokens(((*MAPPERS, *CAREFUL), ("vm_pgoff", "vm_end", "vma_pages", "vm_area_struct", "vm_area_desc"))),
     need=Need.CALLS,
     cause_rank=30,

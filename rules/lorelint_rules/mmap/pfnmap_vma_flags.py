@@ -206,7 +206,7 @@ RULE = Rule(
     NAME,
     run,
     since="0.1",
-    stage=Stage.TRIAL,
+    stage=Stage.QUEUE,
     tokens=Tokens((("VM_PFNMAP", "VMA_PFNMAP_BIT"), ("vm_area_struct", "vm_area_desc"))),
     need=Need.CALLS,
     cause_rank=30,

@@ -238,7 +238,7 @@ RULE = Rule(
     NAME,
     run,
     since="0.1",
-    stage=Stage.TRIAL,
+    stage=Stage.QUEUE,
     # a function that gets the PFN from a callee names no look-up: it drops mmap_lock, or makes the use
     tokens=Tokens(
         (

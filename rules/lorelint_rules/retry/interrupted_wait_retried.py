@@ -100,4 +100,4 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, went: Pass) -> Fi
     )
 
 
-RULE = Rule(NAME, run, since="0.1", stage=Stage.TRIAL, tokens=TOKENS, requires=(RETRY_LOOPS,), cause_rank=15)
+RULE = Rule(NAME, run, since="0.1", stage=Stage.QUEUE, tokens=TOKENS, requires=(RETRY_LOOPS,), cause_rank=15)

@@ -59,7 +59,7 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
     if not spins:
         return
     held = wording.held(view, fn, loop)
-    if wording.saves_irqs(cfg):
+    if wording.saves_irqs(fn, cfg):
         reason = "takes a lock with interrupts saved: its callers may run with interrupts off"
         yield Silence(NAME, fn.path, fn.name, loop.loop.line, reason)
         return
@@ -123,7 +123,7 @@ def _judge_fed(view: TreeView, fn: ir.Function, fed: UserLoop) -> Iterator[Verdi
         return
     cfg = view.program.cfg(fn)
     over = view.of(wording.LOCKS).at(fn, fed.loop.head)
-    if any(lock.atomic for lock in over) or wording.saves_irqs(cfg):
+    if any(lock.atomic for lock in over) or wording.saves_irqs(fn, cfg):
         yield Silence(NAME, fn.path, fn.name, fed.line, "runs where nothing may sleep: a yield would be the defect")
         return
     lazy = view.know.version >= LAZY

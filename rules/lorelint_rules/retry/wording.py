@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -61,6 +62,9 @@ class Held:
         return ""
 
 
+_FLAGS = re.compile(r"(?:irq_?)?flags\Z")  # as spin_lock_irqsave() fills them
+
+
 def unfound(rule: str, fn: ir.Function, look: Look) -> Iterator[Verdict]:
     """Silences of the shared look, under a rule's name."""
     for each in look.silences:
@@ -96,8 +100,10 @@ def _dropped(state: locks.Locks, fn: ir.Function, loop: RetryLoop, cfg: ir.Cfg) 
                 yield from kinds
 
 
-def saves_irqs(cfg: ir.Cfg) -> bool:
-    """The function saves the interrupt state where it locks, so it does not know whether it may sleep."""
+def saves_irqs(fn: ir.Function, cfg: ir.Cfg) -> bool:
+    """It saves the interrupt state, or hands it to a caller who restores it: it does not know whether it may sleep."""
+    if any(_FLAGS.match(param.name) and param.type.replace(" ", "") == "unsignedlong*" for param in fn.params):
+        return True
     return any("irqsave" in call.name or "irq_save" in call.name for node in cfg.nodes for call in ir.calls(node.expr))
 
 

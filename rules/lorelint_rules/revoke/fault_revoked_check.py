@@ -160,7 +160,7 @@ RULE = Rule(
     NAME,
     run,
     since="0.1",
-    stage=Stage.TRIAL,
+    stage=Stage.QUEUE,
     tokens=Tokens((("vm_fault", "vm_area_struct", "vmf_insert_", "remap_pfn_range"),)),
     need=Need.FILE,
     requires=(MARKS,),

@@ -123,7 +123,7 @@ RULE = Rule(
     NAME,
     run,
     since="0.1",
-    stage=Stage.TRIAL,
+    stage=Stage.QUEUE,
     tokens=Tokens((("unmap", "zap", "revoke", "invalidate", "purge", "evict", "disassociate", "truncate"),)),
     need=Need.FILE,
     requires=(MARKS,),

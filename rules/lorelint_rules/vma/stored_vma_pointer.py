@@ -115,7 +115,7 @@ RULE = Rule(
     NAME,
     run,
     since="0.1",
-    stage=Stage.TRIAL,
+    stage=Stage.QUEUE,
     tokens=Tokens((("vm_area_struct", "vmf->vma"), ("= vma", "= vmf->vma", "vma)", "vma;", "_vma"))),
     need=Need.FILE,
     cause_rank=20,

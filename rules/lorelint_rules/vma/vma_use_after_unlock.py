@@ -215,7 +215,7 @@ RULE = Rule(
     NAME,
     run,
     since="0.1",
-    stage=Stage.TRIAL,
+    stage=Stage.QUEUE,
     tokens=Tokens(
         (
             ("vm_area_struct",),

@@ -112,6 +112,9 @@ class Sources:
 
     def candidates(self, words: tuple[str, ...], near: str, what: str, limit: int = CANDIDATES) -> tuple[str, ...]:
         """Files that mention all the words, nearest first, at most `limit`; a cut is said where there is a `what`."""
+        new = tuple(word for word in words if word not in self._mentions)
+        if len(new) > 1:  # one look through the tree for all of them
+            self._mentions.update((word, tuple(paths)) for word, paths in self.tree.mentions(new).items())
         paths: frozenset[str] | None = None
         for word in words:
             these = frozenset(self.mentions(word))

@@ -29,7 +29,8 @@ _NAMED = re.compile(
     r"lock|down|up_|enter|exit|reserve|assert|mutex|zap|begin|end|prepare|open|close|get|put|acquire|release|wait"
 )
 #: Said to be a lock by its name alone: looked for in other folders, and never thought to be nothing.
-LOCKING = re.compile(r"(?:^|_)(?:un|try)?(?:lock|reserve|acquire)(?:_|$)")
+# Not what orders memory, nor what is about the lock of a page.
+LOCKING = re.compile(r"^(?!smp_|\w+_dirty_lock)(?:\w*_)?(?:un|try)?(?:lock|reserve|acquire)(?:_|$)")
 #: Kinds that keep no other task out, or belong to an address space and not to an object.
 _NOT_OF_OBJECTS = frozenset(
     "rcu irq preempt bh kmap migrate local_lock pte_lock mmap_lock vma_lock page_lock seqlock".split()

@@ -70,7 +70,7 @@ _QUIET = re.compile(
 
 
 _KERNELS_OWN = re.compile(
-    r"^(?:rb_|x[as]_|idr_|vmalloc|vm_|vma_|page_|pte_|p[mu]d_|is_power|filemap_|remap_|folio_|get_|put_|dma_|copy_|access_|atomic|is_err)"
+    r"^(?:check_\w+_overflow|vmf_insert_|rb_|x[as]_|idr_|vmalloc|vm_|vma_|page_|pte_|p[mu]d_|is_power|filemap_|remap_|folio_|get_|put_|dma_|copy_|access_|atomic|is_err)"
 )
 
 

@@ -99,6 +99,10 @@ BAD = {
         "static int attempt(struct s *s)\n{\n\tstruct p *p = s->p;\n\n\tif (!p) {\n\t\tp = NULL;\n"
         "\t\treturn -EAGAIN;\n\t}\n\treturn 0;\n}\n",
     ),
+    "a latch that is only told of": f(
+        "\tbool held = false;\nagain:\n\tret = attempt(s);\n\tif (held)\n\t\tnote(s);\n\tif (ret == -EAGAIN) {\n"
+        "\t\theld = true;\n\t\tgoto again;\n\t}\n\treturn ret;"
+    ),
 }  # fmt: skip
 
 
@@ -300,6 +304,10 @@ GOOD: dict[str, tuple[tuple[str, ...], str, str]] = {
         "\tint at = 0;\n\twhile (1) {\n\t\tat = find_next_zero_bit(s->map, s->size, at);\n\t\tif (at >= s->size)\n"
         "\t\t\tbreak;\n\t\tret = attempt(s);\n\t\tif (ret == -EAGAIN) {\n\t\t\tat++;\n\t\t\tcontinue;\n\t\t}\n"
         "\t\treturn ret;\n\t}\n\treturn -ENOSPC;"), "bounded: at"),
+    "a lock from the second pass on": (LOOPS, f(
+        "\tbool held = false;\nagain:\n\tif (held)\n\t\trtnl_lock();\n\tret = attempt(s);\n\tif (held)\n"
+        "\t\trtnl_unlock();\n\tif (ret == -EAGAIN) {\n\t\theld = true;\n\t\tgoto again;\n\t}\n\treturn ret;"),
+        "bounded: held"),
     "forward": (LOOPS, f("\tret = attempt(s);\n\tif (ret == -EAGAIN)\n\t\tgoto out;\n\tstep(s);\nout:\n"
                          "\treturn ret;"), ""),
     "the code is never given": (LOOPS, loop("", code="-EBUSY"), "cannot return -EBUSY"),

@@ -79,6 +79,7 @@ class Bounds:
         self.interruptible = frozenset(name for name, fact in know.calls.items() if fact.ends_on_signal)
         self.verdicts = verdicts(cfg, loop)
         self.latches, self.counters = self._measures()
+        self.grave = _grave(cfg, loop, self.latches)
         self.cursors = _cursors(cfg, loop)
         self.raised = _raised(cfg, loop)
         self.items = _items(cfg, loop)
@@ -142,6 +143,8 @@ class Bounds:
         for name, value in assignments(expr):
             if name in self.asked and not const(value):
                 yield Set(name)
+            if name in self.grave:
+                yield Bound("latch", name)
         for name in stepped(expr):
             yield Stepped(name)
         for name in _handed_out(expr):
@@ -407,6 +410,22 @@ def _steps_itself(name: str, value: ir.Expr) -> bool:
             on = any(word in value.name for word in ("timeout", "find_next", "next_", "wait", "schedule"))
             return on and name in {ir.show(each) for each in args}
     return False
+
+
+def _grave(cfg: ir.Cfg, loop: ir.Loop, latches: frozenset[str]) -> frozenset[str]:
+    """Latches for whose sake a lock is taken in the loop: once one is set, each pass keeps others out."""
+    found: set[str] = set()
+    for node in (cfg.nodes[id_] for id_ in loop.body):
+        names = lvalues(node.expr) & latches if node.at is ir.At.TEST and node.expr is not None else frozenset()
+        for edge in node.out if names else ():
+            here, steps = cfg.nodes[edge.to], 0
+            while steps < 3 and here.id in loop.body and here.at is not ir.At.TEST:
+                if any(call.name.endswith("_lock") for call in ir.calls(here.expr)):
+                    found |= names
+                if len(here.out) != 1:
+                    break
+                here, steps = cfg.nodes[here.out[0].to], steps + 1
+    return frozenset(found)
 
 
 def _false_flags(cfg: ir.Cfg, loop: ir.Loop) -> frozenset[str]:

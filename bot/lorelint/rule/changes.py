@@ -183,7 +183,6 @@ def _called(fn: Function) -> frozenset[bytes]:
     return frozenset(_CALLED.findall(mask(fn.text)))
 
 
-
 def _paired(before: Program, after: Program, paths: tuple[str, ...], renamed: Mapping[str, str]) -> tuple[Pair, ...]:
     """Functions of the changed files: by name in the file (or the file it was), the rest by likeness."""
     old = {path: list(before.functions(path)) for path in paths}

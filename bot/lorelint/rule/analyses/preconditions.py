@@ -1,8 +1,9 @@
 """Whether something that must be so at a place is so on every way to it: here, in the callers, and theirs.
 
 `Precondition` climbs from a place to whoever calls the function, until somebody sees to it (a caller that holds the
-lock over the call), or until nobody is left who could: the function is entered from outside, by a table or a work item. An
-assertion in the function says that callers see to it; then only a caller that plainly does not counts against it.
+lock over the call), or until nobody is left who could: the function is entered from outside, by a table or a work
+item. An assertion in the function says that callers see to it; then only a caller that plainly does not counts
+against it.
 """
 
 from __future__ import annotations

@@ -83,7 +83,9 @@ def test_all_of_the_kernel_speaks(
     chosen = sampled(every)
     cuts, loud = tried(tree, chosen, rules)
     print(told(cuts, loud), *cut_out(Mutation("6.12", tuple(cuts), loud)), sep="\n")
-    silent = [cut for cut in cuts if not cut.spoke]
+    # A loop with two bounds still has one when one is taken out.
+    silent = [cut for cut in cuts if not cut.spoke and not cut.why.startswith("bounded: ")]
+    assert sum(cut.spoke for cut in cuts) >= len(cuts) * 0.6, told(cuts, loud)
     assert len(every) >= 40 and {place.rule for place in every} >= {"unbounded-retry", "retry-no-resched"}
     assert len(cuts) >= len(chosen) * 0.6, told(cuts, loud)
     assert len(silent) <= len(cuts) * 0.2, told(cuts, loud)

@@ -152,7 +152,8 @@ class Checkout:
             self.git("init", "-q", "-b", "main", ".")
             self.git("config", "user.name", "Ann Author")
             self.git("config", "user.email", "ann@example.org")
-            self.commit("start")
+            self.git("add", "-A", "-f")  # a distribution's kernel ignores all its files
+            self.git("commit", "-q", "-m", "start")
             self.git("checkout", "-q", "-b", "topic", "--track", "main")
 
     def git(self, *arguments: str, stdin: bytes = b"", code: int | None = 0) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from lorelint.code.program import Cache, Program
 from lorelint.jobs.base import climb
-from lorelint.jobs.heard import Heard, hear
 from lorelint.kernel.load import knowledge, known_versions
 from lorelint.kernel.version import is_kernel, kernel_version
 from lorelint.model.base import Applied, Grade
@@ -88,6 +87,8 @@ def review(
         answers=lambda tree: answers_of(tree, know, memory, stamp),
         missing=missing(series),
     )
+    from lorelint.jobs.heard import Heard, hear  # a check has no answers to read, and needs what else is here
+
     heard = Heard((), result.judged, ())
     if answers:
         together = concerns(result.judged, rules, result.spans)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,51 @@ def test_a_message_that_looks_like_a_diff(checkout: Any) -> None:
     checkout.swap(DEMO, "return 1", "return 2")
     checkout.git("commit", "-q", "-a", "-m", f"two\n\n{first}\n{'0' * 40}\n")
     assert [len(patch.diffs) for patch in work(checkout).series.patches] == [1, 1]
+
+
+def test_a_message_that_quotes_a_diff(checkout: Any) -> None:
+    """What it quotes is no change of this commit, whatever git am(1) would make of the mail."""
+    checkout.write(DEMO, ONE)
+    checkout.commit("one")
+    checkout.swap(DEMO, "return 1", "return 2")
+    other = "drivers/misc/dmamap/dmamap.c"
+    quoted = f"diff --git a/{other} b/{other}\nindex 1111111..2222222 100644\n--- a/{other}\n+++ b/{other}\n@@ -1 +1 @@\n-a\n+b\n"
+    checkout.git("commit", "-q", "-a", "-m", f"two\n\nFrom: Somebody <else@example.org>\n\n---\n{quoted}")
+    last = work(checkout).applied.snapshots[-1]
+    assert [diff.path for diff in last.patch.diffs] == [DEMO] and last.patch.author[0] == "Ann Author"
+    assert last.after.read(other) == last.before.read(other) != b""
+
+
+def test_a_date_that_no_calendar_has(checkout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout.write(DEMO, ONE)
+    first = checkout.commit("one")
+    kept = checkout.git("cat-file", "commit", first)
+    odd = re.sub(r"(author .*> )\d+", r"\g<1>99999999999999", kept)
+    commit = checkout.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=(odd + "\n").encode())
+    assert work(checkout, f"{commit}^..{commit}").series.patches[0].mail.date.startswith("9999-")
+
+
+def test_content_that_cannot_be_had_is_no_deletion(checkout: Any) -> None:
+    checkout.write(DEMO, ONE)
+    checkout.commit("one")
+    checkout.swap(DEMO, "return 1", "return 2")
+    checkout.commit("two")
+    blob = checkout.git("rev-parse", f"HEAD:{DEMO}")
+    (checkout.path / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    last = work(checkout).applied.snapshots[-1]  # git takes the file of the work tree for the diff; we read objects
+    assert last.after.read(DEMO) == last.before.read(DEMO) == ONE.encode()
+    assert "is not in this clone" in last.troubles[0].text
+
+
+def test_a_file_of_the_work_tree_that_cannot_be_read(checkout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout.write(DEMO, ONE)
+    checkout.commit("one")
+    checkout.swap(DEMO, "return 1", "return 2")
+    monkeypatch.setattr(laying, "MAX_OBJECT", 5)
+    (snapshot,) = head(checkout, "all").applied.snapshots
+    assert snapshot.after.read(DEMO) == snapshot.before.read(DEMO) == ONE.encode()
+    assert [trouble.where for trouble in snapshot.troubles] == [DEMO]
+    assert snapshot.files[DEMO].grade is Grade.FRAGMENTS
 
 
 @pytest.mark.parametrize("kind", ["worktree", "shallow", "partial", "sparse", "bare alternates"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from lorelint.model.base import Applied, Base, BaseStep, FileBase, Grade, Snapsh
 from lorelint.model.errors import LorelintError
 from lorelint.model.mail import BaseHint, Change, FileDiff, Message, Patch, Series
 from lorelint.model.tree import OverlayTree, Tree, inside, is_source
+from lorelint.model.trouble import Trouble
 from lorelint.model.work import Span, Work
 
 MAX_COMMITS = 500
@@ -23,6 +24,9 @@ _FORM = (
     "-r", "-p", "-M", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all",
     "--src-prefix=a/", "--dst-prefix=b/",
 )  # fmt: skip
+_LAST = 253402300799  # seconds; the last that a date can tell, in the year 9999
+#: What the reader of diffs would take for the beginning of one: a message may quote some.
+_QUOTED = re.compile(r"(?m)^(?=diff |--- |\+\+\+ |---$|@@ |Index: |index |rename |similarity )")
 _Reader = Callable[[FileDiff], bytes | None]
 _PERSON = re.compile(rb"author (.*?) ?<([^>]*)> (\d+)")
 
@@ -125,8 +129,8 @@ def _patch(repository: GitRepository, seq: int, commit: str, diff: str) -> Patch
     name, address, date = (text(each) for each in who.groups()) if who else ("", "", "0")
     said = text(message).strip("\n")
     subject, _, rest = said.partition("\n")
-    when = datetime.fromtimestamp(min(int(date), 1 << 40), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if int(date) else ""
-    return _mail(seq, commit, subject, (name, address), when, f"{rest.strip()}\n---\n{diff}")
+    when = datetime.fromtimestamp(min(int(date), _LAST), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if int(date) else ""
+    return _mail(seq, commit, subject, (name, address), when, f"{_QUOTED.sub(' ', rest.strip())}\n---\n{diff}")
 
 
 def _uncommitted(seq: int, diff: str, staged: bool) -> Patch:
@@ -137,8 +141,9 @@ def _mail(seq: int, msgid: str, subject: str, author: tuple[str, str], date: str
     """The patch as it would be mailed: what reads mails reads it, and says the same of it."""
     message = Message(msgid, subject, author[0], author[1], date, "", (), (), (), body)
     patch = make_patch(seq, message, subject)
-    # that a commit touches no C is no trouble of the author's
-    return replace(patch, troubles=tuple(each for each in patch.troubles if each.kind not in ("not-c", "mangled")))
+    # that a commit touches no C is no trouble of the author's; and no line of a message is its header
+    troubles = tuple(each for each in patch.troubles if each.kind not in ("not-c", "mangled"))
+    return replace(patch, subject=subject, author=author, troubles=troubles)
 
 
 def _series(span: Span, patches: Sequence[Patch]) -> Series:
@@ -158,33 +163,53 @@ def _series(span: Span, patches: Sequence[Patch]) -> Series:
 # -- trees -----------------------------------------------------------------------------------------------------
 
 
+class _Unread(Exception):
+    """Why the content of a file cannot be had."""
+
+
 def _snapshot(laid: _Laid, patch: Patch, read: _Reader) -> Snapshot:
     short = patch.msgid[:12] or patch.subject
     before = laid.tree(f"before {short}")
     files: dict[str, FileBase] = {}
+    troubles: list[Trouble] = []
     for diff in patch.diffs:
         files[diff.path] = FileBase(diff.path, Grade.EXACT, "as committed" if patch.msgid else "as it lies there")
-        for path, content in _result(diff, before, read):
-            laid.over[path] = content
-    return Snapshot(patch, before, laid.tree(f"after {short}"), dict(sorted(files.items())))
+        try:
+            laid.over.update(_result(diff, before, read))
+        except _Unread as why:
+            files[diff.path] = FileBase(diff.path, Grade.FRAGMENTS, str(why))
+            troubles.append(Trouble("missing-object", diff.path, f"{why}: the change of this file was not judged"))
+    return Snapshot(patch, before, laid.tree(f"after {short}"), dict(sorted(files.items())), tuple(troubles))
 
 
-def _result(diff: FileDiff, before: Tree, read: _Reader) -> Iterator[tuple[str, bytes | None]]:
-    """What the files of a diff are after it. Only source files are looked at."""
+def _result(diff: FileDiff, before: Tree, read: _Reader) -> dict[str, bytes | None]:
+    """What the files of a diff are after it; None for none. Only source files are looked at. Raises _Unread."""
+    found: dict[str, bytes | None] = {}
     if diff.old_path and is_source(diff.old_path) and diff.change in (Change.DELETE, Change.RENAME):
-        yield diff.old_path, None
+        found[diff.old_path] = None
     if diff.new_path and is_source(diff.new_path) and diff.change not in (Change.DELETE, Change.MODE):
         moved = diff.change in (Change.RENAME, Change.COPY) and not diff.hunks
-        yield diff.new_path, before.read(diff.old_path) if moved else read(diff)
+        found[diff.new_path] = before.read(diff.old_path) if moved else read(diff)
+    return found
 
 
 def _committed(repository: GitRepository, diff: FileDiff) -> bytes | None:
-    return repository.blob(diff.new_blob) if diff.new_blob else b""
+    content = repository.blob(diff.new_blob) if diff.new_blob else None
+    if content is None:
+        raise _Unread(f"its content {diff.new_blob[:12] or '(git names none)'} is not in this clone, or is too large")
+    return content
 
 
 def _lying(repository: GitRepository, diff: FileDiff) -> bytes | None:
     """A file of the work tree; links are not followed."""
     path = Path(repository.path, diff.new_path)
-    if not inside(diff.new_path) or path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_OBJECT:
+    if not inside(diff.new_path) or path.is_symlink() or not path.is_file():
         return None
-    return path.read_bytes()
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_OBJECT + 1)
+    except OSError as error:
+        raise _Unread((error.strerror or "it cannot be read").lower()) from error
+    if len(content) > MAX_OBJECT:
+        raise _Unread("it is too large")
+    return content

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lorelint.model.mail import Thread
     from lorelint.report.sarif import RuleHelp
 
+_TRACKING = 32 << 20  # bytes of what b4 keeps about a series that are read
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -88,7 +90,8 @@ class Desk:
         import json
 
         try:
-            series = json.loads(Path(path).read_bytes())["series"]
+            with Path(path).open("rb") as file:
+                series = json.loads(file.read(_TRACKING))["series"]
             first, change_id = series["first-patch-commit"], series["change-id"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return ""

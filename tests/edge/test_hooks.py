@@ -79,3 +79,24 @@ def test_b4_goes_on_running_checkpatch(checkout: Any) -> None:
     assert len(values) == 2 and values[0].startswith("scripts/checkpatch.pl -q --terse")
     settings.remove()
     assert checkout.git("config", "--local", "-l") == before
+
+
+def test_checkpatch_that_its_user_has_set_stays(checkout: Any) -> None:
+    """The very command that we would have set."""
+    checkout.write("scripts/checkpatch.pl", "#!/bin/sh\n")
+    (checkout.path / "scripts/checkpatch.pl").chmod(0o755)
+    key = "b4.prep-perpatch-check-cmd"
+    checkout.git("config", "--add", key, "scripts/checkpatch.pl -q --terse --no-summary --mailback --showfile")
+    before = checkout.git("config", "--local", "-l")
+    settings = B4Settings(GitRepository(checkout.path))
+    settings.install(b4_commands(PROGRAM, "1"))
+    assert len(checkout.git("config", "--get-all", key).splitlines()) == 2
+    settings.remove()
+    assert checkout.git("config", "--local", "-l") == before
+
+
+def test_a_folder_where_nothing_can_be_written(checkout: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    checkout.git("config", "core.hooksPath", str(tmp_path / "file" / "hooks"))
+    with pytest.raises(LorelintError, match=r"cannot be written.*check the folder"):
+        hooks(checkout).install("pre-push", PROGRAM)

@@ -170,7 +170,8 @@ def test_a_message_that_quotes_a_diff(checkout: Any) -> None:
     checkout.commit("one")
     checkout.swap(DEMO, "return 1", "return 2")
     other = "drivers/misc/dmamap/dmamap.c"
-    quoted = f"diff --git a/{other} b/{other}\nindex 1111111..2222222 100644\n--- a/{other}\n+++ b/{other}\n@@ -1 +1 @@\n-a\n+b\n"
+    head = f"diff --git a/{other} b/{other}\nindex 1111111..2222222 100644\n"
+    quoted = f"{head}--- a/{other}\n+++ b/{other}\n@@ -1 +1 @@\n-a\n+b\n"
     checkout.git("commit", "-q", "-a", "-m", f"two\n\nFrom: Somebody <else@example.org>\n\n---\n{quoted}")
     last = work(checkout).applied.snapshots[-1]
     assert [diff.path for diff in last.patch.diffs] == [DEMO] and last.patch.author[0] == "Ann Author"

@@ -57,7 +57,8 @@ class DismissalFile:
     def read(self) -> dict[str, Dismissal]:
         """Raises LorelintError where the file cannot be read."""
         try:
-            return parse(self.path.read_bytes(), str(self.path))
+            with self.path.open("rb") as file:
+                return parse(file.read(MAX_BYTES + 1), str(self.path))
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -109,6 +110,8 @@ def remember(folder: Path, found: Sequence[Dismissal]) -> None:
         for fingerprint in list(known)[: max(0, len(known) - MAX_SEEN)]:
             del known[fingerprint]
 
-    if found:
-        with contextlib.suppress(LorelintError):
-            DismissalFile(folder, SEEN).change(add)
+    with contextlib.suppress(LorelintError):
+        file = DismissalFile(folder, SEEN)
+        known = file.read() if found else {}
+        if any(known.get(each.fingerprint) != each for each in found):
+            file.change(add)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import stat
@@ -16,6 +17,8 @@ from lorelint.model.errors import LorelintError
 HOOKS = ("pre-push", "commit-msg", "sendemail-validate")
 _MARK = "# written by: lorelint install-hook"
 #: What b4 (0.16) runs when it is told nothing else; a command of our own would take its place.
+_PREP = "b4.prep-perpatch-check-cmd"
+_OURS = "lorelint.set-checkpatch"  # there as long as checkpatch stands among b4's commands by our doing
 _CHECKPATCH = "scripts/checkpatch.pl -q --terse --no-summary --mailback --showfile"
 
 
@@ -46,14 +49,18 @@ class Hooks:
             line = f'{shlex.join(program)} hook {kind} "$@"'
             remedy = f"it was left as it is; add this line to it: {line}"
             raise LorelintError("there is a hook already", where=str(path), remedy=remedy)
+        fresh = path.with_name(f".{kind}.lorelint")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            fresh = path.with_name(f".{kind}.lorelint")
             fresh.write_text(hook_text(kind, program))
             fresh.chmod(fresh.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
             fresh.replace(path)
         except OSError as error:
-            raise LorelintError(f"cannot be written: {(error.strerror or '').lower()}", where=str(path)) from error
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+            remedy = "check the folder and its owner"
+            what = f"cannot be written: {(error.strerror or '').lower()}"
+            raise LorelintError(what, where=str(path), remedy=remedy) from error
         return path
 
     def remove(self, kind: str) -> Path | None:
@@ -77,7 +84,7 @@ def b4_commands(program: Sequence[str], rules: str) -> Mapping[str, str]:
     """Setting of b4 -> command. The version of the rules is in it, since b4 keeps answers by the command line."""
     begin = f"{shlex.join(program)} check --rules-version {rules} -"
     return {
-        "b4.prep-perpatch-check-cmd": f"{begin} --format b4",
+        _PREP: f"{begin} --format b4",
         "b4.review-perpatch-check-cmd": f"{begin} --format b4-review",
         "b4.review-series-check-cmd": f"{begin} --format b4-review --series",
     }
@@ -94,27 +101,28 @@ class B4Settings:
         """Add ours beside what is there; a command of ours from before is replaced. Gives what was set."""
         self.remove()
         done = []
-        for key, command in commands.items():
-            if key == "b4.prep-perpatch-check-cmd" and not self._values(key) and self._checkpatch():
-                done.append((key, _CHECKPATCH))  # else b4 would run it no longer
-            done.append((key, command))
+        if not self._values(_PREP) and self._checkpatch():  # else b4 would run it no longer
+            self._git("config", "--local", _OURS, "true")
+            done.append((_PREP, _CHECKPATCH))
+        done += commands.items()
         for key, command in done:
             self._git("config", "--local", "--add", key, command)
         return done
 
     def remove(self) -> list[str]:
-        """Take ours back, and checkpatch where it was set beside ours. Gives the settings that were changed."""
+        """Take ours back, and checkpatch where we had set it. Gives the settings that were changed.
+
+        Each value is taken out by itself: whatever happens meanwhile, those of others stay.
+        """
         gone = []
         for key in b4_commands(("lorelint",), "0"):
-            values = self._values(key)
-            ours = [value for value in values if _is_ours(value)]
-            if not ours:
-                continue
-            rest = [value for value in values if value not in ours]
-            self._git("config", "--local", "--unset-all", key)
-            for value in [] if rest == [_CHECKPATCH] else rest:
-                self._git("config", "--local", "--add", key, value)
-            gone.append(key)
+            ours = [value for value in self._values(key) if _is_ours(value)]
+            if key == _PREP and self._values(_OURS):
+                ours += [value for value in self._values(key) if value == _CHECKPATCH]
+                self._git("config", "--local", "--unset-all", _OURS)
+            for value in dict.fromkeys(ours):
+                self._git("config", "--local", "--fixed-value", "--unset-all", key, value)
+            gone += [key] if ours else []
         return gone
 
     def _values(self, key: str) -> list[str]:

@@ -79,7 +79,7 @@ class Bounds:
         self.interruptible = frozenset(name for name, fact in know.calls.items() if fact.ends_on_signal)
         self.verdicts = verdicts(cfg, loop)
         self.latches, self.counters = self._measures()
-        self.grave = _grave(cfg, loop, self.latches)
+        self.locking = _locking(cfg, loop, self.latches)
         self.cursors = _cursors(cfg, loop)
         self.raised = _raised(cfg, loop)
         self.items = _items(cfg, loop)
@@ -143,7 +143,7 @@ class Bounds:
         for name, value in assignments(expr):
             if name in self.asked and not const(value):
                 yield Set(name)
-            if name in self.grave:
+            if name in self.locking:
                 yield Bound("latch", name)
         for name in stepped(expr):
             yield Stepped(name)
@@ -412,7 +412,7 @@ def _steps_itself(name: str, value: ir.Expr) -> bool:
     return False
 
 
-def _grave(cfg: ir.Cfg, loop: ir.Loop, latches: frozenset[str]) -> frozenset[str]:
+def _locking(cfg: ir.Cfg, loop: ir.Loop, latches: frozenset[str]) -> frozenset[str]:
     """Latches for whose sake a lock is taken in the loop: once one is set, each pass keeps others out."""
     found: set[str] = set()
     for node in (cfg.nodes[id_] for id_ in loop.body):

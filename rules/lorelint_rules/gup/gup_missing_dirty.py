@@ -32,7 +32,7 @@ from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, T
 from lorelint.rule.analyses.folder import near
 from lorelint.rule.analyses.holding import RELEASED, Story
 from lorelint_rules.gup import lifetimes, written
-from lorelint_rules.gup.pins import FLAGS, PINS, TOKENS, flags, is_pin
+from lorelint_rules.gup.pins import PINS, TOKENS, flags, has_flags, is_pin, verdicts
 
 NAME = "gup-missing-dirty"
 _DIRTY = re.compile(
@@ -41,15 +41,7 @@ _DIRTY = re.compile(
 
 
 def run(view: TreeView) -> Iterator[Verdict]:
-    for fn in view.functions:
-        said: dict[str, Verdict] = {}
-        for story in view.of(PINS).stories(fn):
-            if story.acquired.call.name not in FLAGS:
-                continue
-            verdict = _judge(view, story)
-            key = f"{story.acquired.call.name}:{'.'.join(story.acquired.place)}"
-            said.setdefault(key if isinstance(verdict, Finding) else f"{key}:{story.acquired.line}", verdict)
-        yield from said.values()
+    yield from verdicts(view, has_flags, lambda story: _judge(view, story))
 
 
 def _judge(view: TreeView, story: Story) -> Verdict:

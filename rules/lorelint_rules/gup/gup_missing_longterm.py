@@ -33,7 +33,7 @@ from lorelint.rule.analyses import fixes
 from lorelint.rule.analyses.holding import Story
 from lorelint_rules.gup import lifetimes
 from lorelint_rules.gup.lifetimes import Reach, Release
-from lorelint_rules.gup.pins import ELSEWHERE, FLAGS, PINS, TOKENS, flags, is_pin
+from lorelint_rules.gup.pins import ELSEWHERE, PINS, TOKENS, flags, has_flags, is_pin, verdicts
 
 NAME = "gup-missing-longterm"
 _NOTIFIERS = (
@@ -45,15 +45,7 @@ _NOTIFIERS = (
 
 
 def run(view: TreeView) -> Iterator[Verdict]:
-    for fn in view.functions:
-        said: dict[str, Verdict] = {}
-        for story in view.of(PINS).stories(fn):
-            if story.acquired.call.name not in FLAGS:
-                continue
-            verdict = _judge(view, story)
-            key = f"{story.acquired.call.name}:{'.'.join(story.acquired.place)}"
-            said.setdefault(key if isinstance(verdict, Finding) else f"{key}:{story.acquired.line}", verdict)
-        yield from said.values()
+    yield from verdicts(view, has_flags, lambda story: _judge(view, story))
 
 
 def _judge(view: TreeView, story: Story) -> Verdict:

@@ -38,21 +38,13 @@ from lorelint.rule.analyses.cleaning import cleaned
 from lorelint.rule.analyses.holding import HELD, KEPT, RELEASED, Story
 from lorelint.rule.analyses.places import place
 from lorelint_rules.gup import counts
-from lorelint_rules.gup.pins import PINS, TOKENS, verb
+from lorelint_rules.gup.pins import PINS, TOKENS, verb, verdicts
 
 NAME = "gup-partial-pin"
 
 
 def run(view: TreeView) -> Iterator[Verdict]:
-    for fn in view.functions:
-        said: dict[str, Verdict] = {}
-        for story in view.of(PINS).stories(fn):
-            if story.acquired.take.count is None:
-                continue
-            verdict = _judge(view, story)
-            key = f"{story.acquired.call.name}:{'.'.join(story.acquired.place)}"
-            said.setdefault(key if isinstance(verdict, Finding) else f"{key}:{story.acquired.line}", verdict)
-        yield from said.values()
+    yield from verdicts(view, lambda story: story.acquired.take.count is not None, lambda story: _judge(view, story))
 
 
 def _judge(view: TreeView, story: Story) -> Verdict:

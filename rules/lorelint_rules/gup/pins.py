@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lorelint.rule import Analysis, Tokens, TreeView, ir
+from collections.abc import Callable, Iterator
+
+from lorelint.rule import Analysis, Finding, Tokens, TreeView, Verdict, ir
 from lorelint.rule.analyses.holding import Holding, Resource, Story, Take
 from lorelint.rule.analyses.owners import RESULT
 
@@ -39,6 +41,23 @@ PINS: Analysis[Holding] = Analysis("gup pins", _holding)
 
 #: Words without which a function takes no pages.
 TOKENS = Tokens((tuple(sorted(TAKES)),))
+
+
+def verdicts(view: TreeView, wanted: Callable[[Story], bool], judge: Callable[[Story], Verdict]) -> Iterator[Verdict]:
+    """What a rule says of each place where pages are taken: of one place one finding, of each line one silence."""
+    for fn in view.functions:
+        said: dict[str, Verdict] = {}
+        for story in view.of(PINS).stories(fn):
+            if wanted(story):
+                verdict = judge(story)
+                key = f"{story.acquired.call.name}:{'.'.join(story.acquired.place)}"
+                said.setdefault(key if isinstance(verdict, Finding) else f"{key}:{story.acquired.line}", verdict)
+        yield from said.values()
+
+
+def has_flags(story: Story) -> bool:
+    """Whether the call is handed FOLL_ flags."""
+    return story.acquired.call.name in FLAGS
 
 
 def is_pin(view: TreeView, api: str) -> bool:

@@ -249,7 +249,6 @@ RULE = Rule(
                 "gfn_to_pfn",
                 "kvm_faultin_pfn",
                 "kvmppc_gpa_to_pfn",
-                "hva_to_pfn",
             ),
         )
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lorelint.model.finding import Doubt, Severity
+from lorelint.model.finding import Doubt, Severity, Silence
 from lorelint.rule.door import Rule
 from lorelint.rule.engine import Judge
 
@@ -213,6 +213,18 @@ def test_callers_out_of_sight_are_a_doubt(rules: dict[str, Rule], desk: SimpleNa
     program = desk.program(FINDER)
     outcome = Judge(program).judge(rules[RULE], program.function("drivers/demo/a.c", "f"))
     assert [type(each) for each in outcome.verdicts] == [Doubt]
+
+
+@pytest.mark.parametrize(
+    ("table", "silent"), [("file_operations fops = {\n\t.unlocked_ioctl", True), ("ops own = {\n\t.get_pfn", False)]
+)
+def test_user_space_can_do_nothing_with_a_number(
+    rules: dict[str, Rule], desk: SimpleNamespace, table: str, silent: bool
+) -> None:
+    """A table of the driver's own leads on inside the kernel; there it stays a doubt."""
+    program = desk.program(FINDER + f"static const struct {table} = f,\n}};\n")
+    outcome = Judge(program).judge(rules[RULE], program.function("drivers/demo/a.c", "f"))
+    assert [type(each) for each in outcome.verdicts] == [Silence if silent else Doubt]
 
 
 # -- kernel trees -----------------------------------------------------------------------------

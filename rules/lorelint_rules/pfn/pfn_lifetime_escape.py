@@ -34,6 +34,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
+from lorelint.rule.analyses import entry
 from lorelint.rule.analyses.folder import beside, folder_of
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.pfn import uses as _uses
@@ -115,6 +116,9 @@ def _judge(view: TreeView, fn: ir.Function, carriers: Carriers) -> Iterator[Verd
 def _above(view: TreeView, look: Look, above: Above) -> Verdict:
     fn = look.fn
     if above.use is None:
+        told = None if above.seen else _told_outside(view, fn)
+        if told is not None:
+            return look.silence("user space is told the number, and can do nothing with it", told)
         if not above.seen:
             reason = "the PFN is handed out after the locks, and no caller is in sight"
             return Doubt(NAME, fn.path, fn.name, look.call.line, "callers", reason)
@@ -124,6 +128,12 @@ def _above(view: TreeView, look: Look, above: Above) -> Verdict:
         return look.silence("whoever holds the PFN is told when the mapping dies: an MMU notifier", notified)
     concern = _own_concern(above.direct, above.use) if above.direct is not None else above.use.what
     return _finding(view, look, above.use, 0.85 if above.use.how is How.DEVICE else 0.75, concern)
+
+
+def _told_outside(view: TreeView, fn: ir.Function) -> Step | None:
+    """The table by which user space comes in, where it is the only one to come."""
+    ways = entry.entries(view.program, fn)
+    return ways[0].step if ways and all(way.kind is entry.Kind.USER for way in ways) else None
 
 
 def _own_concern(fn: ir.Function, use: Use) -> str:

@@ -45,7 +45,7 @@ from lorelint.rule import (
     ir,
 )
 from lorelint.rule.analyses.frees import canonical
-from lorelint.rule.analyses.held import HELD
+from lorelint.rule.analyses.lockset import LOCKSETS
 from lorelint.rule.analyses.preconditions import Fate, Way
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.dmabuf import resv
@@ -133,7 +133,7 @@ def _facts(view: TreeView, fn: ir.Function, call: ir.Call, good: tuple[Way, ...]
     cfg = view.program.cfg(fn)
     for node in cfg.nodes:
         if any(each is call for each in ir.calls(node.expr)):
-            other = sorted(view.of(HELD).names(fn, node.id) | view.of(HELD).over(fn, every=True))
+            other = sorted(view.of(LOCKSETS).names(fn, node.id) | view.of(LOCKSETS).over(fn, every=True))
             if other:
                 yield f"what is held there is {', '.join(other)}, which the exporter does not know of"
     for way in good[:2]:
@@ -202,7 +202,7 @@ def _taken(view: TreeView, scope: Scope) -> tuple[tuple[str, int, Step], ...]:
 
 
 def _under(view: TreeView, fn: ir.Function, node: int, taken: int) -> bool:
-    return node != taken and resv.RESV in view.of(HELD).names(fn, node, asserted=False)
+    return node != taken and resv.RESV in view.of(LOCKSETS).names(fn, node, asserted=False)
 
 
 def _given(fn: ir.Function) -> frozenset[str]:
@@ -243,6 +243,6 @@ RULE = Rule(
     stage=Stage.QUEUE,
     tokens=Tokens(((*_NEED, *_TAKES),)),
     need=Need.CALLS,
-    requires=(HELD,),
+    requires=(LOCKSETS,),
     cause_rank=30,
 )

@@ -31,8 +31,8 @@ from collections.abc import Iterator
 
 from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
 from lorelint.rule.analyses.cleaning import Cleaning, cleaned
-from lorelint.rule.analyses.holding import HELD, KEPT, LOST, RELEASED, End, Holding, Story
 from lorelint.rule.analyses.owners import RESULT
+from lorelint.rule.analyses.typestate import HELD, KEPT, LOST, RELEASED, End, Holding, Story
 from lorelint_rules.dmabuf import again
 from lorelint_rules.dmabuf.holds import HOLDINGS, TOKENS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lorelint.rule import Analysis, Tokens, TreeView
-from lorelint.rule.analyses.holding import Holding, Resource, Take
 from lorelint.rule.analyses.owners import RESULT
+from lorelint.rule.analyses.typestate import Holding, Resource, Take
 
 _MADE = Take(RESULT, "pointer")
 #: What is had, how it is taken, and by which argument of which call it is given back.

@@ -7,7 +7,7 @@ import re
 from lorelint.rule import Step, TreeView, flow, ir
 from lorelint.rule.analyses import entry
 from lorelint.rule.analyses.folder import resolve
-from lorelint.rule.analyses.held import HELD
+from lorelint.rule.analyses.lockset import LOCKSETS
 from lorelint.rule.analyses.preconditions import Fate, Precondition, Use
 from lorelint.rule.analyses.scope import tag
 
@@ -42,7 +42,7 @@ def convention(view: TreeView) -> bool:
 
 def held(view: TreeView, fn: ir.Function, node: int) -> Step | None:
     """What shows that the lock is held before a node: it was taken here, or the function is called with it."""
-    if RESV in view.of(HELD).names(fn, node, asserted=False):
+    if RESV in view.of(LOCKSETS).names(fn, node, asserted=False):
         return Step(fn.path, view.program.cfg(fn).nodes[node].line, f"{fn.name}() holds the reservation lock")
     return _by_form(view, fn, node)
 
@@ -122,7 +122,7 @@ def if_imported(view: TreeView, fn: ir.Function, node: int) -> bool:
 def claimed(view: TreeView, fn: ir.Function, node: int) -> Step | None:
     """An assertion of the function that its caller holds the lock."""
     cfg = view.program.cfg(fn)
-    if RESV in view.of(HELD).names(fn, node):
+    if RESV in view.of(LOCKSETS).names(fn, node):
         return Step(fn.path, cfg.nodes[node].line, f"{fn.name}() asserts that the reservation lock is held")
     for each in cfg.nodes:
         for call in ir.calls(each.expr):

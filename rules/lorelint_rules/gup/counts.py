@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from lorelint.rule import TreeView, ir
 from lorelint.rule.analyses import nearby
-from lorelint.rule.analyses.holding import HELD, Story
 from lorelint.rule.analyses.places import Place, place, places, within
 from lorelint.rule.analyses.scope import Scope, peel
+from lorelint.rule.analyses.typestate import HELD, Story
 
 #: Releases that are told how many: argument (from 0).
 COUNTED = {

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from lorelint.rule import TreeView, ir
 from lorelint.rule.analyses import nearby
 from lorelint.rule.analyses.folder import beside, folder_of
-from lorelint.rule.analyses.holding import Story
 from lorelint.rule.analyses.places import Place, place, within
 from lorelint.rule.analyses.scope import Scope, peel
+from lorelint.rule.analyses.typestate import Story
 from lorelint_rules.gup.pins import PINS, TAKES, is_pin
 
 PIN, GET, OTHER = "pin", "get", "other"

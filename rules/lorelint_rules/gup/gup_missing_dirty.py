@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
 from lorelint.rule.analyses.folder import near
-from lorelint.rule.analyses.holding import RELEASED, Story
+from lorelint.rule.analyses.typestate import RELEASED, Story
 from lorelint_rules.gup import lifetimes, written
 from lorelint_rules.gup.pins import PINS, TOKENS, flags, has_flags, is_pin, verdicts
 

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 from lorelint.rule import Finding, Fix, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
 from lorelint.rule.analyses import fixes
-from lorelint.rule.analyses.holding import Story
+from lorelint.rule.analyses.typestate import Story
 from lorelint_rules.gup import lifetimes
 from lorelint_rules.gup.lifetimes import Reach, Release
 from lorelint_rules.gup.pins import ELSEWHERE, PINS, TOKENS, flags, has_flags, is_pin, verdicts

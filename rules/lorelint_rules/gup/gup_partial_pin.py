@@ -35,8 +35,8 @@ from collections.abc import Iterator
 
 from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
 from lorelint.rule.analyses.cleaning import cleaned
-from lorelint.rule.analyses.holding import HELD, KEPT, RELEASED, Story
 from lorelint.rule.analyses.places import place
+from lorelint.rule.analyses.typestate import HELD, KEPT, RELEASED, Story
 from lorelint_rules.gup import counts
 from lorelint_rules.gup.pins import PINS, TOKENS, verb, verdicts
 

@@ -34,7 +34,7 @@ from collections.abc import Iterator
 
 from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict
 from lorelint.rule.analyses.cleaning import Cleaning, cleaned
-from lorelint.rule.analyses.holding import HELD, KEPT, LOST, RELEASED, End, Story
+from lorelint.rule.analyses.typestate import HELD, KEPT, LOST, RELEASED, End, Story
 from lorelint_rules.gup.pins import PINS, TOKENS, counterpart, verb
 
 NAME = "gup-pin-leak"

@@ -10,9 +10,9 @@ from lorelint.rule import Step, TreeView, ir
 from lorelint.rule.analyses import nearby
 from lorelint.rule.analyses.entry import Entry, Kind
 from lorelint.rule.analyses.folder import beside, folder_of
-from lorelint.rule.analyses.holding import HELD, KEPT, Story
 from lorelint.rule.analyses.places import place
 from lorelint.rule.analyses.scope import Scope
+from lorelint.rule.analyses.typestate import HELD, KEPT, Story
 from lorelint_rules.gup.filled import Field, field_of
 from lorelint_rules.gup.pins import PINS
 

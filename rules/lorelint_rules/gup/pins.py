@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lorelint.rule import Analysis, Finding, Tokens, TreeView, Verdict, ir
-from lorelint.rule.analyses.holding import Holding, Resource, Story, Take
 from lorelint.rule.analyses.owners import RESULT
+from lorelint.rule.analyses.typestate import Holding, Resource, Story, Take
 
 _PAGES_FOURTH = Take(3, "positive", 1)
 TAKES = {

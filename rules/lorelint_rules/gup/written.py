@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 
 from lorelint.rule import Step, TreeView, ir
-from lorelint.rule.analyses.holding import Story
 from lorelint.rule.analyses.places import Place, place, within
 from lorelint.rule.analyses.scope import Scope
+from lorelint.rule.analyses.typestate import Story
 from lorelint_rules.gup.filled import Field, field_of
 
 Speaks = Callable[[ir.Expr], bool]

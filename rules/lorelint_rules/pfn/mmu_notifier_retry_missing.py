@@ -45,7 +45,7 @@ from lorelint.rule import (
     ir,
 )
 from lorelint.rule.analyses.folder import folder_of, functions
-from lorelint.rule.analyses.held import HELD
+from lorelint.rule.analyses.lockset import LOCKSETS
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.pfn import sequence
 from lorelint_rules.pfn.sequence import Check, Got, Read
@@ -252,7 +252,7 @@ RULE = Rule(
             ),
         )
     ),
-    requires=(HELD,),
+    requires=(LOCKSETS,),
     need=Need.FILE,
     cause_rank=30,
 )

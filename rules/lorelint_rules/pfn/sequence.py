@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lorelint.rule import TreeView, flow, ir
 from lorelint.rule.analyses.folder import resolve
-from lorelint.rule.analyses.held import HELD, LOCKING, HeldLocks
+from lorelint.rule.analyses.lockset import LOCKING, LOCKSETS, HeldLocks
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.pfn.lookups import Hands, Values, carried
 
@@ -115,7 +115,7 @@ def _helper(view: TreeView, path: str, name: str, apis: frozenset[str]) -> bool:
 
 def checks(view: TreeView, scope: Scope) -> Iterator[Check]:
     fn = scope.fn
-    held = view.of(HELD)
+    held = view.of(LOCKSETS)
     hints = view.know.names("mmu_notifier_hint")
     for node in scope.cfg.nodes:
         for call in ir.calls(node.expr):
@@ -137,7 +137,7 @@ def _names(held: HeldLocks, fn: ir.Function, node: int, asserted: bool = False) 
 
 def held_at(view: TreeView, fn: ir.Function, node: int) -> frozenset[str]:
     """Names of locks held at a node."""
-    return _names(view.of(HELD), fn, node)
+    return _names(view.of(LOCKSETS), fn, node)
 
 
 def _checks_below(view: TreeView, fn: ir.Function, name: str) -> frozenset[str] | None:
@@ -149,7 +149,7 @@ def _checks_below(view: TreeView, fn: ir.Function, name: str) -> frozenset[str] 
                 continue
             if len(callee.text) < _SMALL and _COMPARES.search(callee.text):
                 return frozenset()
-            held = view.of(HELD)
+            held = view.of(LOCKSETS)
             for node in view.program.cfg(callee).nodes:
                 if any(_PREDICATES.match(call.name) for call in ir.calls(node.expr)):
                     return _names(held, callee, node.id, True)

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from lorelint.rule import Step, TreeView, ir
 from lorelint.rule.analyses.folder import near
-from lorelint.rule.analyses.held import DRM_DEV, LOCKING
+from lorelint.rule.analyses.lockset import DRM_DEV, LOCKING
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.revoke import markers
 from lorelint_rules.revoke.markers import Kind

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lorelint.rule import Analysis, Step, TreeView, ir
 from lorelint.rule.analyses import mapping
-from lorelint.rule.analyses.held import HELD, HeldLocks
+from lorelint.rule.analyses.lockset import LOCKSETS, HeldLocks
 from lorelint.rule.analyses.scope import Scope
 from lorelint.rule.analyses.scope import tag as tag_of
 from lorelint.rule.analyses.unmaps import Unmap, terminals, unmaps
@@ -60,7 +60,7 @@ class Marks:
     def __init__(self, view: TreeView) -> None:
         self.view = view
         self.program = view.program
-        self.held: HeldLocks = view.of(HELD)
+        self.held: HeldLocks = view.of(LOCKSETS)
 
     def matter(self, folder: str) -> bool:
         """Whether any file of a folder takes mappings away or forgets an owner; else there is nothing to race with."""
@@ -207,4 +207,4 @@ def _stores(scope: Scope) -> list[tuple[str, str]]:
     return [pair for pair in found if pair[0]]
 
 
-MARKS: Analysis[Marks] = Analysis("revoke markers with their locks", Marks, (HELD,))
+MARKS: Analysis[Marks] = Analysis("revoke markers with their locks", Marks, (LOCKSETS,))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from lorelint.rule import Step, flow, ir
-from lorelint.rule.analyses.held import HeldLocks
+from lorelint.rule.analyses.lockset import HeldLocks
 from lorelint.rule.analyses.mapping import COUNTED, Gate, Insert, Way
 
 _DEEP = 6  # calls from the handler to the insert

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from lorelint.code import ir
 from lorelint.model.finding import Step
-from lorelint.rule.analyses.holding import HELD, KEPT, LOST, RELEASED, Holding, Story
 from lorelint.rule.analyses.owners import Take
 from lorelint.rule.analyses.places import FIELDS, place
 from lorelint.rule.analyses.scope import Scope
 from lorelint.rule.analyses.thing import Acquired, Thing
+from lorelint.rule.analyses.typestate import HELD, KEPT, LOST, RELEASED, Holding, Story
 
 DEPTH = 3  # callers of callers
 WIDE = 12  # callers looked at

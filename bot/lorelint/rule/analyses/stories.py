@@ -1,4 +1,4 @@
-"""What is told of an acquired thing: how it ends on each path (see `holding`)."""
+"""What is told of an acquired thing: how it ends on each path (see `typestate`)."""
 
 from __future__ import annotations
 

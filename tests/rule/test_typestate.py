@@ -7,8 +7,8 @@ import pytest
 from lorelint.code.program import Program
 from lorelint.kernel.load import knowledge
 from lorelint.model.tree import EmptyTree, OverlayTree
-from lorelint.rule.analyses.holding import HELD, KEPT, LOST, NONE, RELEASED, End, Holding, Resource, Story, Take
 from lorelint.rule.analyses.owners import RESULT
+from lorelint.rule.analyses.typestate import HELD, KEPT, LOST, NONE, RELEASED, End, Holding, Resource, Story, Take
 
 PATH = "drivers/demo/a.c"
 RESOURCE = Resource(
@@ -284,5 +284,5 @@ def test_a_second_release_on_a_path_is_told() -> None:
 
 
 def test_many_paths_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lorelint.rule.analyses.holding.MAX_STATES", 10)
+    monkeypatch.setattr("lorelint.rule.analyses.typestate.MAX_STATES", 10)
     assert _story(PLAIN % ";").cut

@@ -249,4 +249,4 @@ class HeldLocks(Locks):
         return super()._call(fn, call, node, edge, held, result)
 
 
-HELD: Analysis[HeldLocks] = Analysis("locks held, by field", lambda view: HeldLocks(view.program))
+LOCKSETS: Analysis[HeldLocks] = Analysis("locks held, by field", lambda view: HeldLocks(view.program))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from lorelint.code import ir
 from lorelint.code.program import Program
-from lorelint.rule.analyses.held import DRM_DEV, HeldLocks
+from lorelint.rule.analyses.lockset import DRM_DEV, HeldLocks
 
 HEAD = """
 struct core { struct rw_semaphore lock; };

@@ -209,7 +209,7 @@ def measure_concerns(
     """
     from lorelint.edge.patch import GnuPatch
     from lorelint.edge.thread import open_thread
-    from lorelint.jobs.measure_concerns import Base, measure_concerns, read_stated
+    from lorelint.jobs.measure.concerns import Base, measure_concerns, read_stated
 
     def bases(thread: str) -> list[Base]:
         number = thread.partition("-")[0]

@@ -12,7 +12,7 @@ import pytest
 from lorelint.edge.patch import GnuPatch
 from lorelint.edge.thread import open_thread
 from lorelint.edge.trees import open_tree
-from lorelint.jobs.measure_concerns import Base, measure_concerns, read_stated
+from lorelint.jobs.measure.concerns import Base, measure_concerns, read_stated
 from lorelint.model.errors import LorelintError
 from lorelint.model.stated import Hearing, Near
 from lorelint.report.concerns import render, to_json

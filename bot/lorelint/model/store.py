@@ -1,0 +1,331 @@
+"""What is kept of the lists, and the port it is kept behind: one session is one transaction.
+
+Times are RFC 3339 in UTC with seconds, "" for never: they sort as text, in every database alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from lorelint.model.feed import Arrival, Cursor, Nature
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message in the store."""
+
+    msgid: str
+    root: str  # names its thread; the same for all messages of it
+    at: str  # when the archive took it
+    date: str  # what the mail itself says, "" for nothing that can be read
+    author: tuple[str, str]
+    subject: str
+    nature: Nature
+    why: str  # what made it that
+    parent: str  # In-Reply-To
+    references: tuple[str, ...] = ()
+    inboxes: tuple[str, ...] = ()  # lists it came over, in order
+    raw: bytes = field(repr=False, default=b"")
+
+
+class Life(StrEnum):
+    """Where the life of a series stands."""
+
+    WAITING = "waiting"  # patches are missing, and may come
+    READY = "ready"  # to be reviewed
+    REVIEWED = "reviewed"
+    SUPERSEDED = "superseded"  # a newer version came
+    MUTED = "muted"  # not to be reviewed, `why` says why
+    FAILED = "failed"  # the review itself failed as often as it may
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """One revision of a series."""
+
+    id: int  # 0 before it is stored
+    root: str
+    key: str  # change-id, else message-id of cover or first patch
+    version: int
+    subject: str
+    author: tuple[str, str]
+    first: str  # message-id of the cover, or of the first patch
+    expected: int
+    have: int
+    life: Life
+    why: str
+    first_at: str
+    last_at: str
+    due_at: str  # when an incomplete one is reviewed as it is
+    superseded_by: int = 0
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PatchRow:
+    msgid: str
+    series: int
+    seq: int
+    subject: str
+    patch_id: str  # as `git patch-id --stable` has it, "" for none
+    same_as: str = ""  # message-id of the same patch in an earlier version
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRow:
+    """One review of a series. `report` is the JSON report, `tried` (tree, what came of it)."""
+
+    id: int
+    series: int
+    at: str
+    version: str  # of lorelint and its packs
+    tree: str
+    commit: str
+    grade: str
+    tried: tuple[tuple[str, str], ...]
+    seconds: float
+    failure: str = ""
+    report: bytes = field(repr=False, default=b"")
+
+
+class State(StrEnum):
+    """What became of a finding."""
+
+    NEW = "new"
+    CONFIRMED = "confirmed"
+    FALSE = "false-positive"
+    WONTFIX = "wontfix"
+    NOT_OURS = "not-ours"
+    SNOOZED = "snoozed"
+    SENT = "sent"
+    FIXED = "fixed"  # gone in a later version
+    RAISED = "raised"  # a person has said it
+
+    @property
+    def dismissed(self) -> bool:
+        return self in (State.FALSE, State.WONTFIX, State.NOT_OURS)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    id: int
+    review: int
+    series: int
+    patch: str  # message-id
+    fingerprint: str
+    rule: str
+    path: str
+    function: str
+    line: int
+    anchor: str
+    message: str
+    status: str  # of model.finding.Status
+    severity: str
+    confidence: float
+    grade: str
+    mailable: bool
+    state: State = State.NEW
+    since: int = 0  # version of the series that had it first
+    fixed_in: int = 0  # version of the series in which it is gone
+    reason: str = ""
+    who: str = ""
+    changed_at: str = ""
+    snoozed_until: str = ""
+
+
+class Letter(StrEnum):
+    """Where a letter of ours stands."""
+
+    HELD = "held"  # waits for a person
+    RELEASED = "released"
+    SENDING = "sending"  # handed to the mail server, which has not said that it has it
+    SENT = "sent"
+    REFUSED = "refused"  # by the mail server, for good
+    BOUNCED = "bounced"
+    DROPPED = "dropped"  # by a person
+    CANCELLED = "cancelled"  # what it speaks of is no more: a newer version, an answer
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRow:
+    """One mail of ours: one a patch, whatever happens."""
+
+    id: int
+    patch: str  # message-id it answers; no second row has it
+    series: int
+    msgid: str  # ours
+    state: Letter
+    why: tuple[str, ...]  # why it waits, or what ended it
+    subject: str
+    body: str
+    to: tuple[tuple[str, str], ...]
+    cc: tuple[tuple[str, str], ...]
+    references: tuple[str, ...]
+    inboxes: tuple[str, ...]  # lists whose policies let it out
+    automatic: bool  # goes out by itself at `not_before`
+    not_before: str
+    ruleset: str  # version of the rules
+    fingerprints: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    created_at: str = ""
+    released_by: str = ""
+    released_at: str = ""
+    sending_at: str = ""
+    sent_at: str = ""
+    attempts: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """What somebody said of a finding, or of a rule on a list."""
+
+    id: int
+    verdict: str  # false-positive, wontfix, later, rerun, mute
+    rule: str
+    fingerprint: str  # "" for what is about a rule, or a whole series
+    series_key: str  # "" for what is about a list
+    inbox: str
+    who: str  # address
+    weight: str  # author, maintainer, operator
+    proof: str  # how we know who it was: dkim, patatt, archive, local
+    reason: str
+    msgid: str  # of the mail, "" for the command line
+    at: str
+    obeyed: bool = True
+    why: str = ""  # why it was not
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a part of the house last said of itself."""
+
+    name: str  # "inbox:kvm", "tree:mainline", "send"
+    at: str
+    ok: bool
+    text: str
+
+
+class Mails(Protocol):
+    """Messages, and how far each archive was read."""
+
+    def cursors(self, inbox: str) -> tuple[Cursor, ...]: ...
+    def move(self, cursor: Cursor) -> None: ...
+    def seen(self, msgid: str) -> bool: ...
+    def add(self, kept: Kept, arrival: Arrival) -> str:
+        """Keep a message, join the threads it connects, move the cursor; the root of its thread. Twice is once."""
+
+    def get(self, msgid: str) -> Kept | None: ...
+    def thread(self, root: str, most: int = 5_000) -> tuple[Kept, ...]:
+        """All messages of a thread with their bytes, oldest first."""
+
+    def root_of(self, msgid: str) -> str: ...
+    def renature(self, msgid: str, nature: Nature, why: str) -> None: ...
+    def to_do(self, nature: Nature) -> tuple[Kept, ...]:
+        """Messages of a nature that nobody has dealt with, oldest first."""
+
+    def done(self, msgid: str, why: str) -> None: ...
+    def counts(self) -> Sequence[tuple[str, str, int]]:
+        """(inbox, nature, messages)."""
+
+
+class SeriesBook(Protocol):
+    """Series, their patches and reviews."""
+
+    def put(self, row: SeriesRow, patches: Sequence[PatchRow]) -> int: ...
+    def get(self, id: int) -> SeriesRow | None: ...
+    def of_root(self, root: str) -> tuple[SeriesRow, ...]: ...
+    def of_key(self, key: str) -> tuple[SeriesRow, ...]: ...
+    def of_author(self, address: str, subject: str) -> tuple[SeriesRow, ...]: ...
+    def of_patch(self, msgid: str) -> SeriesRow | None: ...
+    def patches(self, id: int) -> tuple[PatchRow, ...]: ...
+    def patch_ids(self, ids: Iterable[str]) -> tuple[PatchRow, ...]: ...
+    def due(self, now: str, most: int = 100) -> tuple[SeriesRow, ...]:
+        """Ready ones, and waiting ones whose time has come, oldest first."""
+
+    def move(self, id: int, life: Life, why: str = "", superseded_by: int = 0) -> None: ...
+    def reviewed(self, review: ReviewRow) -> int: ...
+    def reviews(self, id: int) -> tuple[ReviewRow, ...]: ...
+    def recent(self, most: int = 100) -> tuple[SeriesRow, ...]: ...
+    def counts(self) -> Sequence[tuple[str, int]]: ...
+
+
+class Findings(Protocol):
+    def add(self, rows: Iterable[FindingRow]) -> None: ...
+    def get(self, id: int) -> FindingRow | None: ...
+    def of_series(self, id: int) -> tuple[FindingRow, ...]: ...
+    def of_key(self, key: str) -> tuple[FindingRow, ...]:
+        """Those of all versions of a series, the earliest version first."""
+
+    def change(self, id: int, state: State, *, who: str, at: str, reason: str = "", fixed_in: int = 0) -> None: ...
+
+
+class Outbox(Protocol):
+    def add(self, row: LetterRow) -> bool:
+        """False where the patch has a letter already: nothing is changed then."""
+
+    def get(self, id: int) -> LetterRow | None: ...
+    def of_patch(self, msgid: str) -> LetterRow | None: ...
+    def of_msgid(self, msgid: str) -> LetterRow | None: ...
+    def of_series(self, id: int) -> tuple[LetterRow, ...]: ...
+    def waiting(self, *states: Letter) -> tuple[LetterRow, ...]: ...
+    def change(self, id: int, state: Letter, *, was: Letter, at: str, who: str = "", why: Sequence[str] = ()) -> bool:
+        """One step of a letter; False where it is not (any more) in the state `was`."""
+
+    def edit(self, id: int, body: str) -> bool:
+        """Only what is held or released can be changed."""
+
+    def failed(self, id: int, error: str) -> None:
+        """Back to released: another attempt is made later."""
+
+    def sent_since(self, when: str, inbox: str = "") -> int: ...
+    def counts(self) -> Sequence[tuple[str, int]]: ...
+
+
+class Verdicts(Protocol):
+    def add(self, row: VerdictRow) -> int: ...
+    def of_mail(self, msgid: str) -> tuple[VerdictRow, ...]: ...
+    def of_series(self, key: str) -> tuple[VerdictRow, ...]: ...
+    def of_rule(self, rule: str, inbox: str = "") -> tuple[VerdictRow, ...]: ...
+    def muted(self, inbox: str) -> dict[str, str]:
+        """Rule -> who muted it and why, on a list; what the bot demoted by itself among them."""
+
+    def unmute(self, inbox: str, rule: str) -> bool: ...
+    def opt_out(self, address: str, at: str, msgid: str = "") -> None: ...
+    def opted_out(self) -> frozenset[str]: ...
+
+
+class Notes(Protocol):
+    """Health, and what was done by whom."""
+
+    def say(self, note: Note) -> None: ...
+    def all(self) -> tuple[Note, ...]: ...
+    def audit(self, at: str, who: str, what: str, about: str, details: str = "") -> None: ...
+    def trail(self, about: str = "", most: int = 100) -> Sequence[tuple[str, str, str, str, str]]: ...
+    def get(self, key: str) -> str: ...
+    def set(self, key: str, value: str) -> None: ...
+
+
+class Session(Protocol):
+    """One transaction: what is done in it is there whole, or not at all."""
+
+    mails: Mails
+    series: SeriesBook
+    findings: Findings
+    outbox: Outbox
+    verdicts: Verdicts
+    notes: Notes
+
+
+class Store(Protocol):
+    def begin(self) -> AbstractContextManager[Session]:
+        """A transaction that is committed at the end of the block, and undone where the block raises."""
+
+    def look(self) -> AbstractContextManager[Session]:
+        """A transaction that only reads: one state of the whole store, and nobody waits for it."""
+
+    def close(self) -> None: ...

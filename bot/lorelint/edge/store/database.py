@@ -1,6 +1,6 @@
 """Open the store: SQLite by a path or nothing said, PostgreSQL by URL; one transaction at a time.
 
-A transaction that may write takes SQLite's lock at its start (BEGIN IMMEDIATE), so that two processes take turns instead
+A transaction that may write takes SQLite's lock at its start (BEGIN IMMEDIATE): two processes take turns instead
 of failing at the end; on PostgreSQL an advisory lock is the same promise. Those that only look wait for nobody.
 """
 

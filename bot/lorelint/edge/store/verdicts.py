@@ -1,0 +1,105 @@
+"""What people said of findings and rules, which rules are mute on a list, and who wants no mail of ours."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from lorelint.edge.store.schema import MUTES, OPT_OUTS, VERDICTS
+from lorelint.model.store import VerdictRow
+
+_V = VERDICTS.c
+
+
+class VerdictTables:
+    """Implements `lorelint.model.store.Verdicts`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, row: VerdictRow) -> int:
+        """Keep a verdict; a mute of a rule on a list that is obeyed mutes it from now on."""
+        told = sa.select(sa.func.count()).select_from(VERDICTS).where(_V.msgid == row.msgid)
+        ordinal = self._connection.execute(told).scalar_one() if row.msgid else 0
+        added = self._connection.execute(
+            sa.insert(VERDICTS)
+            .values(
+                verdict=row.verdict,
+                rule=row.rule,
+                fingerprint=row.fingerprint,
+                series_key=row.series_key,
+                inbox=row.inbox,
+                who=row.who,
+                weight=row.weight,
+                proof=row.proof,
+                reason=row.reason,
+                msgid=row.msgid,
+                ordinal=ordinal,
+                at=row.at,
+                obeyed=int(row.obeyed),
+                why=row.why,
+            )
+            .returning(_V.id)
+        ).scalar_one()
+        if row.verdict == "mute" and row.obeyed and row.inbox and row.rule:
+            self._mute(row)
+        return int(added)
+
+    def _mute(self, row: VerdictRow) -> None:
+        """The first one stands: who asked for it first is who is named."""
+        known = sa.select(MUTES.c.rule).where(MUTES.c.inbox == row.inbox, MUTES.c.rule == row.rule)
+        if self._connection.execute(known).first() is None:
+            self._connection.execute(
+                sa.insert(MUTES).values(inbox=row.inbox, rule=row.rule, who=row.who, reason=row.reason, at=row.at)
+            )
+
+    def of_mail(self, msgid: str) -> tuple[VerdictRow, ...]:
+        return self._rows(_V.msgid == msgid)
+
+    def of_series(self, key: str) -> tuple[VerdictRow, ...]:
+        return self._rows(_V.series_key == key)
+
+    def of_rule(self, rule: str, inbox: str = "") -> tuple[VerdictRow, ...]:
+        return self._rows(_V.rule == rule, *([_V.inbox == inbox] if inbox else []))
+
+    def _rows(self, *where: sa.ColumnElement[bool]) -> tuple[VerdictRow, ...]:
+        """In the order in which they were said."""
+        found = self._connection.execute(sa.select(VERDICTS).where(*where).order_by(_V.at, _V.msgid, _V.ordinal, _V.id))
+        return tuple(_verdict(row) for row in found)
+
+    def muted(self, inbox: str) -> dict[str, str]:
+        found = self._connection.execute(sa.select(MUTES).where(MUTES.c.inbox == inbox).order_by(MUTES.c.rule))
+        return {row.rule: f"{row.who}: {row.reason}" if row.reason else row.who for row in found}
+
+    def unmute(self, inbox: str, rule: str) -> bool:
+        gone = self._connection.execute(sa.delete(MUTES).where(MUTES.c.inbox == inbox, MUTES.c.rule == rule))
+        return gone.rowcount > 0
+
+    def opt_out(self, address: str, at: str, msgid: str = "") -> None:
+        """Once is for good: who asked twice is kept as of the first time."""
+        address = address.strip().lower()
+        known = sa.select(OPT_OUTS.c.address).where(OPT_OUTS.c.address == address)
+        if address and self._connection.execute(known).first() is None:
+            self._connection.execute(sa.insert(OPT_OUTS).values(address=address, at=at, msgid=msgid))
+
+    def opted_out(self) -> frozenset[str]:
+        return frozenset(self._connection.execute(sa.select(OPT_OUTS.c.address)).scalars())
+
+
+def _verdict(row: sa.Row[tuple[object, ...]]) -> VerdictRow:
+    return VerdictRow(
+        id=row.id,
+        verdict=row.verdict,
+        rule=row.rule,
+        fingerprint=row.fingerprint,
+        series_key=row.series_key,
+        inbox=row.inbox,
+        who=row.who,
+        weight=row.weight,
+        proof=row.proof,
+        reason=row.reason,
+        msgid=row.msgid,
+        at=row.at,
+        obeyed=bool(row.obeyed),
+        why=row.why,
+    )

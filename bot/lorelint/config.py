@@ -1,11 +1,38 @@
 """One frozen tree of settings from one TOML file.
 
-    tree  = "~/src/linux"                  # what `review` uses when it is given no --tree
+    tree  = "~/src/linux"                  # what `review` uses when it is given no --tree; or tables [tree.NAME]
     cache = "~/.cache/lorelint"            # kernel trees below trees/
     packs = ["lorelint"]                   # rule packs to take rules from; all that are installed when left out
 
+    policy = "~/.config/lorelint/policy.toml"   # who may get which words; beside this file when left out
+
     [lore]
     url = "https://lore.kernel.org/all/"   # where message-ids are fetched
+
+    [inbox.kvm]                            # a list that is followed; the name is free
+    url = "https://lore.kernel.org/kvm"    # of a public-inbox, or the folder of a version 2 one
+    mirrors = []                           # asked in turn where it does not answer
+    address = "kvm@vger.kernel.org"        # of the list
+    follow = "git"                         # its epochs; "http" where they cannot be cloned
+
+    [tree.mainline]                        # a kernel to review against; of those with a path, `review` uses the first
+    url = "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git"   # mirrored in the data folder, or
+    path = ""                              # a clone or a folder of yours, taken as it is
+    branch = ""                            # the one that is looked at first [default: HEAD]
+    lists = []                             # names of the lists whose own tree it is
+    fetch_hours = 6
+
+    [store]
+    url = ""                               # a file, or postgresql://USER@HOST/NAME [default: in the data folder]
+
+    [listen]
+    since = ""                             # the first start begins there [default: now]
+    poll_seconds = 300
+    wait_hours = 24                        # for patches that have not come
+    max_age_days = 14                      # of a series that is still reviewed
+    review_seconds = 900                   # for one series, then it is a failure
+    review_megabytes = 4096
+    trees_gigabytes = 20                   # for all mirrors of trees together
 
 A key that is not known is an error with its file, line and name: a setting with a typo in it must not be
 a setting that is quietly off.
@@ -15,7 +42,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,22 +57,98 @@ class LoreConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class InboxConfig:
+    """A list that is followed."""
+
+    name: str
+    url: str = ""
+    mirrors: tuple[str, ...] = ()
+    address: str = ""
+    follow: str = "git"
+
+
+@dataclass(frozen=True, slots=True)
+class TreeConfig:
+    """A kernel to review against: `url` is mirrored, `path` is taken as it is."""
+
+    name: str
+    url: str = ""
+    path: str = ""
+    branch: str = ""
+    lists: tuple[str, ...] = ()
+    fetch_hours: float = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """Where messages, findings and letters are kept; "" is a file in the data folder."""
+
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenConfig:
+    """How the lists are followed."""
+
+    since: str = ""
+    poll_seconds: float = 300.0
+    wait_hours: float = 24.0
+    max_age_days: float = 14.0
+    review_seconds: float = 900.0
+    review_megabytes: float = 4096.0
+    trees_gigabytes: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings. Paths are as they were written: `~` is the command line's to expand."""
 
     lore: LoreConfig = LoreConfig()
-    tree: str = ""
+    tree: str = ""  # what is reviewed against where nothing is said
     cache: str = ""
     packs: tuple[str, ...] = ()
+    policy: str = ""
+    inboxes: tuple[InboxConfig, ...] = ()
+    trees: tuple[TreeConfig, ...] = ()
+    store: StoreConfig = StoreConfig()
+    listen: ListenConfig = ListenConfig()
 
 
 _STRING, _STRINGS, _TABLE = "a string", "a list of strings", "a table"
+_NUMBER, _FOLLOW, _ADDRESS = "a number above 0", '"git" or "http"', "the address of a list"
+_WHEN = "a day or a time in UTC, as 2026-03-17 or 2026-03-17T08:00:00Z"
+_TREE = "a string or tables [tree.NAME]"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_ANY = "*"  # stands for a name that is free
 _KNOWN: Mapping[tuple[str, ...], str] = {
-    ("tree",): _STRING,
+    ("tree",): _TREE,
     ("cache",): _STRING,
     ("packs",): _STRINGS,
+    ("policy",): _STRING,
     ("lore",): _TABLE,
     ("lore", "url"): _STRING,
+    ("inbox",): _TABLE,
+    ("inbox", _ANY): _TABLE,
+    ("inbox", _ANY, "url"): _STRING,
+    ("inbox", _ANY, "mirrors"): _STRINGS,
+    ("inbox", _ANY, "address"): _ADDRESS,
+    ("inbox", _ANY, "follow"): _FOLLOW,
+    ("tree", _ANY): _TABLE,
+    ("tree", _ANY, "url"): _STRING,
+    ("tree", _ANY, "path"): _STRING,
+    ("tree", _ANY, "branch"): _STRING,
+    ("tree", _ANY, "lists"): _STRINGS,
+    ("tree", _ANY, "fetch_hours"): _NUMBER,
+    ("store",): _TABLE,
+    ("store", "url"): _STRING,
+    ("listen",): _TABLE,
+    ("listen", "since"): _WHEN,
+    ("listen", "poll_seconds"): _NUMBER,
+    ("listen", "wait_hours"): _NUMBER,
+    ("listen", "max_age_days"): _NUMBER,
+    ("listen", "review_seconds"): _NUMBER,
+    ("listen", "review_megabytes"): _NUMBER,
+    ("listen", "trees_gigabytes"): _NUMBER,
 }
 
 
@@ -62,31 +165,73 @@ def parse(text: str, where: str) -> Config:
         ) from error
     for key, value in _walk(values):
         _check(key, value, text, where)
-    lore = values.get("lore", {})
+    inboxes = [InboxConfig(name, **_tuples(table)) for name, table in values.get("inbox", {}).items()]
+    trees: tuple[TreeConfig, ...] = ()
+    tree = values.get("tree", "")
+    if isinstance(tree, dict):
+        trees = tuple(TreeConfig(name, **_tuples(table)) for name, table in tree.items())
+        tree = next((each.path for each in trees if each.path), "")
+    for key, wrong in _incomplete(inboxes, trees):
+        place = f"{where}:{_line(text, key)}"
+        raise LorelintError(f"{'.'.join(key)} {wrong[0]}", where=place, remedy=wrong[1])
     return Config(
-        lore=LoreConfig(**lore),
-        tree=values.get("tree", ""),
+        lore=LoreConfig(**values.get("lore", {})),
+        tree=tree,
         cache=values.get("cache", ""),
         packs=tuple(values.get("packs", ())),
+        policy=values.get("policy", ""),
+        inboxes=tuple(inboxes),
+        trees=trees,
+        store=StoreConfig(**values.get("store", {})),
+        listen=ListenConfig(**values.get("listen", {})),
     )
+
+
+def _tuples(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+
+
+def _incomplete(
+    inboxes: Sequence[InboxConfig], trees: Sequence[TreeConfig]
+) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """Tables in which something is missing: their key, what is wrong, what to do."""
+    for inbox in inboxes:
+        if not inbox.url or not inbox.address:
+            yield ("inbox", inbox.name), ("names no url or no address", "give both: where it lies, and the list's own")
+    for tree in trees:
+        if bool(tree.url) == bool(tree.path):
+            yield (
+                ("tree", tree.name),
+                ("needs a url or a path, and not both", "a url is mirrored, a path taken as it is"),
+            )
 
 
 def _walk(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """All keys, tables before what stands in them; what is in an unknown table is not walked."""
-    for name, value in values.items():
-        yield (name,), value
-        if isinstance(value, dict) and (name,) in _KNOWN:
-            for inner, each in value.items():
-                yield (name, inner), each
+    queue: list[tuple[tuple[str, ...], Mapping[str, Any]]] = [((), values)]
+    for outer, table in queue:
+        for name, value in table.items():
+            key = (*outer, name)
+            yield key, value
+            if isinstance(value, dict) and _row(key) is not None:
+                queue.append((key, value))
+
+
+def _row(key: tuple[str, ...]) -> str | None:
+    """What kind of value a key wants; None for one that is not known."""
+    free = (key[0], _ANY, *key[2:]) if len(key) > 1 else key
+    return _KNOWN.get(key) or _KNOWN.get(free)
 
 
 def _check(key: tuple[str, ...], value: Any, text: str, where: str) -> None:
     place = f"{where}:{_line(text, key)}"
     name = ".".join(key)
-    if key not in _KNOWN:
-        known = ", ".join(".".join(each) for each, kind in _KNOWN.items() if kind is not _TABLE)
+    wanted = _row(key)
+    if wanted is None:
+        known = ", ".join(".".join(each).replace(_ANY, "NAME") for each, kind in _KNOWN.items() if kind is not _TABLE)
         raise LorelintError(f"unknown key {name!a}", where=place, remedy=f"the keys are {known}")
-    wanted = _KNOWN[key]
+    if len(key) == 2 and key not in _KNOWN and not _NAME.fullmatch(key[1]):
+        raise LorelintError(f"{name!a} is no name", where=place, remedy="letters, digits, - and _ make one")
     if not _is(value, wanted):
         raise LorelintError(f"{name} is not {wanted}", where=place, remedy=f"write {wanted}")
 
@@ -94,7 +239,16 @@ def _check(key: tuple[str, ...], value: Any, text: str, where: str) -> None:
 def _is(value: Any, wanted: str) -> bool:
     if wanted is _STRINGS:
         return isinstance(value, list) and all(isinstance(each, str) for each in value)
-    return isinstance(value, str if wanted is _STRING else dict)
+    if wanted is _NUMBER:
+        return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9
+    if wanted is _TABLE:
+        return isinstance(value, dict)
+    if wanted is _TREE and isinstance(value, dict):
+        return True
+    if not isinstance(value, str):
+        return False
+    pattern = {_FOLLOW: "git|http", _ADDRESS: r"[^\s<>@]+@[^\s<>@]+", _WHEN: r"|\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?"}
+    return wanted not in pattern or re.fullmatch(pattern[wanted], value) is not None
 
 
 def _line(text: str, key: tuple[str, ...]) -> int:
@@ -109,7 +263,7 @@ def _line(text: str, key: tuple[str, ...]) -> int:
             return number
         header = re.match(r"\s*\[+\s*([^\]]*?)\s*\]", line)
         if header:
-            inside = header[1].strip("\"' ") == ".".join(key[:-1]) and len(key) > 1
+            inside = re.sub("[\"' ]", "", header[1]) == ".".join(key[:-1]) and len(key) > 1
         elif inside and last.match(line):
             return number
     return 1

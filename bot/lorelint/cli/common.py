@@ -22,6 +22,7 @@ from lorelint.wire import House
 if TYPE_CHECKING:
     from lorelint.desk import Desk
     from lorelint.model.source import OpenTree
+    from lorelint.outpost import Outpost
 
 _SLOW = 3.0  # seconds after which a hint is in place
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,6 +100,17 @@ def desk(config: str, checkout: str, only: tuple[str, ...] = (), stage: str | No
 
     data = _folder("XDG_DATA_HOME", Path.home() / ".local" / "share")
     return Desk(house(config), data, checkout, only, stage or "queue")
+
+
+def outpost(config: str) -> Outpost:
+    """What the commands for a list are built of, by the settings of the user. Raises LorelintError."""
+    from lorelint.outpost import Outpost
+
+    every = house(config)
+    data = _folder("XDG_DATA_HOME", Path.home() / ".local" / "share")
+    named = every.config.policy
+    policy = Path(named).expanduser() if named else _folder("XDG_CONFIG_HOME", Path.home() / ".config") / "policy.toml"
+    return Outpost(every, data, policy)
 
 
 def tree_of(every: House, spec: str, overlays: tuple[str, ...]) -> OpenTree:

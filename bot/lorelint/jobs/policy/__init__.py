@@ -1,0 +1,1 @@
+"""Who may get which words: the policy file read, asked, and explained."""

@@ -84,6 +84,7 @@ class Decision:
     to, cc     addresses as they stand in the mail; both together are the envelope
     not_before RFC 3339; the embargo's end
     automatic  goes out by itself then; else a person releases it
+    findings   fingerprints of what may be said: no list that it goes to mutes or holds back one of them
     """
 
     allowed: bool
@@ -92,5 +93,7 @@ class Decision:
     not_before: str = ""
     automatic: bool = False
     lists: tuple[str, ...] = ()  # names of the lists whose policies let it out
+    findings: tuple[str, ...] = ()
+    patchwork: str = ""  # address of the Patchwork whose checks are set instead of mail
     rulings: tuple[Ruling, ...] = ()
     held: tuple[str, ...] = ()  # reasons why a person has to look

@@ -181,6 +181,21 @@ class LetterRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRow:
+    """A check of a Patchwork that stands instead of a mail; one a patch and context."""
+
+    id: int
+    patch: str  # message-id
+    url: str  # of the Patchwork
+    context: str
+    state: str  # pending, success, warning, fail
+    description: str
+    posted: str = ""  # the state that Patchwork has, "" for none
+    at: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictRow:
     """What somebody said of a finding, or of a rule on a list."""
 
@@ -286,6 +301,17 @@ class Outbox(Protocol):
     def counts(self) -> Sequence[tuple[str, int]]: ...
 
 
+class Checks(Protocol):
+    def put(self, row: CheckRow) -> None:
+        """What is to stand at a patch; what is posted is not touched."""
+
+    def to_post(self, most: int = 100) -> tuple[CheckRow, ...]:
+        """Those of which Patchwork has another state, the earliest first."""
+
+    def of_patch(self, msgid: str) -> tuple[CheckRow, ...]: ...
+    def posted(self, id: int, state: str, at: str, error: str = "") -> None: ...
+
+
 class Verdicts(Protocol):
     def add(self, row: VerdictRow) -> int: ...
     def of_mail(self, msgid: str) -> tuple[VerdictRow, ...]: ...
@@ -317,6 +343,7 @@ class Session(Protocol):
     series: SeriesBook
     findings: Findings
     outbox: Outbox
+    checks: Checks
     verdicts: Verdicts
     notes: Notes
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
+from lorelint.edge.store.checks import CheckTable
 from lorelint.edge.store.findings import FindingTable
 from lorelint.edge.store.mails import MailTables
 from lorelint.edge.store.notes import NoteTables
@@ -37,6 +38,7 @@ class OpenSession:
     series: SeriesTables
     findings: FindingTable
     outbox: LetterTable
+    checks: CheckTable
     verdicts: VerdictTables
     notes: NoteTables
 
@@ -133,6 +135,7 @@ def _session(connection: Connection) -> OpenSession:
         SeriesTables(connection),
         FindingTable(connection),
         LetterTable(connection),
+        CheckTable(connection),
         VerdictTables(connection),
         NoteTables(connection),
     )

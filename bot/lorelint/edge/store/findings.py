@@ -1,0 +1,56 @@
+"""What was found in series, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row
+from sqlalchemy.engine import Connection
+
+from lorelint.edge.store.rows import small
+from lorelint.edge.store.schema import FINDINGS, SERIES
+from lorelint.model.store import FindingRow, State
+
+
+class FindingTable:
+    """See `lorelint.model.store.Findings`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, rows: Iterable[FindingRow]) -> None:
+        values = [_values(row) for row in rows]
+        if values:
+            self._connection.execute(sa.insert(FINDINGS), values)
+
+    def get(self, id: int) -> FindingRow | None:
+        return next(iter(self._rows(sa.select(FINDINGS).where(FINDINGS.c.id == id))), None)
+
+    def of_series(self, id: int) -> tuple[FindingRow, ...]:
+        return self._rows(sa.select(FINDINGS).where(FINDINGS.c.series == id).order_by(FINDINGS.c.id))
+
+    def of_key(self, key: str) -> tuple[FindingRow, ...]:
+        wanted = sa.select(FINDINGS).join(SERIES, SERIES.c.id == FINDINGS.c.series).where(SERIES.c.key == key)
+        return self._rows(wanted.order_by(SERIES.c.version, SERIES.c.id, FINDINGS.c.id))
+
+    def change(self, id: int, state: State, *, who: str, at: str, reason: str = "", fixed_in: int = 0) -> None:
+        values = {"state": state.value, "who": who, "changed_at": at, "reason": reason, "fixed_in": small(fixed_in)}
+        self._connection.execute(sa.update(FINDINGS).where(FINDINGS.c.id == id).values(values))
+
+    def _rows(self, wanted: sa.Select[tuple[Any, ...]]) -> tuple[FindingRow, ...]:
+        return tuple(_as_finding(row) for row in self._connection.execute(wanted))
+
+
+def _values(row: FindingRow) -> dict[str, Any]:
+    values = asdict(row)
+    del values["id"]
+    values |= {"state": row.state.value, "mailable": int(row.mailable), "line": small(row.line)}
+    return values | {"since": small(row.since), "fixed_in": small(row.fixed_in)}
+
+
+def _as_finding(row: Row[tuple[Any, ...]]) -> FindingRow:
+    values = dict(row._mapping)
+    return FindingRow(**{**values, "state": State(row.state), "mailable": bool(row.mailable)})

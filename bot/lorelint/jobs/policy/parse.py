@@ -127,6 +127,8 @@ def _quiet(one: ListPolicy) -> Iterator[tuple[str, str, str]]:
         yield "also_to", 'nobody gets mail while audience is "dashboard"', "take it out, or widen the audience"
     if one.patchwork and one.audience is not Audience.LIST:
         yield "patchwork", "everybody can read the checks of a patch", 'it needs audience = "list"'
+    elif one.patchwork and one.release != "automatic":
+        yield "patchwork", "no person releases checks", 'it needs release = "automatic"'
 
 
 def _loud(one: ListPolicy, policy: Policy) -> Iterator[tuple[str, str, str]]:

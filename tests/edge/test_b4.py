@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lorelint.edge.b4 import read_threads
+from lorelint.edge.b4.threads import read_threads
 from lorelint.edge.mailbox import Mail
 from lorelint.model.mail import Change, Series, Thread
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lorelint.edge.b4 import read_threads
+from lorelint.edge.b4.threads import read_threads
 from lorelint.edge.mailbox import Mail, read_path
 from lorelint.edge.trees import open_tree
 from lorelint.jobs import heard

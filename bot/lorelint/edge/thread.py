@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from lorelint.edge.b4 import read_threads
+from lorelint.edge.b4.threads import read_threads
 from lorelint.edge.letters import open_letter
 from lorelint.edge.lore import bare_msgid, split_url
 from lorelint.edge.mailbox import Mail, Mailbox, read_path, read_paths, read_stream

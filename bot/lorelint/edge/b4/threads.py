@@ -1,4 +1,4 @@
-"""Mails to threads, series and patches; the only place that knows b4.
+"""Mails to threads, series and patches.
 
 What a revision is, which patch is which, the cover letter, partial rerolls, and trailers given in
 replies are b4's (0.16) to say. It is fed stand-ins: the real mail's Message-ID, references, sender, date

@@ -43,13 +43,13 @@ class Reply:
     held: tuple[str, ...] = ()
 
 
-def replies(report: Report, source: Source = no_source) -> tuple[Reply, ...]:
-    """One reply for each patch with a concern that deserves it, in order."""
+def replies(report: Report, source: Source = no_source, contact: str = "") -> tuple[Reply, ...]:
+    """One reply for each patch with a concern that deserves it, in order; `contact` is the person who answers."""
     made: list[Reply] = []
     for patch in report.series.patches if report.series else ():
         concerns = [each for each in prose.concerns(report) if each.patch == patch.seq and prose.deserves(each)]
         if concerns:
-            body = "\n".join(_safe(_Letter(report, patch, source).lines(concerns))) + "\n"
+            body = "\n".join(_safe(_Letter(report, patch, source, contact).lines(concerns))) + "\n"
             held = people.held([judged for concern in concerns for judged in prose.cited(concern)])
             made.append(Reply(patch.seq, patch.msgid, _subject(patch), patch.author, body, held))
     return tuple(made)
@@ -61,9 +61,10 @@ def _subject(patch: Patch) -> str:
 
 
 class _Letter:
-    def __init__(self, report: Report, patch: Patch, source: Source) -> None:
+    def __init__(self, report: Report, patch: Patch, source: Source, contact: str) -> None:
         self.report = report
         self.patch = patch
+        self.contact = contact
         self.map = PatchMap(patch, source)
         self.shown: set[Link] = set()  # steps that a paragraph has shown
         self.said: set[str] = set()  # advice and siblings that were told
@@ -208,7 +209,7 @@ class _Letter:
         yield ""
         yield from _prose(
             f'If this is wrong, an answer that says why is welcome; a line of its own with "lorelint: false-positive '
-            f'{words(rule)}" marks it as such.',
+            f'{words(rule)}" marks it as such. A line "lorelint: stop" ends all mail from here to whoever writes it.'
         )
 
     def _signature(self, concerns: list[Concern]) -> Iterator[str]:
@@ -216,6 +217,8 @@ class _Letter:
         yield from _prose(self.report.version or "lorelint")
         for finding in dict.fromkeys(cited):
             yield from _prose(f"{finding.rule}, confidence {finding.confidence:.2f}, {finding.fingerprint}")
+        if self.contact:
+            yield from _prose(f"a person answers at {self.contact}")
 
 
 _GRADES = {

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
+from lorelint.edge.store import revisions
 from lorelint.edge.store.checks import CheckTable
 from lorelint.edge.store.findings import FindingTable
 from lorelint.edge.store.mails import MailTables
@@ -52,37 +53,53 @@ class Database:
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url = full_url(url, folder)
-        self.engine = _engine(self.url)
+        self.engine = engine_of(self.url)
+        with self.transaction() as connection:
+            there = revisions.settled(connection)
+        if not there:
+            with self.transaction(writes=True) as connection:
+                # Two that start at once both come here; the second finds the tables there.
+                if not revisions.settled(connection):
+                    revisions.upgrade(connection)
 
     @contextmanager
     def begin(self) -> Iterator[OpenSession]:
         """See `Store.begin`. Raises LorelintError where the database fails."""
-        with self._transaction("BEGIN IMMEDIATE") as connection:
-            if self.engine.dialect.name == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER)))
+        with self.transaction(writes=True) as connection:
             yield _session(connection)
 
     @contextmanager
     def look(self) -> Iterator[OpenSession]:
         """See `Store.look`. Raises LorelintError where the database fails."""
-        with self._transaction("BEGIN") as connection:
+        with self.transaction() as connection:
             yield _session(connection)
 
     @contextmanager
-    def _transaction(self, start: str) -> Iterator[Connection]:
-        try:
-            with self.engine.connect().execution_options(lorelint_start=start) as connection, connection.begin():
-                yield connection
-        except sa.exc.SQLAlchemyError as error:
-            raise self._failed(error) from error
+    def transaction(self, *, writes: bool = False) -> Iterator[Connection]:
+        """The connection itself, for what goes over all tables."""
+        with transaction(self.engine, writes=writes) as connection:
+            yield connection
 
     def close(self) -> None:
         self.engine.dispose()
 
-    def _failed(self, error: Exception) -> LorelintError:
-        said = str(getattr(error, "orig", error)).strip().split("\n")[0]
-        remedy = "check that it is there, has room, and was upgraded: lorelint store upgrade"
-        return LorelintError(f"the store fails: {said}", where=shown(self.url), remedy=remedy)
+
+@contextmanager
+def transaction(engine: Engine, *, writes: bool = False) -> Iterator[Connection]:
+    """One that reads sees one state of everything. Raises LorelintError where the database fails."""
+    options: dict[str, Any] = {"lorelint_start": "BEGIN IMMEDIATE" if writes else "BEGIN"}
+    serves = engine.dialect.name == "postgresql"
+    if serves and not writes:
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    try:
+        with engine.connect().execution_options(**options) as connection, connection.begin():
+            if serves and writes:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER)))
+            yield connection
+    except sa.exc.SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+        remedy = "check that it is there, may be written and has room: lorelint store check"
+        raise LorelintError(f"the store fails: {said}", where=shown(str(engine.url)), remedy=remedy) from error
 
 
 def full_url(url: str, folder: Path) -> str:
@@ -105,11 +122,22 @@ def shown(url: str) -> str:
     return sa.make_url(url).render_as_string(hide_password=True)
 
 
-def _engine(url: str) -> Engine:
+def engine_of(url: str) -> Engine:
+    """Raises LorelintError where the folder of a file cannot be made, or the driver is not there."""
     if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_pre_ping=True)
-    path = sa.make_url(url).database or ""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return sa.create_engine(url, pool_pre_ping=True)
+        except ModuleNotFoundError:
+            remedy = "install lorelint[postgresql]"
+            raise LorelintError("the driver for PostgreSQL is missing", where="store.url", remedy=remedy) from None
+    path = Path(sa.make_url(url).database or "")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # What stands in it is not for everybody: letters that wait, findings under embargo.
+        path.touch(mode=0o600)
+    except OSError as error:
+        why = (error.strerror or "it cannot be made").lower()
+        raise LorelintError(f"no store can be made: {why}", where=str(path), remedy="name another place") from None
     engine = sa.create_engine(url, connect_args={"timeout": WAIT})
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _start)

@@ -1,0 +1,250 @@
+"""The tables as they were at first.
+
+Revision ID: 0001
+"""
+
+from __future__ import annotations
+
+from alembic import op
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
+
+revision = "0001"
+down_revision = None
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _text(name: str, *, default: str | None = "", index: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default, index=index)
+
+
+def _int(name: str, *, index: bool = False) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default="0", index=index)
+
+
+# -- mail
+
+CURSORS = Table(
+    "cursors",
+    METADATA,
+    Column("inbox", Text, primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    _text("commit_id"),
+    _text("at"),
+)
+MESSAGES = Table(
+    "messages",
+    METADATA,
+    Column("msgid", Text, primary_key=True),
+    _text("root", index=True),
+    _text("at", index=True),
+    _text("date"),
+    _text("name"),
+    _text("address", index=True),
+    _text("subject"),
+    _text("nature"),
+    _text("why"),
+    _text("parent"),
+    _text("refs", default="[]"),  # JSON
+    _int("todo"),  # 1: something is to be done about it still
+    _int("size"),
+    Column("raw", LargeBinary, nullable=False),  # zlib
+    Index("ix_messages_nature_todo", "nature", "todo"),
+)
+SIGHTINGS = Table(
+    "sightings",  # which lists a message came over
+    METADATA,
+    Column("msgid", Text, primary_key=True),
+    Column("inbox", Text, primary_key=True),
+    _text("blob"),
+    _text("at"),
+    Index("ix_sightings_inbox", "inbox"),
+)
+LINKS = Table(
+    "links",  # a message speaks of another, which may not have come yet
+    METADATA,
+    Column("msgid", Text, primary_key=True),
+    Column("ref", Text, primary_key=True),
+    Index("ix_links_ref", "ref"),
+)
+
+# -- series
+
+SERIES = Table(
+    "series",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _text("root", index=True),
+    _text("key", index=True),
+    Column("version", Integer, nullable=False),
+    _text("subject"),
+    _text("name"),
+    _text("address", index=True),
+    Column("first", Text, nullable=False, unique=True),
+    _int("expected"),
+    _int("have"),
+    _text("life"),
+    _text("why"),
+    _text("first_at", index=True),
+    _text("last_at"),
+    _text("due_at"),
+    _int("superseded_by"),
+    _int("attempts"),
+    Index("ix_series_life_due_at", "life", "due_at"),
+)
+PATCHES = Table(
+    "patches",
+    METADATA,
+    Column("msgid", Text, primary_key=True),
+    Column("series", Integer, ForeignKey("series.id"), nullable=False, index=True),
+    Column("seq", Integer, nullable=False),
+    _text("subject"),
+    _text("patch_id", index=True),
+    _text("same_as"),
+)
+REVIEWS = Table(
+    "reviews",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("series", Integer, ForeignKey("series.id"), nullable=False, index=True),
+    _text("at"),
+    _text("version"),
+    _text("tree"),
+    _text("commit_id"),
+    _text("grade"),
+    _text("tried", default="[]"),  # JSON
+    Column("seconds", Float, nullable=False, server_default="0"),
+    _text("failure"),
+    Column("report", LargeBinary, nullable=False),  # zlib of JSON
+)
+FINDINGS = Table(
+    "findings",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("review", Integer, ForeignKey("reviews.id"), nullable=False, index=True),
+    Column("series", Integer, ForeignKey("series.id"), nullable=False, index=True),
+    _text("patch", index=True),
+    _text("fingerprint", index=True),
+    _text("rule", index=True),
+    _text("path"),
+    _text("function"),
+    _int("line"),
+    _text("anchor"),
+    _text("message"),
+    _text("status"),
+    _text("severity"),
+    Column("confidence", Float, nullable=False, server_default="0"),
+    _text("grade"),
+    _int("mailable"),
+    _text("state", index=True),
+    _int("since"),
+    _int("fixed_in"),
+    _text("reason"),
+    _text("who"),
+    _text("changed_at"),
+    _text("snoozed_until"),
+)
+
+# -- letters
+
+LETTERS = Table(
+    "letters",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("patch", Text, nullable=False, unique=True),  # no patch is ever answered twice
+    Column("series", Integer, ForeignKey("series.id"), nullable=False, index=True),
+    Column("msgid", Text, nullable=False, unique=True),
+    _text("state", index=True),
+    _text("why", default="[]"),  # JSON, as are to, cc, refs, inboxes, fingerprints, rules
+    _text("subject"),
+    _text("body"),
+    _text("to_addresses", default="[]"),
+    _text("cc_addresses", default="[]"),
+    _text("refs", default="[]"),
+    _text("inboxes", default="[]"),
+    _int("automatic"),
+    _text("not_before"),
+    _text("ruleset"),
+    _text("fingerprints", default="[]"),
+    _text("rules", default="[]"),
+    _text("created_at"),
+    _text("released_by"),
+    _text("released_at"),
+    _text("sending_at"),
+    _text("sent_at", index=True),
+    _int("attempts"),
+    _text("error"),
+)
+
+# -- what people said, and what we say of ourselves
+
+VERDICTS = Table(
+    "verdicts",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _text("verdict"),
+    _text("rule", index=True),
+    _text("fingerprint"),
+    _text("series_key", index=True),
+    _text("inbox"),
+    _text("who"),
+    _text("weight"),
+    _text("proof"),
+    _text("reason"),
+    _text("msgid", index=True),
+    Column("ordinal", Integer, nullable=False, server_default="0"),  # of the command in its mail
+    _text("at"),
+    _int("obeyed"),
+    _text("why"),
+)
+MUTES = Table(
+    "mutes",
+    METADATA,
+    Column("inbox", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    _text("who"),
+    _text("reason"),
+    _text("at"),
+)
+OPT_OUTS = Table("opt_outs", METADATA, Column("address", Text, primary_key=True), _text("at"), _text("msgid"))
+NOTES = Table("notes", METADATA, Column("name", Text, primary_key=True), _text("at"), _int("ok"), _text("text"))
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _text("at"),
+    _text("who"),
+    _text("what"),
+    _text("about", index=True),
+    _text("details"),
+)
+SETTINGS = Table("settings", METADATA, Column("key", Text, primary_key=True), _text("value"))
+CHECKS = Table(
+    "checks",  # of Patchwork: set instead of mail
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _text("patch"),
+    _text("url"),
+    _text("context"),
+    _text("state"),
+    _text("description"),
+    _text("posted"),  # what was last posted: pending, success, warning, fail
+    _text("at"),
+    _text("error"),
+    UniqueConstraint("patch", "url", "context"),
+)
+
+
+def upgrade() -> None:
+    METADATA.create_all(op.get_bind(), checkfirst=False)
+
+
+def downgrade() -> None:
+    METADATA.drop_all(op.get_bind(), checkfirst=False)

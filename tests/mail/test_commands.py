@@ -102,11 +102,8 @@ def test_names_in_the_lines_just_above_are_hints_nearest_first():
     assert second.hints == ("second-rule", "fedcba9876543210")
 
 
-LETTERS = [
-    each
-    for each in sorted((Path(__file__).parents[1] / "golden" / "report").glob("*.reply"))
-    if "lorelint:" in each.read_text()
-]
+GOLDEN = Path(__file__).parents[1] / "golden" / "report"
+LETTERS = [each for each in sorted(GOLDEN.glob("*.reply")) if "lorelint:" in each.read_text()]
 
 
 @pytest.mark.parametrize("letter", LETTERS, ids=lambda path: path.name)

@@ -15,6 +15,7 @@ from lorelint.wire import House
 if TYPE_CHECKING:
     from lorelint.edge.remotes import Remotes
     from lorelint.edge.store.database import Database
+    from lorelint.edge.store.upkeep import Upkeep
     from lorelint.model.feed import Feed
     from lorelint.model.policy import Policy
 
@@ -45,6 +46,12 @@ class Outpost:
 
             self._store = Database(self.config.store.url, self.data)
         return self._store
+
+    def upkeep(self) -> Upkeep:
+        """The store as a whole, of whatever revision it is."""
+        from lorelint.edge.store.upkeep import Upkeep
+
+        return Upkeep(self.config.store.url, self.data)
 
     def close(self) -> None:
         if self._store is not None:

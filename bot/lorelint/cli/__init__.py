@@ -35,6 +35,7 @@ _COMMANDS = {
     "index": ("index", "Read a whole kernel into the index: later answers come at once."),
     "docs": ("docs", "Write the pages about the rules."),
     "measure": ("measure", "Precision and recall of the rules over labelled functions."),
+    "store": ("store", "Look after the store: upgrade, backup, restore, check."),
 }
 _HIDDEN = {"hook": ("hook", "What the hooks run that install-hook writes.")}
 

@@ -122,8 +122,8 @@ def shown(url: str) -> str:
     return sa.make_url(url).render_as_string(hide_password=True)
 
 
-def engine_of(url: str) -> Engine:
-    """Raises LorelintError where the folder of a file cannot be made, or the driver is not there."""
+def engine_of(url: str, *, alone: bool = False) -> Engine:
+    """`alone`: a file with no log beside it. Raises LorelintError where it cannot be made, or the driver is missing."""
     if not url.startswith("sqlite"):
         try:
             return sa.create_engine(url, pool_pre_ping=True)
@@ -139,16 +139,24 @@ def engine_of(url: str) -> Engine:
         why = (error.strerror or "it cannot be made").lower()
         raise LorelintError(f"no store can be made: {why}", where=str(path), remedy="name another place") from None
     engine = sa.create_engine(url, connect_args={"timeout": WAIT})
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", _prepare_alone if alone else _prepare)
     event.listen(engine, "begin", _start)
     return engine
 
 
 def _prepare(connection: Any, record: Any) -> None:
+    _pragmas(connection, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+
+
+def _prepare_alone(connection: Any, record: Any) -> None:
+    _pragmas(connection, "synchronous=FULL", "foreign_keys=ON")
+
+
+def _pragmas(connection: Any, *pragmas: str) -> None:
     # The driver would begin transactions by itself, and not where we want them.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in pragmas:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -17,7 +17,7 @@ from lorelint.edge.store.schema import METADATA
 from lorelint.model.errors import LorelintError
 
 FOLDER = Path(__file__).parent / "migrations"
-_NOTED = "alembic_version"  # the table in which Alembic keeps the revision
+NOTED = "alembic_version"  # the table in which Alembic keeps the revision
 
 
 def known(folder: Path = FOLDER) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def known(folder: Path = FOLDER) -> tuple[str, ...]:
 def revision(connection: Connection) -> str:
     """What a store says of itself, "" for one without tables. Raises LorelintError where the tables are not ours."""
     tables = set(sa.inspect(connection).get_table_names())
-    if _NOTED not in tables:
+    if NOTED not in tables:
         if tables:
             raise LorelintError(
                 "holds other tables than a store's",
@@ -36,7 +36,7 @@ def revision(connection: Connection) -> str:
                 remedy="name a file or a database that is empty",
             )
         return ""
-    noted = connection.scalar(sa.text(f"SELECT version_num FROM {_NOTED}"))
+    noted = connection.scalar(sa.text(f"SELECT version_num FROM {NOTED}"))
     return str(noted or "")
 
 

@@ -1,0 +1,113 @@
+"""``lorelint store``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lorelint.cli import CLEAN, FINDINGS
+from lorelint.cli.common import JSON, outpost, put
+
+if TYPE_CHECKING:
+    from lorelint.edge.store.upkeep import Upkeep
+
+_CONFIG = click.option(
+    "--config", metavar="FILE", default="", help="Settings [default: ~/.config/lorelint/config.toml]."
+)
+
+
+@click.group("store", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Look after the store: what is kept of the lists, the findings, the letters.
+
+    It is an SQLite file in the user's data folder, or what [store] url of the settings names. A backup of either kind of
+    store can be restored into either.
+    """
+
+
+def _done(text: str, as_json: bool, **values: Any) -> None:
+    from lorelint.report import json
+
+    put(json.dump(values) if as_json else text + "\n")
+
+
+def _upkeep(config: str) -> Upkeep:
+    return outpost(config).upkeep()
+
+
+@command.command("upgrade")
+@JSON
+@_CONFIG
+def upgrade(as_json: bool, config: str) -> int:
+    """Bring the tables to this version's.
+
+    Stop what runs on the store first; it is all or nothing, so whatever happens the store can be used.
+    """
+    before, after = _upkeep(config).upgrade()
+    text = f"the tables are up to date ({after})" if before == after else f"the tables are now {after}"
+    _done(text if before in ("", after) else f"{text}, and were {before}", as_json, before=before, after=after)
+    return CLEAN
+
+
+@command.command("downgrade")
+@click.argument("revision", metavar="REVISION")
+@JSON
+@_CONFIG
+def downgrade(revision: str, as_json: bool, config: str) -> int:
+    """Take the tables back to an earlier REVISION, for an earlier lorelint.
+
+    What only the later tables hold is lost: make a backup first.
+    """
+    before, after = _upkeep(config).downgrade(revision)
+    _done(f"the tables are now {after}, and were {before}", as_json, before=before, after=after)
+    return CLEAN
+
+
+@command.command("backup")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@JSON
+@_CONFIG
+def backup(path: Path, as_json: bool, config: str) -> int:
+    """Write everything into a new FILE, while the rest goes on."""
+    count = _upkeep(config).backup(path)
+    size = path.stat().st_size
+    _done(f"{path}: {count:,} rows, {size / 1e6:.1f} MB", as_json, file=str(path), rows=count, bytes=size)
+    return CLEAN
+
+
+@command.command("restore")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@JSON
+@_CONFIG
+def restore(path: Path, as_json: bool, config: str) -> int:
+    """Fill an empty store from a backup in FILE.
+
+    The way from SQLite to PostgreSQL too: make a backup, name the new store as url of [store], restore. Letters that
+    waited when the backup was made are held: a person has to look whether they went out since.
+    """
+    count = _upkeep(config).restore(path)
+    _done(f"{count:,} rows", as_json, file=str(path), rows=count)
+    return CLEAN
+
+
+@command.command("check")
+@JSON
+@_CONFIG
+def check(as_json: bool, config: str) -> int:
+    """Look through the store for damage.
+
+    Exits with 1 where there is some; nothing is mended.
+    """
+    from lorelint.report.text import words
+
+    health = _upkeep(config).check()
+    if as_json:
+        about = {"store": health.where, "revision": health.revision, "rows": dict(health.rows)}
+        _done("", True, **about, faults=list(health.faults))
+        return FINDINGS if health.faults else CLEAN
+    rows = "".join(f"{count:>12,} {name}\n" for name, count in health.rows if count)
+    put(f"{health.where}: revision {health.revision}\n{rows}")
+    put("".join(f"fault: {words(fault)}\n" for fault in health.faults) or "no faults\n")
+    return FINDINGS if health.faults else CLEAN

@@ -16,6 +16,7 @@ import random
 import shutil
 import socket
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -198,6 +199,98 @@ def make_checkout(program: Callable[[str], str]) -> Callable[..., Checkout]:
     """``make_checkout(path, source)``: a checkout of another tree, or of what is at `path` already."""
     program("git")
     return Checkout
+
+
+class PublicInbox:
+    """A real public-inbox (version 2) of one list on this machine; `serve` puts it on the loopback."""
+
+    def __init__(self, folder: Path, name: str = "small") -> None:
+        self.folder, self.name = folder, name
+        folder.mkdir(parents=True)
+        self.path = folder / name
+        self.address = f"{name}@lists.example.org"
+        self.url = ""
+        self._server: subprocess.Popen[bytes] | None = None
+        self._environment = {
+            **os.environ,
+            "PI_CONFIG": str(folder / "config"),
+            "PI_DIR": str(folder / "dot"),
+            "HOME": str(folder),
+            "ORIGINAL_RECIPIENT": self.address,
+        }
+        self.run("public-inbox-init", "-V2", "-L", "full", "-j1", name, str(self.path), self._place(0), self.address)
+        self.run("git", "config", "-f", str(folder / "config"), "publicinboxmda.spamcheck", "none")
+
+    def _place(self, port: int) -> str:
+        return f"http://127.0.0.1:{port}/{self.name}/"
+
+    def run(self, *command: str, stdin: bytes = b"", code: int = 0) -> bytes:
+        done = subprocess.run(command, input=stdin, capture_output=True, check=False, env=self._environment)
+        assert done.returncode == code, done.stderr.decode()
+        return done.stdout
+
+    def deliver(self, *mails: bytes) -> None:
+        """As a mail server would."""
+        for mail in mails:
+            self.run("public-inbox-mda", "--no-precheck", stdin=mail)
+
+    def fill(self, mails: Sequence[bytes], epoch: int = 0, seconds: int = 1773655200, index: bool = True) -> None:
+        """Many at once, a second apart: an epoch has one commit for each."""
+        git = self.path / "git" / f"{epoch}.git"
+        if not git.is_dir():
+            self.run("git", "init", "-q", "--bare", str(git))
+            (git / "HEAD").write_text("ref: refs/heads/master\n")
+        onto = [b"from refs/heads/master^0\n"] if (git / "refs" / "heads" / "master").is_file() else [b""]
+        stream = b""
+        for at, mail in enumerate(mails):
+            stream += b"commit refs/heads/master\ncommitter lists <> %d +0000\ndata 0\n" % (seconds + at)
+            stream += (onto[0] if at == 0 else b"") + b"M 100644 inline m\ndata %d\n%s\n" % (len(mail), mail)
+        self.run("git", f"--git-dir={git}", "fast-import", "--quiet", "--done", stdin=stream + b"done\n")
+        if index:
+            self.run("public-inbox-index", "-j0", str(self.path))
+
+    def remove(self, mail: bytes) -> None:
+        self.run("public-inbox-learn", "rm", stdin=mail)
+
+    def serve(self) -> str:
+        """Its address, until the end of the test."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = self._place(port).rstrip("/")
+        self.run("git", "config", "-f", str(self.folder / "config"), f"publicinbox.{self.name}.url", self.url)
+        command = ["public-inbox-httpd", "-l", f"http://127.0.0.1:{port}", "-W", "0"]
+        log = (self.folder / "httpd.log").open("wb")
+        self._server = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return self.url
+            except OSError:
+                time.sleep(0.05)
+        pytest.fail((self.folder / "httpd.log").read_text())
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait(timeout=20)
+            self._server = None
+
+
+@pytest.fixture
+def make_inbox(tmp_path: Path, program: Callable[[str], str]) -> Iterator[Callable[..., PublicInbox]]:
+    """``make_inbox("kvm")``: an empty public-inbox; what it serves ends with the test."""
+    program("public-inbox-init")
+    program("public-inbox-httpd")
+    made: list[PublicInbox] = []
+
+    def make(name: str = "small") -> PublicInbox:
+        made.append(PublicInbox(tmp_path / f"archive-{name}", name))
+        return made[-1]
+
+    yield make
+    for inbox in made:
+        inbox.close()
 
 
 @pytest.fixture(autouse=True)

@@ -40,6 +40,7 @@ class Say:
 class Matter:
     """A patch: who sent it to whom, over which lists, when.
 
+    sender       who sent the mail, where that is another than the patch's author: a relay, a maintainer
     posted       RFC 3339, when the first archive took it
     maintainers  whom MAINTAINERS names for the files it touches
     moot         why nothing is to be said about it any more: "applied as ..", "superseded by v3"; "" for it is not
@@ -53,6 +54,7 @@ class Matter:
     posted: str
     maintainers: tuple[Person, ...] = ()
     moot: str = ""
+    sender: Person = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +117,17 @@ def _lists(matter: Matter, policy: Policy) -> list[ListPolicy]:
 
 def _outright(matter: Matter, policy: Policy, standing: Standing) -> Iterator[Ruling]:
     lines = dict(policy.lines)
-    author = matter.author[1].lower()
     if matter.moot:
         yield Ruling(matter.moot, 0, True)
-    if matches(author, policy.ignored_authors):
-        yield Ruling(f"{author} is among the ignored authors", lines.get("ignored_authors", 0), True)
-    if author in _wanting_none(policy, standing):
-        line = lines.get("opted_out", 0) if author in {each.lower() for each in policy.opted_out} else 0
-        yield Ruling(f"{author} wants no mail", line, True)
-    if not author:
+    if not matter.author[1]:
         yield Ruling("nobody can be made out who sent it", 0, True)
+    for address in dict.fromkeys(each.lower() for each in (matter.author[1], matter.sender[1]) if each):
+        if matches(address, policy.ignored_authors):
+            yield Ruling(f"{address} is among the ignored_authors", lines.get("ignored_authors", 0), True)
+        if address in {each.lower() for each in policy.opted_out}:
+            yield Ruling(f"{address} is among the opted_out", lines.get("opted_out", 0), True)
+        elif address in {each.lower() for each in standing.opted_out}:
+            yield Ruling(f"{address} has asked for no mail", 0, True)
 
 
 def matches(address: str, named: Sequence[str]) -> bool:

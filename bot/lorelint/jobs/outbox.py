@@ -1,0 +1,77 @@
+"""The outbox as a person works it: release, drop, edit. Each step is kept with who took it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lorelint.jobs.gate import Gate
+from lorelint.model.errors import LorelintError
+from lorelint.model.store import Letter, LetterRow, Session
+
+OPEN = (Letter.HELD, Letter.RELEASED)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one letter. `refused` says why nothing did."""
+
+    id: int
+    letter: LetterRow | None
+    refused: str = ""
+
+
+def release(session: Session, ids: Sequence[int], who: str, now: str, gate: Gate) -> tuple[Done, ...]:
+    """Let letters out, each for itself; what does not pass the gate stays where it is."""
+    return tuple(_release(session, each, who, now, gate) for each in dict.fromkeys(ids))
+
+
+def _release(session: Session, id: int, who: str, now: str, gate: Gate) -> Done:
+    row = session.outbox.get(id)
+    if row is None:
+        return Done(id, None, "there is no such letter")
+    if row.state is not Letter.HELD:
+        return Done(id, row, f"it is {row.state}, not held")
+    wrong = gate(row)
+    if wrong:
+        return Done(id, row, "; ".join(wrong))
+    session.outbox.change(id, Letter.RELEASED, was=Letter.HELD, at=now, who=who)
+    session.notes.audit(now, who, "letter released", row.msgid, "; ".join(row.why))
+    return Done(id, session.outbox.get(id))
+
+
+def drop(session: Session, ids: Sequence[int], who: str, now: str, why: str) -> tuple[Done, ...]:
+    """Letters that are never to be sent. Raises LorelintError without a reason."""
+    if not why.strip():
+        raise LorelintError("no reason is given", where="drop", remedy='say why: --why "..."')
+    return tuple(_drop(session, each, who, now, why.strip()) for each in dict.fromkeys(ids))
+
+
+def _drop(session: Session, id: int, who: str, now: str, why: str) -> Done:
+    row = session.outbox.get(id)
+    if row is None:
+        return Done(id, None, "there is no such letter")
+    if row.state not in OPEN:
+        return Done(id, row, f"it is {row.state}")
+    session.outbox.change(id, Letter.DROPPED, was=row.state, at=now, who=who, why=(why,))
+    session.notes.audit(now, who, "letter dropped", row.msgid, why)
+    return Done(id, session.outbox.get(id))
+
+
+def edit(session: Session, id: int, body: str, who: str, now: str, gate: Gate) -> Done:
+    """Another text for a letter, which a person has to release again. What does not pass the gate is not taken."""
+    row = session.outbox.get(id)
+    if row is None:
+        return Done(id, None, "there is no such letter")
+    if row.state not in OPEN:
+        return Done(id, row, f"it is {row.state}")
+    if body == row.body:
+        return Done(id, row, "nothing was changed")
+    wrong = gate(replace(row, body=body))
+    if wrong:
+        return Done(id, row, "; ".join(wrong))
+    if row.state is Letter.RELEASED:
+        session.outbox.change(id, Letter.HELD, was=Letter.RELEASED, at=now, who=who, why=(f"edited by {who}",))
+    session.outbox.edit(id, body)
+    session.notes.audit(now, who, "letter edited", row.msgid)
+    return Done(id, session.outbox.get(id))

@@ -17,9 +17,11 @@ _LOCAL = re.compile(
     rf"(?<![a-z0-9])(?:{_BOT}|ci|autotest|no-?reply|do-?not-?reply|mailer-daemon|postmaster|notifications?)(?![a-z0-9])",
     re.IGNORECASE,
 )
-# Auto-Submitted (RFC 3834) and what test systems put into their mails. Precedence says nothing: lists set it too.
+# Auto-Submitted (RFC 3834) and what test systems put into their mails. Precedence says nothing: lists set it too;
+# people write X-Patchwork-Hint: comment.
 _AUTOMATIC = re.compile(
-    rb"^(?:Auto-Submitted:[ \t]*(?!no\b)\w|X-(?:Patchwork-Hint|Syzbot|KernelTest|Bot)[\w-]*:|X-Mailer:[^\n]*\bbot\b)",
+    rb"^(?:Auto-Submitted:[ \t]*(?!no\b)\w|X-Patchwork-Hint:[ \t]*ignore"
+    rb"|X-(?:Syzbot|KernelTest|Bot)[\w-]*:|X-Mailer:[^\n]*\bbot\b)",
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -8,14 +8,13 @@ One process sends at a time; the command sees to that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from lorelint.jobs.gate import Gate
 from lorelint.jobs.policy.decide import moment, shown
 from lorelint.jobs.policy.still import Check, check
 from lorelint.mail.compose import compose
-from lorelint.model.errors import LorelintError
 from lorelint.model.policy import Policy
 from lorelint.model.post import Fate, Handed, Post, Server
 from lorelint.model.store import Letter, LetterRow, Session, State, Store
@@ -23,6 +22,7 @@ from lorelint.model.store import Letter, LetterRow, Session, State, Store
 WHO = "send"  # in what is kept of who did what
 ATTEMPTS = 8  # of one letter, until a person is asked
 FIRST_PAUSE = 300  # seconds until the second attempt; each later one waits twice as long
+FOUND = "found in the archive"
 LOST = "was on its way when sending ended, and is not in the archive: it may have arrived"
 
 Archived = Callable[[str], bool | None]  # whether a Message-ID is in the archive; None where that cannot be told
@@ -57,21 +57,24 @@ def recover(store: Store, means: Means, now: str) -> Iterator[Step]:
     with store.look() as session:
         left = session.outbox.waiting(Letter.SENDING)
         lost = [each for each in session.outbox.waiting(Letter.HELD) if LOST in each.why]
+    # A step is told when it is in the store: who listens may end at any of them.
     for row in left:
         there = means.archived(row.msgid)
         with store.begin() as session:
-            if there:
-                yield _confirm(session, row, Letter.SENDING, now, "found in the archive")
-            else:
-                more = "" if there is False else "the archive could not be asked"
-                why = (LOST, *([more] if more else []))
-                session.outbox.change(row.id, Letter.HELD, was=Letter.SENDING, at=now, who=WHO, why=why)
-                session.notes.audit(now, WHO, "letter held", row.msgid, "; ".join(why))
-                yield Step("held", _again(session, row), "; ".join(why))
+            step = _confirm(session, row, Letter.SENDING, now, FOUND) if there else _lost(session, row, there, now)
+        yield step
     for row in lost:
         if means.archived(row.msgid):
             with store.begin() as session:
-                yield _confirm(session, row, Letter.HELD, now, "found in the archive")
+                step = _confirm(session, row, Letter.HELD, now, FOUND)
+            yield step
+
+
+def _lost(session: Session, row: LetterRow, there: bool | None, now: str) -> Step:
+    why = (LOST,) if there is False else (LOST, "the archive could not be asked")
+    session.outbox.change(row.id, Letter.HELD, was=Letter.SENDING, at=now, who=WHO, why=why)
+    session.notes.audit(now, WHO, "letter held", row.msgid, "; ".join(why))
+    return Step("held", _again(session, row), "; ".join(why))
 
 
 def send(store: Store, policy: Policy, means: Means, now: str, *, dry_run: bool) -> Iterator[Step]:
@@ -88,7 +91,8 @@ def send(store: Store, policy: Policy, means: Means, now: str, *, dry_run: bool)
         paused = _paused(row, now)
         if asked.end is not None and not dry_run and not policy.dry_run:
             with store.begin() as session:
-                yield _end(session, row, asked, now)
+                step = _end(session, row, asked, now)
+            yield step
         elif asked.end is not None:
             yield Step(f"would be {asked.end}", row, asked.text)
         elif asked.text or paused:
@@ -97,7 +101,9 @@ def send(store: Store, policy: Policy, means: Means, now: str, *, dry_run: bool)
             ready.append(asked.row)
     if dry_run or policy.dry_run:
         yield from (Step("would go", row) for row in ready)
-    elif ready and not means.stopped():
+    elif means.stopped():
+        yield from (Step("waits", row, f"the stop file is there: {policy.stop_file}") for row in ready)
+    elif ready:
         with means.post.connect() as server:
             for row in ready:
                 yield _send(store, row, policy, means, server, now)
@@ -153,7 +159,7 @@ def _confirm(session: Session, row: LetterRow, was: Letter, now: str, text: str,
         if finding.fingerprint in row.fingerprints and finding.state in (State.NEW, State.CONFIRMED):
             session.findings.change(finding.id, State.SENT, who=WHO, at=now, reason=f"<{row.msgid}>")
     session.notes.audit(now, WHO, "letter sent", row.msgid, text)
-    return Step("found" if text == "found in the archive" else "sent", _again(session, row), text)
+    return Step("found" if text == FOUND else "sent", _again(session, row), text)
 
 
 def _end(session: Session, row: LetterRow, asked: Check, now: str) -> Step:

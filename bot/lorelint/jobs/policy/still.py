@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from lorelint.jobs.draft import silent
 from lorelint.jobs.policy.decide import matches, moment, shown
 from lorelint.model.policy import Audience, ListPolicy, Policy
-from lorelint.model.store import Letter, LetterRow, Life, Session, State
+from lorelint.model.store import Letter, LetterRow, Life, Session
+from lorelint.report.text import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,10 @@ def check(session: Session, row: LetterRow, policy: Policy, now: str, ahead: Seq
     if row.state is not Letter.RELEASED:
         return Check(row, text=f"it is {row.state} by now")
     lists = [one for one in (policy.of(name) for name in row.inboxes) if one is not None]
-    pointless = next(_pointless(session, row, policy), "")
+    pointless = next(_pointless(session, row, policy, now), "")
     if pointless:
         return Check(row, Letter.CANCELLED, pointless)
-    doubtful = next(_doubtful(session, row, policy, lists), "")
+    doubtful = next(_doubtful(session, row, policy, lists, now), "")
     if doubtful:
         return Check(row, Letter.HELD, doubtful)
     unwanted = {each.lower() for each in (*policy.opted_out, *session.verdicts.opted_out(), policy.sender)}
@@ -42,7 +44,7 @@ def check(session: Session, row: LetterRow, policy: Policy, now: str, ahead: Seq
     return Check(row, text=next(_waits(session, row, policy, lists, now, ahead), ""))
 
 
-def _pointless(session: Session, row: LetterRow, policy: Policy) -> Iterator[str]:
+def _pointless(session: Session, row: LetterRow, policy: Policy, now: str) -> Iterator[str]:
     series = session.series.get(row.series)
     if series is not None and series.life is Life.SUPERSEDED:
         yield "a newer version of the series came"
@@ -50,34 +52,29 @@ def _pointless(session: Session, row: LetterRow, policy: Policy) -> Iterator[str
     for _, address in row.to:
         if address.lower() in wants_none or matches(address, policy.ignored_authors):
             yield f"{address} wants no mail"
-    states = _states(session, row)
-    if states and all(_silenced(each) for each in states.values()):
-        yield "what it speaks of was dismissed, or is settled"
+    silenced, left = _silenced(session, row, now)
+    if silenced and not left:
+        yield f"what it speaks of is {listed(list(dict.fromkeys(silenced.values())))} by now"
 
 
-def _states(session: Session, row: LetterRow) -> dict[str, State]:
+def _silenced(session: Session, row: LetterRow, now: str) -> tuple[dict[str, str], int]:
+    """Findings of the letter that nothing is to be said of any more, with their states; how many others there are."""
     found = session.findings.of_series(row.series)
-    return {
-        each.fingerprint: each.state
-        for each in found
-        if each.patch == row.patch and each.fingerprint in row.fingerprints
-    }
+    mine = [each for each in found if each.patch == row.patch and each.fingerprint in row.fingerprints]
+    quiet = silent(mine, now)
+    silenced = {each.fingerprint: each.state.value for each in mine if each.fingerprint in quiet}
+    return silenced, len(mine) - len(silenced)
 
 
-def _silenced(state: State) -> bool:
-    return state not in (State.NEW, State.CONFIRMED)
-
-
-def _doubtful(session: Session, row: LetterRow, policy: Policy, lists: Sequence[ListPolicy]) -> Iterator[str]:
-    for fingerprint, state in _states(session, row).items():
-        if _silenced(state):
-            yield f"one of the findings in it ({fingerprint}) is {state} by now"
+def _doubtful(session: Session, row: LetterRow, policy: Policy, lists: Sequence[ListPolicy], now: str) -> Iterator[str]:
+    for fingerprint, state in _silenced(session, row, now)[0].items():
+        yield f"one of the findings in it ({fingerprint}) is {state} by now"
     for one in lists:
         muted = session.verdicts.muted(one.name)
         yield from (f"{rule} is mute on {one.name} by now: {muted[rule]}" for rule in row.rules if rule in muted)
     for name in row.inboxes:
-        one = policy.of(name)
-        if one is None or one.audience is Audience.DASHBOARD:
+        table = policy.of(name)
+        if table is None or table.audience is Audience.DASHBOARD:
             yield f"the policy lets nothing out for {name} any more"
     yield from _narrower(row, policy, lists)
 

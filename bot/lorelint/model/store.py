@@ -239,6 +239,12 @@ class Mails(Protocol):
         """All messages of a thread with their bytes, oldest first."""
 
     def root_of(self, msgid: str) -> str: ...
+    def join(self, msgids: Iterable[str]) -> str:
+        """Make the threads of some messages one; its root, "" where none of them is here."""
+
+    def loose(self, address: str, since: str, until: str, most: int = 200) -> tuple[Kept, ...]:
+        """What somebody sent that answers nothing, by the time the archive took it; without the bytes."""
+
     def renature(self, msgid: str, nature: Nature, why: str) -> None: ...
     def to_do(self, nature: Nature) -> tuple[Kept, ...]:
         """Messages of a nature that nobody has dealt with, oldest first."""
@@ -262,7 +268,9 @@ class SeriesBook(Protocol):
     def due(self, now: str, most: int = 100) -> tuple[SeriesRow, ...]:
         """Ready ones, and waiting ones whose time has come, oldest first."""
 
-    def move(self, id: int, life: Life, why: str = "", superseded_by: int = 0) -> None: ...
+    def move(self, id: int, life: Life, why: str = "", superseded_by: int = 0, due_at: str = "") -> None:
+        """`due_at` "" leaves that as it is."""
+
     def reviewed(self, review: ReviewRow) -> int: ...
     def reviews(self, id: int) -> tuple[ReviewRow, ...]: ...
     def recent(self, most: int = 100) -> tuple[SeriesRow, ...]: ...
@@ -272,11 +280,16 @@ class SeriesBook(Protocol):
 class Findings(Protocol):
     def add(self, rows: Iterable[FindingRow]) -> None: ...
     def get(self, id: int) -> FindingRow | None: ...
-    def of_series(self, id: int) -> tuple[FindingRow, ...]: ...
-    def of_key(self, key: str) -> tuple[FindingRow, ...]:
-        """Those of all versions of a series, the earliest version first."""
+    def of_series(self, id: int) -> tuple[FindingRow, ...]:
+        """Those of its last review that was done."""
 
-    def change(self, id: int, state: State, *, who: str, at: str, reason: str = "", fixed_in: int = 0) -> None: ...
+    def of_key(self, key: str) -> tuple[FindingRow, ...]:
+        """Those of all versions of a series, the earliest version first; of each, of its last review."""
+
+    def change(
+        self, id: int, state: State, *, who: str, at: str, reason: str = "", fixed_in: int = 0, until: str = ""
+    ) -> None:
+        """What became of a finding; `until` is when one that was put off may be spoken of again."""
 
 
 class Outbox(Protocol):

@@ -96,7 +96,9 @@ def transaction(engine: Engine, *, writes: bool = False) -> Iterator[Connection]
             if serves and writes:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER)))
             yield connection
-    except sa.exc.SQLAlchemyError as error:
+    except (sa.exc.DataError, sa.exc.IntegrityError):
+        raise  # what was to be written is wrong, not the database: a bug of ours
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
         said = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
         remedy = "check that it is there, may be written and has room: lorelint store check"
         raise LorelintError(f"the store fails: {said}", where=shown(str(engine.url)), remedy=remedy) from error

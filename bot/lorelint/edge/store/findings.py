@@ -11,8 +11,12 @@ from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
 from lorelint.edge.store.rows import small
-from lorelint.edge.store.schema import FINDINGS, SERIES
+from lorelint.edge.store.schema import FINDINGS, REVIEWS, SERIES
 from lorelint.model.store import FindingRow, State
+
+# A series that is reviewed again has what the last review found.
+_LAST = sa.select(sa.func.max(REVIEWS.c.id)).where(REVIEWS.c.series == FINDINGS.c.series, REVIEWS.c.failure == "")
+_OF_LAST = FINDINGS.c.review == _LAST.correlate(FINDINGS).scalar_subquery()
 
 
 class FindingTable:
@@ -30,14 +34,17 @@ class FindingTable:
         return next(iter(self._rows(sa.select(FINDINGS).where(FINDINGS.c.id == id))), None)
 
     def of_series(self, id: int) -> tuple[FindingRow, ...]:
-        return self._rows(sa.select(FINDINGS).where(FINDINGS.c.series == id).order_by(FINDINGS.c.id))
+        return self._rows(sa.select(FINDINGS).where(FINDINGS.c.series == id, _OF_LAST).order_by(FINDINGS.c.id))
 
     def of_key(self, key: str) -> tuple[FindingRow, ...]:
         wanted = sa.select(FINDINGS).join(SERIES, SERIES.c.id == FINDINGS.c.series).where(SERIES.c.key == key)
-        return self._rows(wanted.order_by(SERIES.c.version, SERIES.c.id, FINDINGS.c.id))
+        return self._rows(wanted.where(_OF_LAST).order_by(SERIES.c.version, SERIES.c.id, FINDINGS.c.id))
 
-    def change(self, id: int, state: State, *, who: str, at: str, reason: str = "", fixed_in: int = 0) -> None:
+    def change(
+        self, id: int, state: State, *, who: str, at: str, reason: str = "", fixed_in: int = 0, until: str = ""
+    ) -> None:
         values = {"state": state.value, "who": who, "changed_at": at, "reason": reason, "fixed_in": small(fixed_in)}
+        values["snoozed_until"] = until
         self._connection.execute(sa.update(FINDINGS).where(FINDINGS.c.id == id).values(values))
 
     def _rows(self, wanted: sa.Select[tuple[Any, ...]]) -> tuple[FindingRow, ...]:

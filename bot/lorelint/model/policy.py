@@ -41,6 +41,7 @@ class ListPolicy:
     embargo_hours: float = 24.0
     daily_cap: int = 3
     max_age_days: float = 7.0
+    floor: float = 0.8  # a rule that persons find right less often than this on the list is muted there by itself
     also_to: tuple[str, ...] = ()  # addresses that get every mail too
     patchwork: str = ""  # address of a Patchwork whose checks are set instead of mail, "" for mail
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lorelint.edge.store.schema import MUTES, OPT_OUTS, VERDICTS
-from lorelint.model.store import VerdictRow
+from lorelint.edge.store.schema import FINDINGS, LETTERS, MUTES, OPT_OUTS, REVIEWS, SERIES, VERDICTS
+from lorelint.model.store import FindingRow, Letter, State, Told, VerdictRow
 
 _V = VERDICTS.c
+_WENT_OUT = (Letter.SENT.value, Letter.BOUNCED.value)
+_DECIDED = tuple(each.value for each in State if each.dismissed or each is State.CONFIRMED)
 
 
 class VerdictTables:
@@ -62,6 +68,33 @@ class VerdictTables:
     def of_rule(self, rule: str, inbox: str = "") -> tuple[VerdictRow, ...]:
         return self._rows(_V.rule == rule, *([_V.inbox == inbox] if inbox else []))
 
+    def of_inbox(self, inbox: str) -> tuple[VerdictRow, ...]:
+        return self._rows(_V.inbox == inbox)
+
+    def told(self) -> tuple[Told, ...]:
+        letters = sa.and_(LETTERS.c.patch == FINDINGS.c.patch, LETTERS.c.state.in_(_WENT_OUT))
+        wanted = (
+            sa.select(
+                FINDINGS,
+                SERIES.c.key.label("series_key"),
+                REVIEWS.c.tree.label("tree"),
+                LETTERS.c.fingerprints.label("said"),
+                LETTERS.c.inboxes.label("lists"),
+            )
+            .join(SERIES, SERIES.c.id == FINDINGS.c.series)
+            .join(REVIEWS, REVIEWS.c.id == FINDINGS.c.review)
+            .outerjoin(LETTERS, letters)
+            .where(sa.or_(FINDINGS.c.state.in_(_DECIDED), LETTERS.c.id.is_not(None)))
+            .order_by(FINDINGS.c.id)
+        )
+        found = []
+        for row in self._connection.execute(wanted):
+            sent = row.said is not None and row.fingerprint in json.loads(row.said)
+            if sent or row.state in _DECIDED:
+                lists = tuple(json.loads(row.lists)) if sent else ()
+                found.append(Told(_finding(row), row.series_key, row.tree, sent, lists))
+        return tuple(found)
+
     def _rows(self, *where: sa.ColumnElement[bool]) -> tuple[VerdictRow, ...]:
         """In the order in which they were said."""
         found = self._connection.execute(sa.select(VERDICTS).where(*where).order_by(_V.at, _V.msgid, _V.ordinal, _V.id))
@@ -103,3 +136,8 @@ def _verdict(row: sa.Row[tuple[object, ...]]) -> VerdictRow:
         obeyed=bool(row.obeyed),
         why=row.why,
     )
+
+
+def _finding(row: sa.Row[tuple[Any, ...]]) -> FindingRow:
+    values = {each.name: getattr(row, each.name) for each in fields(FindingRow)}
+    return FindingRow(**{**values, "state": State(row.state), "mailable": bool(row.mailable)})

@@ -44,6 +44,7 @@ _LIST: Mapping[str, Kind] = {
     "embargo_hours": kinds.number(0, 24 * 365),
     "daily_cap": kinds.whole(0, 1_000),
     "max_age_days": kinds.number(0, 365),
+    "floor": kinds.number(0, 1),
     "also_to": kinds.ADDRESSES,
     "patchwork": kinds.LINK,
 }

@@ -34,6 +34,9 @@ _COMMANDS = {
     "new": ("new", "Write the skeleton of a new rule."),
     "index": ("index", "Read a whole kernel into the index: later answers come at once."),
     "docs": ("docs", "Write the pages about the rules."),
+    "outbox": ("outbox", "What waits to be sent: show, release, drop, edit."),
+    "send": ("send", "Send what is released; the only command with a mail server."),
+    "policy": ("policy", "Check the policy, or explain it for one patch."),
     "measure": ("measure", "Precision and recall of the rules over labelled functions."),
     "store": ("store", "Look after the store: upgrade, backup, restore, check."),
 }

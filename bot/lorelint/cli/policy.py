@@ -1,0 +1,89 @@
+"""``lorelint policy``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lorelint.cli import CLEAN
+from lorelint.cli.clock import now
+from lorelint.cli.common import JSON, common, outpost, page, put
+
+
+@click.group("policy", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Look at the policy: who may get which words.
+
+    \b
+    lorelint policy check deploy/policy.toml     is it well formed, and what does it let out?
+    lorelint policy explain MESSAGE-ID           who would get what about a patch, and which line says so?
+    """
+
+
+@command.command("check")
+@click.argument("file", metavar="[FILE]", required=False, default="")
+@JSON
+@common
+def check(file: str, as_json: bool, config: str, color: str, width: int | None) -> int:
+    """Tell what a policy FILE lets out [default: the one that is in force].
+
+    An unknown key, a value of the wrong kind, a list that is to get mail and has asked for none: each is an error with
+    its file and line, and exit code 2. What runs takes up a new file by itself; one with an error keeps everything mute.
+    """
+    from dataclasses import asdict
+
+    from lorelint.jobs.policy.parse import parse
+    from lorelint.report import json, policy
+    from lorelint.wire import read
+
+    path = Path(file).expanduser() if file else outpost(config).policy_file
+    read_one = parse(read(str(path)).decode("utf-8", "replace"), file or str(path))
+    if as_json:
+        put(json.dump(asdict(read_one)))
+    else:
+        out = page(color, width)
+        put(policy.summary(read_one, columns=out.columns, colour=out.colour))
+    return CLEAN
+
+
+@command.command("explain")
+@click.argument("msgid", metavar="MESSAGE-ID")
+@JSON
+@common
+def explain_one(msgid: str, as_json: bool, config: str, color: str, width: int | None) -> int:
+    """Tell who would get what about a patch, and which line of the policy says so.
+
+    MESSAGE-ID is that of a patch that `lorelint listen` took in. Where nothing was found in it, it is told what a sure
+    finding would bring about.
+    """
+    from lorelint.jobs.policy.explain import explain
+    from lorelint.report import json, policy
+    from lorelint.report.outbox import person, when
+
+    every = outpost(config)
+    in_force = every.policy()
+    patch = every.patch(msgid.strip().strip("<>"))
+    with every.store.look() as session:
+        told = explain(session, patch, in_force, now(), people=every.people, stage=every.stage)
+    if as_json:
+        put(json.dump(policy.document(patch.mail.subject, told.supposed, told.decision, in_force.where)))
+        return CLEAN
+    matter, letter = told.matter, told.letter
+    about = [
+        f"<{patch.msgid}>, by {person(matter.author)}, {when(matter.posted)}",
+        f"it came over {', '.join(matter.inboxes)}" if matter.inboxes else "it came over no list",
+        *([f"letter {letter.id} about it is {letter.state}"] if letter else []),
+    ]
+    out = page(color, width)
+    text = policy.explained(
+        patch.mail.subject,
+        about,
+        told.supposed,
+        told.decision,
+        in_force.where,
+        columns=out.columns,
+        colour=out.colour,
+    )
+    put(text)
+    return CLEAN

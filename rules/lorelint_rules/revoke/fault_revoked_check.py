@@ -65,8 +65,8 @@ def run(view: TreeView) -> Iterator[Verdict]:
 def _looked_at(view: TreeView, folder: str) -> tuple[Hole | Shut | Unsure, ...]:
     """What each path to a PTE does about the revokes of its folder."""
     marks = view.of(MARKS)
-    if not marks.matter(folder):
-        return ()
+    if not marks.matter(folder) or not (marks.zaps(folder) or marks.of(folder)):
+        return ()  # nothing revokes: the ways to the PTEs, which cost more to find, do not matter
 
     def compute() -> tuple[Hole | Shut | Unsure, ...]:
         return tuple(

@@ -37,11 +37,9 @@ def hinted(view: TreeView, fn: ir.Function) -> bool:
 
     def compute() -> frozenset[tuple[str, int]]:
         raw = view.program.raw(fn.path)
-        if raw is None or not markers.HINT.search(raw):
+        if raw is None or not markers.hints(raw):
             return frozenset()
-        return frozenset(
-            (each.name, each.line) for each in view.program.functions(fn.path) if markers.HINT.search(each.text)
-        )
+        return frozenset((each.name, each.line) for each in view.program.functions(fn.path) if markers.hints(each.text))
 
     return (fn.name, fn.line) in view.program.memo(("hinted", fn.path), compute)
 
@@ -52,7 +50,7 @@ def names(view: TreeView, folder: str) -> dict[str, str]:
     def compute() -> dict[str, str]:
         found: dict[str, str] = {}
         for path, raw in mapping.files(view.program, folder):
-            if markers.HINT.search(raw):
+            if markers.hints(raw):
                 for fn in view.program.functions(path):
                     if hinted(view, fn):
                         found.setdefault(fn.name, path)

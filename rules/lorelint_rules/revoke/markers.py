@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lorelint.rule import TreeView, ir
+from lorelint.rule.analyses.hints import Hints
 from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.scope import Scope, peel
 from lorelint.rule.analyses.scope import tag as scope_tag
@@ -79,21 +80,27 @@ _FREES = {
 _ANYBODY = frozenset({"pci_dev", "device", "platform_device", "pci_bus", "pci_slot"})
 _AWAKE = frozenset({"PCI_D0", "PCI_UNKNOWN", "PCI_POWER_ERROR"})
 
-#: What a text must hold for `find` to find anything in it.
-HINT = re.compile(
-    rb"(?:->|\.)(?:revoked|dead|closed|unplugged|removed|disconnected|disassociated|dying|gone|suspended|madv)\b\s*(?:=(?!=)|,|\))"
-    rb"|\bpci_(?:try_)?reset_function\s*\(|__pci_reset_function_locked\s*\(|\bpci_reset_bus\s*\(|\bpci_set_power_state\s*\(|\bkill_dax\s*\("
-    rb"|(?:->|\.)(?:info|dev|vdev|pdev|mdev|adev|ndev|udev)\s*=\s*NULL\b"
-    rb"|\bWRITE_ONCE\s*\([^;]*(?:NULL|revoked|dead|closed|unplugged|removed|disconnected|dying|gone)"
-    rb"|(?:=|,|\()\s*\w*(?:REVOK|DEAD|CLOSED|GONE|REMOVED|UNPLUG|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPEND"
-    rb"|DETACHED|INVALIDATED)\w*\b"
-    rb"|\b(?:free_contig_range|dma_free_(?:coherent|attrs|wc|noncoherent)|(?:__)?free_pages|free_pages_exact)\s*\("
-    rb"|\bIORESOURCE_(?:BUSY|EXCLUSIVE)\b|\bPCI_COMMAND_MEMORY\b"
+_FIELDS = rb"(?:revoked|dead|closed|unplugged|removed|disconnected|disassociated|dying|gone|suspended|madv)\b\s*[=,)]"
+_OWNERS = rb"(?:info|dev|vdev|pdev|mdev|adev|ndev|udev)\s*=\s*NULL\b"
+#: Whether `find` may find anything in a text.
+hints = Hints(
+    rb"->" + _FIELDS,
+    rb"\." + _FIELDS,
+    rb"pci_(?:try_reset_function|reset_function|reset_function_locked|reset_bus|set_power_state)\s*\(",
+    rb"kill_dax\s*\(",
+    rb"->" + _OWNERS,
+    rb"\." + _OWNERS,
+    rb"WRITE_ONCE\s*\([^;]*(?:NULL|revoked|dead|closed|unplugged|removed|disconnected|dying|gone)",
+    rb"[=,(]\s*\w*(?:REVOK|DEAD|CLOSED|GONE|REMOVED|UNPLUG|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPEND"
+    rb"|DETACHED|INVALIDATED)",
+    rb"free_contig_range\s*\(",
+    rb"dma_free_(?:coherent|attrs|wc|noncoherent)\s*\(",
+    rb"free_pages(?:_exact)?\s*\(",
+    rb"IORESOURCE_(?:BUSY|EXCLUSIVE)\b",
+    rb"PCI_COMMAND_MEMORY\b",
 )
-
-
-#: An owner that is forgotten: whoever uses it without a look finds nothing there.
-FORGETS = re.compile(rb"(?:->|\.)(?:info|dev|vdev|pdev|mdev|adev|ndev|udev)\s*=\s*NULL\b")
+#: Whether an owner is forgotten in a text: whoever uses it without a look finds nothing there.
+forgets = Hints(rb"->" + _OWNERS, rb"\." + _OWNERS)
 
 GIVES = re.compile(
     rb"\b(?:free_contig_range|dma_free_(?:coherent|attrs|wc|noncoherent)|(?:__)?free_pages|free_pages_exact)\s*\("

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lorelint.rule import Analysis, Step, TreeView, ir
 from lorelint.rule.analyses import mapping
@@ -18,17 +18,33 @@ _STATES = (Kind.FIELD, Kind.STATE, Kind.OWNER, Kind.BIT)
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """One marker that a function sets.
+class Spot:
+    """A place in a function. Which locks are held there is only worked out for the few it matters of."""
 
-    must  names of locks held there whoever calls; a caller's only where every caller holds it
-    may   the same where some caller does
-    """
+    fn: ir.Function
+    node: int
+    held: HeldLocks = field(repr=False, compare=False)
+
+    @property
+    def must(self) -> frozenset[str]:
+        """Names of locks held there whoever calls: a caller's only where every caller holds it."""
+        return self._own | self.held.over(self.fn, every=True)
+
+    @property
+    def may(self) -> frozenset[str]:
+        """The same with those that some caller holds."""
+        return self._own | self.held.over(self.fn, every=False)
+
+    @property
+    def _own(self) -> frozenset[str]:
+        return self.held.names(self.fn, self.node) | self.held.owed(self.fn, self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(Spot):
+    """One marker that a function sets."""
 
     marker: Marker
-    fn: ir.Function
-    must: frozenset[str]
-    may: frozenset[str]
 
     @property
     def step(self) -> Step:
@@ -37,15 +53,11 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Zap:
+class Zap(Spot):
     """One call that takes user mappings away; `tags` are the structs it has its address_space or VMA from."""
 
-    fn: ir.Function
-    node: int
     step: Step
     tags: frozenset[str]
-    must: frozenset[str]
-    may: frozenset[str]
     whole: bool  # all there is of the object: neither a VMA in hand (mmap_lock is held) nor a range that a caller names
 
 
@@ -68,7 +80,7 @@ class Marks:
 
         def look() -> bool:
             return any(
-                markers.FORGETS.search(raw) or any(word in raw for word in words)
+                markers.forgets(raw) or any(word in raw for word in words)
                 for _, raw in mapping.files(self.program, folder)
             )
 
@@ -79,7 +91,7 @@ class Marks:
 
         def compute() -> tuple[Mark, ...]:
             return tuple(
-                self._mark(fn, marker)
+                Mark(fn, marker.node, self.held, marker)
                 for name, path in sorted(marked.names(self.view, folder).items())
                 for fn in self.program.functions(path)
                 if fn.name == name
@@ -88,10 +100,6 @@ class Marks:
             )
 
         return self.program.memo(("marks", folder), compute)
-
-    def _mark(self, fn: ir.Function, marker: Marker) -> Mark:
-        own = self.held.names(fn, marker.node) | self.held.owed(fn, marker.node)
-        return Mark(marker, fn, own | self.held.over(fn, every=True), own | self.held.over(fn, every=False))
 
     def zaps(self, folder: str) -> tuple[Zap, ...]:
         """All direct calls of a folder that take mappings away."""
@@ -114,7 +122,6 @@ class Marks:
         for node in scope.cfg.nodes:
             for call in ir.calls(node.expr):
                 if call.name in words and call.args:
-                    own = self.held.names(fn, node.id) | self.held.owed(fn, node.id)
                     step = Step(fn.path, call.line, f"{call.name}() in {fn.name}()")
                     tags = {owner for owner, _ in scope.members(call.args[0])}
                     tags |= {tag_of(scope.types.get(each.name, "")) for each in _names(call)}
@@ -122,10 +129,9 @@ class Marks:
                         Zap(
                             fn,
                             node.id,
+                            self.held,
                             step,
                             frozenset(tags) - mapping.GENERIC - {""},
-                            own | self.held.over(fn, every=True),
-                            own | self.held.over(fn, every=False),
                             not call.name.startswith("zap_") and not _named_range(scope, call),
                         )
                     )

@@ -100,7 +100,7 @@ class Order:
         while todo:
             fn, top, steps, held = todo.pop(0)
             scope = self.held.scope(fn)
-            if markers.HINT.search(fn.text):
+            if markers.hints(fn.text):
                 for marker in markers.find(self.view, scope):
                     step = Step(fn.path, marker.line, f"{marker.text} in {fn.name}()")
                     at = marker.node if top is None else top

@@ -17,6 +17,7 @@ from lorelint.code.program import Program
 from lorelint.code.tables import Table, named
 from lorelint.model.finding import Step
 from lorelint.rule.analyses.folder import beside, folder_of, prefetch, resolve
+from lorelint.rule.analyses.hints import Hints
 from lorelint.rule.analyses.scope import Scope, peel, tag
 
 #: Fields of ops tables whose function maps memory of the object into user space.
@@ -58,7 +59,7 @@ _MAPS = re.compile(r"mmap|fault|insert|_pfn|vma|remap|map_user|iomem_map|map_(?:
 _ASKS = re.compile(
     r"is_|has_|_dead|alive|enter|wedged|unplug|allowed|enabled|revoked|mappable|valid|check|active|usable|gone|open"
 )
-_RELEVANT = re.compile(rb"vm_area_struct|struct vm_fault|\bmmap\b|_mmap\b|vm_operations_struct|vm_ops\b")
+_relevant = Hints(rb"vm_area_struct", rb"struct vm_fault", rb"mmap\b", rb"vm_operations_struct", rb"vm_ops\b")
 _VMA = re.compile(r"struct (?:vm_area_struct|vm_fault|vm_area_desc)\b")
 _BAR_CALLS = frozenset(
     {"pci_resource_start", "pci_resource_len", "pci_resource_n", "io_remap_pfn_range", "pgprot_device", "pci_iomap"}
@@ -182,12 +183,12 @@ def files(program: Program, folder: str) -> Iterator[tuple[str, bytes]]:
 
 def touched(program: Program, folder: str) -> bool:
     """Whether any file of a folder speaks of VMAs or of mmap: else no way begins or ends there."""
-    return program.memo(("touched", folder), lambda: any(_RELEVANT.search(raw) for _, raw in files(program, folder)))
+    return program.memo(("touched", folder), lambda: any(_relevant(raw) for _, raw in files(program, folder)))
 
 
 def _ways(program: Program, folder: str) -> Iterator[Way]:
     seen: set[tuple[str, str]] = set()
-    mapping = [path for path, raw in files(program, folder) if _RELEVANT.search(raw)]
+    mapping = [path for path, raw in files(program, folder) if _relevant(raw)]
     for path in mapping:
         for table in program.tables(path):
             for op, value, line in table.fields:

@@ -66,9 +66,18 @@ class Order:
         self.marks = view.of(MARKS)
         self.held = self.marks.held
         self.scope = self.held.scope(fn)
-        self.over = self.held.over(fn, every=True)
+        self._taken: tuple[Taken, ...] | None = None
+
+    @property
+    def over(self) -> frozenset[str]:
+        """Locks that every caller holds."""
+        return self.held.over(self.fn, every=True)
 
     def verdicts(self) -> Iterator[Race | Fine]:
+        # What is asked first costs least: most folders take no mappings away, and many of the others never had any.
+        zaps = self.marks.zaps(folder_of(self.fn.path))
+        if not zaps or not any(_lasts(way) for way in mapping.ways(self.view.program, self.fn.path)):
+            return
         taken = self.taken()
         if not taken:
             return
@@ -81,6 +90,11 @@ class Order:
                         yield self._judge(at, each, way, gate, mine, barred)
 
     def taken(self) -> tuple[Taken, ...]:
+        if self._taken is None:
+            self._taken = self._find_taken()
+        return self._taken
+
+    def _find_taken(self) -> tuple[Taken, ...]:
         zaps = {(zap.step.path, zap.step.line): zap for zap in self.marks.zaps(folder_of(self.fn.path))}
         if not zaps:
             return ()
@@ -119,7 +133,7 @@ class Order:
     def ways(self, marker: Marker) -> tuple[tuple[Way, Gate | None], ...]:
         """Ways by which mappings come back, each with the test of the marker."""
         found = markers.ways_of(marker, mapping.ways(self.view.program, self.fn.path))
-        return tuple((way, gate) for way, gate in found if any(each.api not in COUNTED for each in way.inserts))
+        return tuple((way, gate) for way, gate in found if _lasts(way))
 
     def reaches(self, one: int, other: int) -> bool:
         """Whether one pass through the function comes from one place to the other."""
@@ -179,6 +193,11 @@ class Order:
 
     def _first(self, other: Barred, at: Taken) -> bool:
         return other.node == at.node or self.reaches(other.node, at.node)
+
+
+def _lasts(way: Way) -> bool:
+    """Whether its PTEs may outlive what they are of."""
+    return any(each.api not in COUNTED for each in way.inserts)
 
 
 def late_lock(order: Order) -> Iterator[tuple[Taken, str, int, Way]]:

@@ -119,6 +119,7 @@ class Desk:
     # -- check ------------------------------------------------------------------------------------------------
 
     def check(self, work: Work, only: int = 0) -> Outcome:
+        from lorelint.edge.aside import fork
         from lorelint.jobs.check import check
 
         return self._outcome(
@@ -130,11 +131,13 @@ class Desk:
                 version=self.house.version(),
                 memory=self.house.index_file,
                 stamp=self.house.stamp(),
+                aside=fork,
             )
         )
 
     def review(self, thread: Thread) -> Outcome:
         """A patch that no commit here makes: laid on HEAD, or where it fits best. Raises LorelintError."""
+        from lorelint.edge.aside import fork
         from lorelint.edge.patch import GnuPatch
         from lorelint.edge.trees import open_tree
         from lorelint.jobs.check import checked
@@ -149,6 +152,7 @@ class Desk:
             version=house.version(),
             memory=house.index_file,
             stamp=house.stamp(),
+            aside=fork,
         )
         return self._outcome(checked(done.report, done.applied, self.dismissed.read()))
 

@@ -183,6 +183,7 @@ class House:
         answers: bool = True,
     ) -> Iterator[Told]:
         """One review per thread, in order, by the rules of `rules(only, stage)`; as `jobs.review` says of `answers`."""
+        from lorelint.edge.aside import fork
         from lorelint.edge.patch import GnuPatch
         from lorelint.jobs.review import review
 
@@ -198,6 +199,7 @@ class House:
                 memory=self.index_file,
                 stamp=self.stamp(),
                 answers=answers,
+                aside=fork,
             )
             yield Told(done.report, lines_of({each.patch.seq: each.after for each in done.applied.snapshots}))
 

@@ -14,6 +14,7 @@ two may write at once.
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import time
 import zlib
@@ -63,6 +64,9 @@ NAME = f"index-{SCHEMA}.{VERSION}.sqlite"
 """Of the file in the cache: a lorelint of another version has one of its own."""
 
 
+_OTHERS: list[sqlite3.Connection | None] = []  # connections of a process that this one is a copy of
+
+
 class IndexFile:
     """The index in one file. All reading and writing of it is here."""
 
@@ -71,6 +75,7 @@ class IndexFile:
         self.path = path
         self._say = say
         self._db: sqlite3.Connection | None = None
+        self._pid = 0  # of the process that opened it
         self._dropped = False  # a file made since then has other numbers
         self._age = 0  # of the file when it was opened, see `shrink`
 
@@ -78,16 +83,27 @@ class IndexFile:
 
     def _open(self, write: bool = False) -> sqlite3.Connection | None:
         """The connection; None where there is no index and none is to be written. Raises Gone, for a reader."""
+        if self._db is not None and self._pid != os.getpid():
+            self._reopen()
         if self._db is None:
             if not write and not self.path.is_file():
                 return None
             try:
-                self._db = self._connect(write)
+                self._db, self._pid = self._connect(write), os.getpid()
             except (sqlite3.Error, OSError) as error:
                 if write:
                     raise self._failed(error) from error
                 raise Gone(str(error)) from error
         return self._db
+
+    def _reopen(self) -> None:
+        """In a copy of the process that opened it, which has to have a connection of its own. Raises Gone."""
+        _OTHERS.append(self._db)  # not to be closed here: its locks are the other's
+        was, self._db = self._age, self._connect(write=False)
+        self._pid = os.getpid()
+        if self._age != was:
+            self._dropped = True
+            raise Gone("what the index had of the tree is gone")
 
     def _connect(self, write: bool) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)

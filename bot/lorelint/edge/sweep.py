@@ -39,6 +39,7 @@ class Sweep:
         look = ["-name", ".git", "-prune", "-o", *which, *newer]
         deep = sorted(_second(root))
         starts = [[root, "-maxdepth", "2"], *([*half, "-mindepth", "1"] for half in (deep[::2], deep[1::2]) if half)]
+        self._pid = os.getpid()
         self._finds: list[subprocess.Popen[bytes]] | None = []
         try:
             for each in starts:
@@ -56,6 +57,8 @@ class Sweep:
 
     def result(self, paths: Iterable[str], folders: Mapping[str, int]) -> Swept | None:
         """What changed, given the source files and folder inodes of that moment; None where find(1) did not answer."""
+        if self._pid != os.getpid():
+            return None  # the answer is for the process that asked
         rows: list[tuple[str, str]] = []  # kind and path
         for find in self._finds or ():
             out = b""

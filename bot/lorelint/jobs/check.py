@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lorelint.code.program import Cache, Program
-from lorelint.jobs.review import knowledge_of, undecided
+from lorelint.kernel.applied import knowledge_of
+from lorelint.model.aside import Aside
 from lorelint.model.base import Applied
 from lorelint.model.finding import Judged, Kind, Report, Severity, Status
 from lorelint.model.mail import FileDiff, Patch
@@ -39,6 +40,7 @@ def check(
     version: str = "",
     memory: Memory | None = None,
     stamp: str = "",
+    aside: Aside | None = None,
 ) -> Checked:
     """Judge the work.
 
@@ -55,6 +57,7 @@ def check(
         rules,
         lambda tree: Program(tree, know, cache),
         answers=lambda tree: answers_of(tree, know, memory, stamp),
+        aside=aside,
     )
     judged = tuple(each for each in result.judged if not only or each.patch == only)
     report = Report(
@@ -66,7 +69,7 @@ def check(
         silences=result.silences,
         troubles=tuple(dict.fromkeys(_troubles(applied))),
         failures=result.failures,
-        unseen=(*result.unseen, *undecided(result)),
+        unseen=(*result.unseen, *result.undecided),
         coverage=result.coverage,
         version=version,
     )

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 
 from lorelint.code.program import Cache, Program
 from lorelint.jobs.base import climb
-from lorelint.kernel.load import knowledge, known_versions
-from lorelint.kernel.version import is_kernel, kernel_version
+from lorelint.kernel.applied import knowledge_of
+from lorelint.model.aside import Aside
 from lorelint.model.base import Applied, Grade
 from lorelint.model.errors import LorelintError
 from lorelint.model.finding import Report
-from lorelint.model.knowledge import Knowledge
 from lorelint.model.mail import Change, Series, Thread
 from lorelint.model.memory import Memory
 from lorelint.model.source import OpenTree, Patcher
-from lorelint.model.trouble import Trouble, Unseen
+from lorelint.model.trouble import Trouble
 from lorelint.rule.answers import answers_of
 from lorelint.rule.concern import concerns
-from lorelint.rule.delta import Delta, delta
+from lorelint.rule.delta import delta
 from lorelint.rule.door import Rule
 
 
@@ -66,6 +65,7 @@ def review(
     memory: Memory | None = None,
     stamp: str = "",
     answers: bool = True,
+    aside: Aside | None = None,
 ) -> Reviewed:
     """Review the newest series of a thread, or `revision` of it.
 
@@ -74,6 +74,7 @@ def review(
     version  of lorelint and its packs, for the report
     memory   of what was worked out before, by the very code that `stamp` stands for
     answers  what people said in the thread is read; else it is reviewed as if nobody had answered
+    aside    another processor, if any
     Raises LorelintError where there is no patch to review.
     """
     series = newest(thread, revision)
@@ -86,6 +87,7 @@ def review(
         lambda tree: Program(tree, know, cache),
         answers=lambda tree: answers_of(tree, know, memory, stamp),
         missing=missing(series),
+        aside=aside,
     )
     from lorelint.jobs.heard import Heard, hear  # a check has no answers to read, and needs what else is here
 
@@ -102,7 +104,7 @@ def review(
         silences=result.silences,
         troubles=(*_troubles(thread, series, applied), *heard.troubles),
         failures=result.failures,
-        unseen=(*result.unseen, *undecided(result)),
+        unseen=(*result.unseen, *result.undecided),
         coverage=result.coverage,
         version=version,
         comments=heard.comments,
@@ -113,26 +115,6 @@ def review(
 def missing(series: Series) -> frozenset[int]:
     """Numbers of the patches that did not come."""
     return frozenset(range(1, series.expected + 1)) - {patch.seq for patch in series.patches}
-
-
-def knowledge_of(applied: Applied, source: OpenTree | None) -> Knowledge:
-    """The lists for the kernel that the series was put on; the newest we know where there is no tree."""
-    if not applied.base.tree or not applied.snapshots:
-        return knowledge(known_versions()[-1] if source is None else source.version)
-    tree = applied.snapshots[0].before
-    if is_kernel(tree):
-        return knowledge(kernel_version(tree))
-    return knowledge(known_versions()[-1] if source is None else source.version)
-
-
-def undecided(result: Delta) -> tuple[Unseen, ...]:
-    """Doubts as a report tells them: what was looked at and could not be decided."""
-    return tuple(
-        dict.fromkeys(
-            Unseen("undecided", each.path, each.line, f"{each.rule} in {each.function}(): {each.reason}")
-            for each in result.doubts
-        )
-    )
 
 
 def _troubles(thread: Thread, series: Series, applied: Applied) -> tuple[Trouble, ...]:

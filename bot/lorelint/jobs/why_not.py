@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from lorelint.code.ir import Function
 from lorelint.code.program import Program
 from lorelint.jobs.base import climb
-from lorelint.jobs.review import knowledge_of, newest
+from lorelint.jobs.review import newest
 from lorelint.jobs.scan import version_of
+from lorelint.kernel.applied import knowledge_of
 from lorelint.kernel.load import knowledge
 from lorelint.model.answer import WhyNot, WhyNotAt
 from lorelint.model.errors import LorelintError

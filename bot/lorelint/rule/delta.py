@@ -6,12 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 
 from lorelint.code.program import Program
+from lorelint.model.aside import Aside
 from lorelint.model.base import Applied, Snapshot
 from lorelint.model.finding import Coverage, Doubt, Finding, Judged, Kind, Silence, Status
 from lorelint.model.mail import Change as FileChange
 from lorelint.model.tree import OverlayTree, Tree, is_source
 from lorelint.model.trouble import Failure, Unseen
 from lorelint.rule.answers import Answers
+from lorelint.rule.beside import judge_beside
 from lorelint.rule.changes import Changes
 from lorelint.rule.concern import OPEN, subject_of
 from lorelint.rule.door import Rule
@@ -40,6 +42,15 @@ class Delta:
     spans: Spans
     coverage: Coverage
 
+    @property
+    def undecided(self) -> tuple[Unseen, ...]:
+        """Doubts as a report tells them: what was looked at and could not be decided."""
+        found = (
+            Unseen("undecided", each.path, each.line, f"{each.rule} in {each.function}(): {each.reason}")
+            for each in self.doubts
+        )
+        return tuple(dict.fromkeys(found))
+
 
 def delta(
     applied: Applied,
@@ -48,15 +59,17 @@ def delta(
     *,
     answers: Callable[[Tree], Answers] = lambda tree: Answers(),
     missing: Collection[int] = (),
+    aside: Aside | None = None,
 ) -> Delta:
     """Judge every patch of a series.
 
     programs  makes the program of a tree; asked once per tree, so it may share caches between them
     answers   outcomes of a tree that are known from before, if any
     missing   numbers of patches that did not come
+    aside     another processor, if any
     """
     _ask_at_once(applied, programs)
-    walk = _Walk(tuple(sorted(rules, key=lambda rule: rule.name)), frozenset(missing))
+    walk = _Walk(tuple(sorted(rules, key=lambda rule: rule.name)), frozenset(missing), aside)
     whole = bool(applied.base.tree)
     last: tuple[Tree, Judge] | None = None
     for snapshot, files in zip(applied.snapshots, latest(applied), strict=True):
@@ -116,9 +129,10 @@ def by_place(judged: Judged) -> tuple[object, ...]:
 class _Walk:
     """Gathers, patch by patch."""
 
-    def __init__(self, rules: tuple[Rule, ...], missing: frozenset[int]) -> None:
+    def __init__(self, rules: tuple[Rule, ...], missing: frozenset[int], aside: Aside | None) -> None:
         self.rules = rules
         self.missing = missing
+        self.aside = aside
         self.judged: list[Judged] = []
         self.live: dict[_Identity, list[int]] = {}  # brought by this series: places in `judged`
         self.silences: dict[Silence, None] = {}
@@ -132,7 +146,10 @@ class _Walk:
         changes = Changes(before.program, after.program, paths, renamed)
         subjects, cut = reach(changes, self.rules)
         one = OnePatch(snapshot.patch.seq, trust, changes, before, after, self.missing)
-        for subject in (*subjects, *self._out_of_reach(subjects, changes)):
+        subjects = (*subjects, *self._out_of_reach(subjects, changes))
+        if self.aside is not None and subjects:
+            judge_beside(one, self.rules, subjects, self.aside)
+        for subject in subjects:
             if subject.after is not None:
                 self.spans[(one.seq, subject.after.path, subject.after.name)] = span(subject.after)
             for rule in self.rules:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from lorelint.code.ir import Function
 from lorelint.code.program import Program
@@ -22,6 +22,7 @@ class Judge:
         self.whole = whole
         self._view = TreeView(program, (), whole=whole)
         self._known: dict[tuple[str, int, Function], Outcome] = {}
+        self.heard: Callable[[Rule, Function, Outcome], None] | None = None  # is told what had to be worked out
 
     def judge(self, rule: Rule, fn: Function) -> Outcome:
         """The outcome of `rule` on `fn`. What the rule raises becomes its failure.
@@ -33,10 +34,16 @@ class Judge:
         known = self.known(rule, fn)
         if known is not None:
             return known
-        key = (rule.name, fn.line, fn)
-        outcome = self._known[key] = self._run(rule, fn, self._view.narrowed((fn,)))
-        self.answers.learned(rule.name, fn, outcome)
+        outcome = self._run(rule, fn, self._view.narrowed((fn,)))
+        self.learn(rule, fn, outcome)
+        if self.heard is not None:
+            self.heard(rule, fn, outcome)
         return outcome
+
+    def learn(self, rule: Rule, fn: Function, outcome: Outcome) -> None:
+        """Know an outcome that was just worked out, here or in another process."""
+        self.taken(rule, fn, outcome)
+        self.answers.learned(rule.name, fn, outcome)
 
     def change(self, rule: Rule, before: Judge, was: Function | None, fn: Function) -> Outcome:
         """The outcome of a rule about changes on a function that was `was` in the tree of `before`."""

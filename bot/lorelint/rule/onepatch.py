@@ -75,6 +75,11 @@ class OnePatch:
             if subject.touched:
                 self._pool.gone.append((was, _lines(self.before.program, was)))
 
+    def ask(self, rule: Rule, subject: Subject) -> None:
+        """Have worked out what `subject` asks of one tree at a time."""
+        if rule.sees is not ChangeView:
+            self._before(rule, subject, self._after(rule, subject))
+
     def _change(self, rule: Rule, subject: Subject) -> Outcome:
         """What a rule about changes says of a function the patch touches."""
         if subject.after is None or not subject.touched or subject.moved:

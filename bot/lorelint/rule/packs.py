@@ -17,13 +17,15 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lorelint.model.errors import LorelintError
 from lorelint.rule.door import Analysis, Rule, Vocabulary
 from lorelint.rule.explain import HEADINGS, sections
-from lorelint.rule.ledger import Entry, parse
 from lorelint.rule.vocabulary import derived, read_words
+
+if TYPE_CHECKING:
+    from lorelint.rule.ledger import Entry
 
 GROUP = "lorelint.rules"
 WORDS = "words.toml"  # of a pack: what people call the defects of its rules
@@ -104,6 +106,8 @@ def ledger() -> dict[str, Entry]:
 
     Raises LorelintError for a ledger that cannot be read.
     """
+    from lorelint.rule.ledger import parse
+
     found: dict[str, Entry] = {}
     for folder in folders():
         for path in (folder / "ledger.toml", folder.parent.parent / "corpora" / "ledger.toml"):

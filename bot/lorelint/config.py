@@ -21,6 +21,7 @@
     branch = ""                            # the one that is looked at first [default: HEAD]
     lists = []                             # names of the lists whose own tree it is
     fetch_hours = 6
+    history_days = 400                     # older commits are not mirrored
 
     [store]
     url = ""                               # a file, or postgresql://USER@HOST/NAME [default: in the data folder]
@@ -77,6 +78,7 @@ class TreeConfig:
     branch: str = ""
     lists: tuple[str, ...] = ()
     fetch_hours: float = 6.0
+    history_days: float = 400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ _KNOWN: Mapping[tuple[str, ...], str] = {
     ("tree", _ANY, "branch"): _STRING,
     ("tree", _ANY, "lists"): _STRINGS,
     ("tree", _ANY, "fetch_hours"): _NUMBER,
+    ("tree", _ANY, "history_days"): _NUMBER,
     ("store",): _TABLE,
     ("store", "url"): _STRING,
     ("listen",): _TABLE,

@@ -47,13 +47,18 @@ class Mirror:
     def shallow(self) -> bool:
         return (self.path / "shallow").is_file()
 
-    def fetch(self, url: str, *refs: str, options: tuple[str, ...] = (), timeout: int = TIMEOUT) -> None:
-        """Bring refs (``+HEAD:refs/...``) of the repository at a URL. Raises LorelintError; `Absent` for none there."""
+    def fetch(
+        self, url: str, *refs: str, options: tuple[str, ...] = (), timeout: int = TIMEOUT, tags: bool = False
+    ) -> None:
+        """Bring refs (``+HEAD:refs/...``) of the repository at a URL, and tags of what comes with them if wanted.
+
+        Raises LorelintError; `Absent` for none there.
+        """
         self._make()
-        command = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--prune", *options]
-        done = self._run(timeout, *command, "--", url, *refs)
-        if done is not None:
-            raise done
+        quiet = ("fetch", "--quiet", "--no-write-fetch-head", "--no-auto-gc", *(() if tags else ("--no-tags",)))
+        done = self.git.run(*_configured(*quiet, *options, "--", url, *refs), timeout=timeout)
+        if done.code != 0:
+            raise _failure(url, done.err)
 
     def resolve(self, ref: str) -> str:
         """The full id of the commit a ref stands for, "" for none."""
@@ -88,10 +93,6 @@ class Mirror:
         done = self.git.run("init", "--quiet", "--bare", "--template=", ".")
         if done.code != 0:
             raise LorelintError(f"git cannot make a mirror: {done.err[:200]}", where=str(self.path))
-
-    def _run(self, timeout: int, *arguments: str) -> LorelintError | None:
-        done = self.git.run(*_configured(*arguments), timeout=timeout)
-        return None if done.code == 0 else _failure(arguments[arguments.index("--") + 1], done.err)
 
 
 def listed(url: str, pattern: str = "HEAD") -> dict[str, str]:

@@ -104,7 +104,7 @@ class Layer:
     _notes: dict[str, str] = field(default_factory=dict)
 
     def lay(self, series: Series) -> Laid:
-        for path, chain in _chains(series).items():
+        for path, chain in chains(series).items():
             self._prepare(path, chain)
         undone = bool(self._notes)
         return Laid(tuple(self._patch(patch) for patch in series.patches), undone)
@@ -258,7 +258,7 @@ def _worse(one: FileBase, other: FileBase) -> FileBase:
     return other if other.grade.rank >= one.grade.rank else one
 
 
-def _chains(series: Series) -> dict[str, list[FileDiff]]:
+def chains(series: Series) -> dict[str, list[FileDiff]]:
     """The diffs of each path, in order."""
     chains: dict[str, list[FileDiff]] = {}
     for patch in series.patches:

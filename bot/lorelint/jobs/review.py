@@ -66,6 +66,7 @@ def review(
     stamp: str = "",
     answers: bool = True,
     aside: Aside | None = None,
+    applied: Applied | None = None,
 ) -> Reviewed:
     """Review the newest series of a thread, or `revision` of it.
 
@@ -75,10 +76,11 @@ def review(
     memory   of what was worked out before, by the very code that `stamp` stands for
     answers  what people said in the thread is read; else it is reviewed as if nobody had answered
     aside    another processor, if any
+    applied  the series on its base, where that was looked for already
     Raises LorelintError where there is no patch to review.
     """
     series = newest(thread, revision)
-    applied = climb(series, source, patcher, pinned=pinned)
+    applied = applied or climb(series, source, patcher, pinned=pinned)
     know = knowledge_of(applied, source)
     cache = Cache.empty()
     result = delta(

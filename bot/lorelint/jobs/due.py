@@ -1,0 +1,194 @@
+"""Review one series that is due: choose the tree, see whether it was applied already, review it. Pure over ports.
+
+Runs in a process of its own (`lorelint.edge.apart`), so what goes in and comes out are plain values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from lorelint.jobs.applied import held
+from lorelint.jobs.base import climb
+from lorelint.jobs.review import newest, review
+from lorelint.kernel.maintainers import maintainers
+from lorelint.model.base import Applied, Grade
+from lorelint.model.errors import LorelintError
+from lorelint.model.finding import Report
+from lorelint.model.mail import Series, Thread
+from lorelint.model.memory import Memory
+from lorelint.model.source import OpenTree, Patcher
+from lorelint.model.tree import EmptyTree, OverlayTree
+from lorelint.report import json
+from lorelint.rule.door import Rule
+
+MAX_TREES = 12  # that are tried for one series
+MAX_SOURCE = 4 << 20  # bytes of source that go with a report
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A series to review: all mails of its thread, the Message-ID of its first, the lists it came over."""
+
+    first: str
+    inboxes: tuple[str, ...]
+    mails: tuple[bytes, ...] = field(repr=False, default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of it.
+
+    report    None where the series was applied already
+    document  the JSON report
+    tried     (tree, what came of it), in order; tree and commit are those that were taken, grade the base's
+    applied   where it was applied already, "" for nowhere
+    sources   (patch, path) -> the file after the patch, of the files a letter may quote
+    """
+
+    report: Report | None
+    document: bytes = field(repr=False, default=b"")
+    tree: str = ""
+    commit: str = ""
+    grade: str = ""
+    tried: tuple[tuple[str, str], ...] = ()
+    applied: str = ""
+    seconds: float = 0.0
+    sources: dict[tuple[int, str], bytes] = field(repr=False, default_factory=dict)
+
+    def trees(self) -> dict[int, OverlayTree]:
+        """The trees after each patch, as far as they came along."""
+        files: dict[int, dict[str, bytes | None]] = {}
+        for (seq, path), content in self.sources.items():
+            files.setdefault(seq, {})[path] = content
+        return {seq: OverlayTree(EmptyTree(), each) for seq, each in files.items()}
+
+
+class Trees(Protocol):
+    """What series are reviewed against."""
+
+    def order(self, base: str, inboxes: Iterable[str], places: Iterable[str]) -> tuple[str, ...]:
+        """Names of all trees, the most promising first. `places` are those that MAINTAINERS names (T:)."""
+
+    def open(self, name: str) -> OpenTree:
+        """Raises LorelintError where it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """All that reviewing takes.
+
+    threads  the bytes of mails, the Message-ID of one -> its thread, its series last
+    clock    seconds
+    """
+
+    trees: Trees
+    threads: Callable[[Sequence[bytes], str], Sequence[Thread]]
+    rules: Sequence[Rule]
+    patcher: Patcher
+    version: str
+    memory: Memory | None
+    stamp: str
+    clock: Callable[[], float]
+
+
+def review_due(due: Due, bench: Bench) -> Done:
+    """Raises LorelintError where the mails hold no such series."""
+    start = bench.clock()
+    threads = bench.threads(due.mails, due.first)
+    if not threads:
+        raise LorelintError("its mails hold no series", where=due.first)
+    thread = threads[0]
+    series = newest(thread)
+    place = _place(series, due, bench)
+    if place.applied:
+        return Done(None, tried=place.tried, applied=place.applied, seconds=bench.clock() - start)
+    done = review(
+        thread,
+        place.source,
+        bench.rules,
+        patcher=bench.patcher,
+        version=bench.version,
+        memory=bench.memory,
+        stamp=bench.stamp,
+        applied=place.laid,
+    )
+    base = done.report.base
+    return Done(
+        report=done.report,
+        document=json.dump(json.document(done.report)).encode(),
+        tree=place.name,
+        commit=base.commit if base else "",
+        grade=base.grade.value if base else "",
+        tried=place.tried,
+        seconds=bench.clock() - start,
+        sources=_sources(done.report, done.applied),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The best tree of those that were tried; without a tree the hunks alone."""
+
+    tried: tuple[tuple[str, str], ...]
+    name: str = ""
+    source: OpenTree | None = None
+    laid: Applied | None = None
+    applied: str = ""
+
+
+def _place(series: Series, due: Due, bench: Bench) -> _Place:
+    tried: list[tuple[str, str]] = []
+    best: tuple[str, OpenTree, Applied] | None = None
+    for name, source in _opened(series, due, bench, tried):
+        if held(series, source.tree):
+            tried.append((name, "holds the series already"))
+            at = f" at {source.commit[:12]}" if source.commit else ""
+            return _Place(tuple(tried), applied=f"{name} holds it{at}")
+        laid = climb(series, source, bench.patcher)
+        tried.append((name, f"{laid.base.grade.value}: {laid.base.tree or 'the hunks alone'}"))
+        if best is None or laid.base.grade.rank < best[2].base.grade.rank:
+            best = (name, source, laid)
+        if laid.base.grade is Grade.EXACT:
+            break
+    return _Place(tuple(tried)) if best is None else _Place(tuple(tried), *best)
+
+
+def _opened(series: Series, due: Due, bench: Bench, tried: list[tuple[str, str]]) -> Iterator[tuple[str, OpenTree]]:
+    """The trees in their order; what cannot be opened is written down and passed by."""
+    names = bench.trees.order(series.hint.base_commit, due.inboxes, _named(series, bench))
+    for name in names[:MAX_TREES]:
+        try:
+            yield name, bench.trees.open(name)
+        except LorelintError as error:
+            tried.append((name, error.what))
+
+
+def _named(series: Series, bench: Bench) -> tuple[str, ...]:
+    """The trees that MAINTAINERS of the first tree names for the files of the series."""
+    paths = [diff.path for patch in series.patches for diff in patch.diffs]
+    for name in bench.trees.order("", (), ()):
+        try:
+            return maintainers(bench.trees.open(name).tree).of(paths).trees
+        except LorelintError:
+            continue
+    return ()
+
+
+def _sources(report: Report, applied: Applied) -> dict[tuple[int, str], bytes]:
+    """The files a letter may quote: those of a patch, and those on the way of a finding about it."""
+    spoken = [judged for judged in report.findings if judged.mailable]
+    found: dict[tuple[int, str], bytes] = {}
+    left = MAX_SOURCE
+    for snapshot in applied.snapshots:
+        seq = snapshot.patch.seq
+        about = [judged.finding for judged in spoken if judged.patch == seq]
+        paths = {diff.path for diff in snapshot.patch.diffs if about}
+        paths |= {step.path for finding in about for step in finding.steps} | {finding.path for finding in about}
+        for path in sorted(paths):
+            content = snapshot.after.read(path)
+            if content is not None and len(content) <= left:
+                found[seq, path] = content
+                left -= len(content)
+    return found

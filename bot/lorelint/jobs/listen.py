@@ -1,0 +1,265 @@
+"""One pass over the lists: take in what came, obey answers, review what is due, write letters. Pure over ports.
+
+Each step is a transaction of its own, so the process may be killed between any two, and goes on where it was. What
+fails is written down (`Note`, a failed review) and stops nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from lorelint.jobs import draft as drafts
+from lorelint.jobs import intake, life
+from lorelint.jobs.due import Done, Due
+from lorelint.jobs.life import Pace
+from lorelint.model.errors import LorelintError
+from lorelint.model.feed import Cursor, Feed, Nature
+from lorelint.model.policy import Policy
+from lorelint.model.store import Life, Note, ReviewRow, SeriesRow, Session, Store
+from lorelint.report.place import Source
+
+MAX_TAKEN = 5_000  # messages of one list in one pass: the others and the reviews have their turn
+MAX_REVIEWS = 50  # in one pass, then the lists are looked at again
+MAX_MAILS = 2_000  # of one thread that go to a review
+
+Say = Callable[..., None]
+"""``say(event, name=value, ...)``: one line of the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """All that a pass takes.
+
+    refresh   brings the trees up to date; (tree, whether it could be, what is so) of those that were due
+    review    one series, apart; LorelintError where it failed
+    draft     what drafting under a policy asks of others
+    source    the lines that a review's letters may quote
+    obey      deals with the answers that wait; a line about each
+    stop      whether to end after the step that is being done
+    since     where the very first start begins (RFC 3339), "" for now
+    """
+
+    store: Store
+    feeds: Sequence[Feed]
+    reader: intake.Reader
+    refresh: Callable[[str], Sequence[tuple[str, bool, str]]]
+    review: Callable[[Due], Done]
+    policy: Callable[[], Policy]
+    draft: Callable[[Policy], drafts.Help]
+    source: Callable[[Done], Source]
+    obey: Callable[[str], Sequence[str]]
+    pace: Pace
+    version: str
+    max_age_days: float = 0.0
+    since: str = ""
+    say: Say = field(default=lambda event, **facts: None)
+    stop: Callable[[], bool] = field(default=lambda: False)
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass did."""
+
+    taken: int = 0
+    fresh: int = 0
+    reviewed: int = 0
+    failed: int = 0
+    muted: int = 0
+    findings: int = 0
+    letters: int = 0
+    errors: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Nothing came, and nothing was due."""
+        return not (self.taken or self.reviewed or self.failed or self.muted)
+
+
+def listen(parts: Listening, now: str) -> Pass:
+    """One pass. Raises LorelintError where the store fails; what else fails is in the store's notes."""
+    done = Pass()
+    for name, ok, text in parts.refresh(now):
+        _note(parts, f"tree:{name}", now, ok, text, done)
+    for feed in parts.feeds:
+        if not parts.stop():
+            _follow(parts, feed, now, done)
+    if not parts.stop():
+        _answers(parts, now, done)
+    for row in _due(parts, now):
+        _series(parts, row, now, done)
+    _note(parts, "listen", now, True, f"{done.taken} messages taken, {done.reviewed} series reviewed", done)
+    return done
+
+
+def _note(parts: Listening, name: str, now: str, ok: bool, text: str, done: Pass) -> None:
+    done.errors += not ok
+    parts.say(name.partition(":")[0], name=name.partition(":")[2], ok=ok, text=text)
+    with parts.store.begin() as session:
+        session.notes.say(Note(name, now, ok, text[:1000]))
+
+
+# Lists
+
+
+def _follow(parts: Listening, feed: Feed, now: str, done: Pass) -> None:
+    """Take in what came over one list. A list that cannot be followed just now is noted."""
+    before, fresh = done.taken, done.fresh
+    try:
+        cursors = _cursors(parts, feed)
+        feed.refresh()
+        with closing(feed.arrivals(cursors)) as arrivals:  # type: ignore[type-var]
+            for arrival in arrivals:
+                if parts.stop() or done.taken - before >= MAX_TAKEN:
+                    break
+                arrival = replace(arrival, at=min(arrival.at, now))  # an archive's clock may be ahead
+                taken = intake.take(parts.store, arrival, parts.reader, now=now, pace=parts.pace)
+                done.taken += 1
+                done.fresh += taken.fresh
+                if taken.fresh and (taken.series or taken.nature is Nature.ANSWER):
+                    parts.say("taken", inbox=feed.inbox, nature=taken.nature.value, msgid=taken.msgid)
+    except LorelintError as error:
+        _note(parts, f"inbox:{feed.inbox}", now, False, str(error), done)
+        return
+    text = f"{done.taken - before} messages came, {done.fresh - fresh} of them new"
+    _note(parts, f"inbox:{feed.inbox}", now, True, text, done)
+
+
+def _cursors(parts: Listening, feed: Feed) -> tuple[Cursor, ...]:
+    """How far a list was read; at the very first start it begins now, so that nothing is said about the past."""
+    with parts.store.look() as session:
+        known = session.mails.cursors(feed.inbox)
+    if known:
+        return known
+    cursors = feed.start(parts.since)
+    with parts.store.begin() as session:
+        for each in cursors:
+            session.mails.move(each)
+    parts.say("start", inbox=feed.inbox, since=parts.since or "now")
+    return cursors
+
+
+def _answers(parts: Listening, now: str, done: Pass) -> None:
+    try:
+        for line in parts.obey(now):
+            parts.say("answer", text=line)
+    except LorelintError as error:
+        _note(parts, "answers", now, False, str(error), done)
+
+
+# Series
+
+
+def _due(parts: Listening, now: str) -> Iterator[SeriesRow]:
+    """Those whose time has come, each once in a pass."""
+    seen: set[int] = set()
+    while not parts.stop() and len(seen) < MAX_REVIEWS:
+        with parts.store.look() as session:
+            waiting = [row for row in session.series.due(now, MAX_REVIEWS) if row.id not in seen]
+        if not waiting:
+            return
+        seen.add(waiting[0].id)
+        yield waiting[0]
+
+
+def _series(parts: Listening, row: SeriesRow, now: str, done: Pass) -> None:
+    """Review one, and write all that came of it in one transaction."""
+    with parts.store.begin() as session:
+        why = life.quiet(session, row, now, max_age_days=parts.max_age_days)
+        if why:
+            life.mute(session, row, why, now)
+        due = _due_of(session, row)
+    if why:
+        _muted(parts, row, why, done)
+        return
+    try:
+        result = parts.review(due)
+    except LorelintError as error:
+        _failed(parts, row, str(error), now, done)
+        return
+    if result.report is None:
+        with parts.store.begin() as session:
+            life.mute(session, row, f"applied already: {result.applied}", now)
+        _muted(parts, row, f"applied already: {result.applied}", done)
+        return
+    try:
+        _write(parts, row, result, now, done)
+    except LorelintError as error:
+        _failed(parts, row, str(error), now, done)
+
+
+def _due_of(session: Session, row: SeriesRow) -> Due:
+    thread = session.mails.thread(row.root)[-MAX_MAILS:]
+    first = next((kept for kept in thread if kept.msgid == row.first), None) or session.mails.get(row.first)
+    inboxes = first.inboxes if first is not None else ()
+    mails = [kept.raw for kept in thread if kept.nature is not Nature.BROKEN]
+    return Due(row.first, inboxes, tuple(mails))
+
+
+def _write(parts: Listening, row: SeriesRow, result: Done, now: str, done: Pass) -> None:
+    """The review, its findings beside those of earlier versions, and letters: all of it, or nothing."""
+    assert result.report is not None
+    policy = parts.policy()
+    with parts.store.begin() as session:
+        carried = life.reviewed(session, row, result.report, _review(parts, row, result, now), now)
+        moot = "a newer version came, or it was taken back" if _over(session, row) else ""
+        drafted = drafts.draft(
+            session,
+            result.report,
+            row,
+            policy,
+            now,
+            help=parts.draft(policy),
+            moot=moot,
+            source=parts.source(result),
+        )
+    letters = [each.letter for each in drafted if each.letter is not None]
+    done.reviewed += 1
+    done.findings += len(carried.rows)
+    done.letters += len(letters)
+    parts.say(
+        "reviewed",
+        series=row.id,
+        first=row.first,
+        version=row.version,
+        tree=result.tree,
+        grade=result.grade,
+        findings=len(carried.rows),
+        letters=len(letters),
+        seconds=round(result.seconds, 1),
+    )
+
+
+def _over(session: Session, row: SeriesRow) -> bool:
+    current = session.series.get(row.id)
+    return current is None or current.life in (Life.SUPERSEDED, Life.MUTED)
+
+
+def _review(parts: Listening, row: SeriesRow, result: Done | None, now: str, failure: str = "") -> ReviewRow:
+    if result is None:
+        return ReviewRow(0, row.id, now, parts.version, "", "", "", (), 0.0, failure[:1000])
+    return ReviewRow(
+        id=0,
+        series=row.id,
+        at=now,
+        version=parts.version,
+        tree=result.tree,
+        commit=result.commit,
+        grade=result.grade,
+        tried=result.tried,
+        seconds=result.seconds,
+        report=result.document,
+    )
+
+
+def _failed(parts: Listening, row: SeriesRow, why: str, now: str, done: Pass) -> None:
+    with parts.store.begin() as session:
+        stands = life.failed(session, row, _review(parts, row, None, now, why), pace=parts.pace, now=now)
+    done.failed += 1
+    parts.say("failed", series=row.id, first=row.first, life=stands.value, text=why)
+
+
+def _muted(parts: Listening, row: SeriesRow, why: str, done: Pass) -> None:
+    done.muted += 1
+    parts.say("muted", series=row.id, first=row.first, text=why)

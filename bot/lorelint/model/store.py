@@ -216,6 +216,21 @@ class VerdictRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A finding of which something is known: a mail of ours said it, or a person decided about it.
+
+    tree    it was made on
+    sent    a letter with it went out over `inboxes`
+    """
+
+    finding: FindingRow
+    series_key: str
+    tree: str
+    sent: bool
+    inboxes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """What a part of the house last said of itself."""
 
@@ -330,6 +345,10 @@ class Verdicts(Protocol):
     def of_mail(self, msgid: str) -> tuple[VerdictRow, ...]: ...
     def of_series(self, key: str) -> tuple[VerdictRow, ...]: ...
     def of_rule(self, rule: str, inbox: str = "") -> tuple[VerdictRow, ...]: ...
+    def of_inbox(self, inbox: str) -> tuple[VerdictRow, ...]: ...
+    def told(self) -> tuple[Told, ...]:
+        """Findings that were sent, or that persons decided about; the earliest first."""
+
     def muted(self, inbox: str) -> dict[str, str]:
         """Rule -> who muted it and why, on a list; what the bot demoted by itself among them."""
 
@@ -352,13 +371,20 @@ class Notes(Protocol):
 class Session(Protocol):
     """One transaction: what is done in it is there whole, or not at all."""
 
-    mails: Mails
-    series: SeriesBook
-    findings: Findings
-    outbox: Outbox
-    checks: Checks
-    verdicts: Verdicts
-    notes: Notes
+    @property
+    def mails(self) -> Mails: ...
+    @property
+    def series(self) -> SeriesBook: ...
+    @property
+    def findings(self) -> Findings: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def checks(self) -> Checks: ...
+    @property
+    def verdicts(self) -> Verdicts: ...
+    @property
+    def notes(self) -> Notes: ...
 
 
 class Store(Protocol):

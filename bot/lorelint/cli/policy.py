@@ -29,7 +29,7 @@ def check(file: str, as_json: bool, config: str, color: str, width: int | None) 
     """Tell what a policy FILE lets out [default: the one that is in force].
 
     An unknown key, a value of the wrong kind, a list that is to get mail and has asked for none: each is an error with
-    its file and line, and exit code 2. What runs takes up a new file by itself; one with an error keeps everything mute.
+    its file and line, and exit code 2. What runs takes up a new file by itself; an error in it keeps everything mute.
     """
     from dataclasses import asdict
 

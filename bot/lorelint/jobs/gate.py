@@ -20,9 +20,9 @@ def gate(policy: Policy, harvested: Callable[[bytes], tuple[str, ...]]) -> Gate:
     def ask(row: LetterRow) -> tuple[str, ...]:
         try:
             raw = compose(row, policy, _SOME_DAY)
+            taken = [f"b4 would take {each[:60]!a} for a trailer" for each in harvested(raw)]
         except LorelintError as error:
             return (f"cannot be a mail: {error}",)
-        taken = (f"b4 would take {each[:60]!a} for a trailer" for each in harvested(raw))
         return (*faults(raw, row, policy), *taken)
 
     return ask

@@ -138,7 +138,8 @@ def _date(date: str) -> str:
 
 def _about(row: LetterRow) -> str:
     """What a filter may want to know: the version, and what was found."""
-    return _folded([f"{_token(row.ruleset) or 'lorelint'};", *_pairs(row)], len("X-Lorelint: "))
+    version = "/".join(_token(each) for each in row.ruleset.split()[:2]) or "lorelint"
+    return _folded([f"{each};" for each in (version, *_pairs(row))], len("X-Lorelint: ")).rstrip(";")
 
 
 def _pairs(row: LetterRow) -> Iterator[str]:

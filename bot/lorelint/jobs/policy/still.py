@@ -76,7 +76,18 @@ def _doubtful(session: Session, row: LetterRow, policy: Policy, lists: Sequence[
         table = policy.of(name)
         if table is None or table.audience is Audience.DASHBOARD:
             yield f"the policy lets nothing out for {name} any more"
+        elif _aged(session, row, table.max_age_days, now):
+            yield f"the patch has become older than list.{table.name}.max_age_days = {table.max_age_days:g}"
     yield from _narrower(row, policy, lists)
+
+
+def _aged(session: Session, row: LetterRow, days: float, now: str) -> bool:
+    """Whether a letter has waited too long since it was released; whoever releases it now wants it so."""
+    kept = session.mails.get(row.patch)
+    if kept is None:
+        return False
+    last = moment(kept.at) + timedelta(days=days)
+    return moment(row.released_at or row.created_at) <= last < moment(now)
 
 
 def _narrower(row: LetterRow, policy: Policy, lists: Sequence[ListPolicy]) -> Iterator[str]:

@@ -13,7 +13,8 @@ from lorelint.cli.clock import now
 from lorelint.cli.common import JSON, Page, common, note, outpost, page, put
 
 if TYPE_CHECKING:
-    from lorelint.jobs.send import Step
+    from lorelint.jobs.send import Means, Step
+    from lorelint.model.policy import Policy
     from lorelint.outpost import Outpost
 
 POLL = 60.0  # seconds between two passes
@@ -102,8 +103,28 @@ def _steps(
             put(json.dump(told))
         else:
             put(outbox.step(step.what, step.letter, step.text, columns=out.columns, colour=out.colour))
-    if not steps and not as_json:
+    posted = _checks(every, policy, means, mute, as_json, at)
+    if not steps and not posted and not as_json:
         note("nothing is released")
+
+
+def _checks(every: Outpost, policy: Policy, means: Means, mute: bool, as_json: bool, at: str) -> int:
+    """Set the checks of Patchworks that are due; how many there were."""
+    from lorelint.jobs.checks import post
+    from lorelint.report import json
+    from lorelint.report.text import words
+
+    opener = every.patchwork(os.environ.get("LORELINT_PATCHWORK_TOKEN", ""))
+    number = 0
+    for done in post(every.store, policy, opener, at, stopped=means.stopped, dry_run=mute):
+        number += 1
+        row = done.check
+        if as_json:
+            told = {"step": f"check {done.what}", "text": done.text, "patch": row.patch, "patchwork": row.url}
+            put(json.dump({**told, "context": row.context, "state": row.state, "description": row.description}))
+        else:
+            put(words(f"check {row.state} of <{row.patch}> {done.what}{': ' if done.text else ''}{done.text}") + "\n")
+    return number
 
 
 def _tally(steps: list[Step]) -> str:

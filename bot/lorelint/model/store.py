@@ -191,7 +191,7 @@ class CheckRow:
     state: str  # pending, success, warning, fail
     description: str
     posted: str = ""  # the state that Patchwork has, "" for none
-    at: str = ""
+    at: str = ""  # when it may be posted; then, when that was last tried
     error: str = ""
 
 
@@ -334,7 +334,7 @@ class Checks(Protocol):
         """What is to stand at a patch; what is posted is not touched."""
 
     def to_post(self, most: int = 100) -> tuple[CheckRow, ...]:
-        """Those of which Patchwork has another state, the earliest first."""
+        """Those of which Patchwork has another state, in the order of `at`."""
 
     def of_patch(self, msgid: str) -> tuple[CheckRow, ...]: ...
     def posted(self, id: int, state: str, at: str, error: str = "") -> None: ...

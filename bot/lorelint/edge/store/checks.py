@@ -29,6 +29,7 @@ class CheckTable:
         self._connection.execute(sa.insert(CHECKS).values(**key, **values))
 
     def to_post(self, most: int = 100) -> tuple[CheckRow, ...]:
+        # Each try moves `at`, so that what fails again and again does not stand before the others.
         return self._many(_TABLE.state != _TABLE.posted, most)
 
     def of_patch(self, msgid: str) -> tuple[CheckRow, ...]:
@@ -40,5 +41,7 @@ class CheckTable:
         self._connection.execute(sa.update(CHECKS).where(_TABLE.id == id).values(**values))
 
     def _many(self, there: sa.ColumnElement[bool], most: int) -> tuple[CheckRow, ...]:
-        found = self._connection.execute(sa.select(CHECKS).where(there).order_by(_TABLE.id).limit(most)).mappings()
+        found = self._connection.execute(
+            sa.select(CHECKS).where(there).order_by(_TABLE.at, _TABLE.id).limit(most)
+        ).mappings()
         return tuple(CheckRow(**dict(each)) for each in found)

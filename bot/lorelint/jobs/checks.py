@@ -1,0 +1,66 @@
+"""Checks that wait are set in their Patchworks. Setting one twice does no harm: what was set last counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lorelint.jobs.policy.decide import matches
+from lorelint.model.errors import LorelintError
+from lorelint.model.patchwork import Patchwork
+from lorelint.model.policy import Audience, Policy
+from lorelint.model.store import CheckRow, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """what: set, waits, failed, would be set."""
+
+    what: str
+    check: CheckRow
+    text: str = ""
+
+
+def post(
+    store: Store,
+    policy: Policy,
+    patchwork: Callable[[str], Patchwork],
+    now: str,
+    *,
+    stopped: Callable[[], bool],
+    dry_run: bool,
+) -> Iterator[Posted]:
+    """Set what is due. `patchwork` opens the one of an address; a failure is kept at its check, the others go on."""
+    with store.look() as session:
+        due = [each for each in session.checks.to_post() if each.at <= now]
+    open_ones = {one.patchwork for one in policy.lists if one.patchwork and one.audience is Audience.LIST}
+    for row in due:
+        if row.url not in open_ones:
+            yield Posted("waits", row, f"the policy lets no check out to {row.url} any more")
+        elif stopped():
+            yield Posted("waits", row, f"the stop file is there: {policy.stop_file}")
+        elif dry_run or policy.dry_run:
+            yield Posted("would be set", row)
+        else:
+            yield _post(store, row, policy, patchwork, now)
+
+
+def _post(store: Store, row: CheckRow, policy: Policy, patchwork: Callable[[str], Patchwork], now: str) -> Posted:
+    with store.look() as session:
+        kept = session.mails.get(row.patch)
+    if kept is not None and matches(kept.author[1], (*policy.ignored_authors, *policy.opted_out)):
+        return Posted("waits", row, f"{kept.author[1]} wants nothing of us")
+    try:
+        site = patchwork(row.url)
+        number = site.patch(row.patch)
+        if not number:
+            raise LorelintError("does not know the patch (yet)", where=row.url, remedy="it is asked again")
+        site.set_check(number, row.context, row.state, row.description)
+    except LorelintError as error:
+        with store.begin() as session:
+            session.checks.posted(row.id, row.posted, now, str(error))
+        return Posted("failed", row, str(error))
+    with store.begin() as session:
+        session.checks.posted(row.id, row.state, now)
+        session.notes.audit(now, "send", f"check set: {row.state}", row.patch, row.description)
+    return Posted("set", row)

@@ -11,11 +11,16 @@ Environment, all of it optional:
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import pwd
 import random
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -109,6 +114,77 @@ def program() -> Callable[[str], str]:
         return path if path else missing(f"{name} is not installed (make tools)")
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Callable[[], str]]:
+    """``postgresql()`` is the URL of a new, empty database in a real PostgreSQL that lives as long as the session."""
+    programs = [shutil.which("postgres") or "", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/postgres")))]
+    found = next((Path(each).resolve() for each in reversed(programs) if each), None)
+    if found is None:
+        missing("PostgreSQL is not installed (make tools)")
+    folder = Path(tempfile.mkdtemp(prefix="lorelint-pg-"))  # the tests' own folder is closed to other users
+    as_user = _unprivileged(folder)
+    try:
+        with _cluster(found.parent, folder, as_user) as url:
+            numbers = itertools.count()
+
+            def create() -> str:
+                name = f"store{next(numbers)}"
+                _execute(url.format("postgres"), f"CREATE DATABASE {name}")
+                return url.format(name)
+
+            yield create
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unprivileged(folder: Path) -> list[str]:
+    """How a program is run that refuses to be root's."""
+    if os.getuid():
+        return []
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            user = pwd.getpwnam(name)
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"]
+    missing("no unprivileged user for PostgreSQL")
+
+
+@contextlib.contextmanager
+def _cluster(programs: Path, folder: Path, as_user: list[str]) -> Iterator[str]:
+    """The URL of a database, its name left open."""
+    data = folder / "data"
+    made = [programs / "initdb", "-D", data, "-U", "lorelint", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+    subprocess.run([*as_user, *made], check=True, capture_output=True, cwd=folder)
+    # On a socket in the folder alone: no port is taken.
+    settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [*as_user, programs / "postgres", "-D", data, *settings], stdout=log, stderr=log, cwd=folder
+        )
+    url = f"postgresql://lorelint@/{{}}?host={folder}"
+    try:
+        for _ in range(300):
+            with contextlib.suppress(Exception):
+                _execute(url.format("postgres"), "SELECT 1")
+                break
+            if server.poll() is not None:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail(f"PostgreSQL did not start: {(folder / 'log').read_text()}")
+        yield url
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(timeout=30)
+
+
+def _execute(url: str, statement: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 # tools.sh - the programs from the system that the checkout needs.
 #
 #   tools.sh venv     what making a virtual environment needs
-#   tools.sh tests    what the tests run: git, GNU patch, public-inbox, Coccinelle, Graphviz, cscope
+#   tools.sh tests    what the tests run: git, GNU patch, public-inbox, Coccinelle, Graphviz, cscope,
+#                     PostgreSQL
 #
 # What is missing is installed when root, else the line that installs it is named. For `venv` that is an error,
 # for `tests` a note: tests that cannot run without a program say so and are skipped (in CI they fail).
@@ -23,8 +24,9 @@ tests)
   need coccinelle command -v spatch
   need graphviz command -v dot
   need cscope command -v cscope
+  need postgresql sh -c 'command -v postgres || ls /usr/lib/postgresql/*/bin/postgres'
   ;;
-*) sed -n '4,5p' "$0" | sed 's/^# */usage: /' >&2; exit 2 ;;
+*) sed -n '4,6p' "$0" | sed 's/^# */usage: /' >&2; exit 2 ;;
 esac
 [ ${#missing[@]} -gt 0 ] || exit 0
 line="apt-get install -y --no-install-recommends ${missing[*]}"

@@ -164,7 +164,9 @@ def _pragmas(connection: Any, *pragmas: str) -> None:
 
 
 def _start(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("lorelint_start", "BEGIN IMMEDIATE"))
+    start = connection.get_execution_options().get("lorelint_start", "BEGIN IMMEDIATE")
+    connection.exec_driver_sql(f"PRAGMA query_only={'ON' if start == 'BEGIN' else 'OFF'}")
+    connection.exec_driver_sql(start)
 
 
 def _session(connection: Connection) -> OpenSession:

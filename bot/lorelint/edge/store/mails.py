@@ -16,6 +16,7 @@ from lorelint.model.store import Kept
 MAX_LINKS = 100  # messages that one message can say it belongs to
 MAX_TO_DO = 1_000  # at once
 _TEXT = 2_000  # characters of a header that are kept; the mail itself has it all
+_ADDRESS = 320  # as long as RFC 3696 has them; an index of PostgreSQL holds 2,700 bytes
 
 
 class MailTables:
@@ -46,7 +47,7 @@ class MailTables:
             "at": kept.at,
             "date": kept.date,
             "name": kept.author[0][:_TEXT],
-            "address": kept.author[1][:_TEXT].lower(),
+            "address": kept.author[1][:_ADDRESS].lower(),
             "subject": kept.subject[:_TEXT],
             "nature": kept.nature.value,
             "why": kept.why,
@@ -106,7 +107,7 @@ class MailTables:
         """What somebody sent that answers nothing, by the time the archive took it; without the bytes."""
         columns = [column for column in MESSAGES.c if column.name != "raw"]
         wanted = sa.select(*columns).where(
-            MESSAGES.c.address == address.lower(),
+            MESSAGES.c.address == address[:_ADDRESS].lower(),
             MESSAGES.c.at.between(since, until),
             MESSAGES.c.parent == "",
             MESSAGES.c.refs == "[]",

@@ -78,7 +78,9 @@ def differences(connection: Connection) -> Sequence[str]:
     from alembic.migration import MigrationContext
 
     context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return [str(each) for each in compare_metadata(context, METADATA)]
+    found = compare_metadata(context, METADATA)
+    flat = [each for some in found for each in (some if isinstance(some, list) else [some])]
+    return ["{} {}".format(each[0].replace("_", " "), getattr(each[1], "name", each[2:4])) for each in flat]
 
 
 def _walk(connection: Connection, to: str, folder: Path, *, up: bool) -> str:

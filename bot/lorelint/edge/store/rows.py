@@ -16,8 +16,9 @@ _LARGEST = 2**31 - 1  # of an INTEGER of PostgreSQL
 
 def add_once(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert a row; False where one with its key is there already, which then stays as it is."""
-    done = connection.execute(_insert(connection, table).values(dict(values)).on_conflict_do_nothing())
-    return bool(done.rowcount)
+    once = _insert(connection, table).values(dict(values)).on_conflict_do_nothing()
+    # Row counts of an INSERT are not told by every driver; what was inserted is.
+    return connection.execute(once.returning(*table.primary_key.columns)).first() is not None
 
 
 def put(connection: Connection, table: Table, values: Mapping[str, Any], key: Sequence[str]) -> None:

@@ -14,7 +14,8 @@ from lorelint.edge.store.schema import PATCHES, REVIEWS, SERIES
 from lorelint.mail.subjects import same_subject
 from lorelint.model.store import Life, PatchRow, ReviewRow, SeriesRow
 
-_TEXT = 2_000
+_TEXT = 2_000  # characters
+_ADDRESS = 320
 MAX_VERSIONS = 500  # of one author's series that are looked through
 
 
@@ -55,7 +56,7 @@ class SeriesTables:
         return self._rows(SERIES.c.key == key)
 
     def of_author(self, address: str, subject: str) -> tuple[SeriesRow, ...]:
-        newest = sa.select(SERIES).where(SERIES.c.address == address.lower()).order_by(SERIES.c.id.desc())
+        newest = sa.select(SERIES).where(SERIES.c.address == address[:_ADDRESS].lower()).order_by(SERIES.c.id.desc())
         rows = [_as_series(row) for row in self._connection.execute(newest.limit(MAX_VERSIONS))]
         return tuple(sorted((row for row in rows if same_subject(row.subject, subject)), key=_age))
 
@@ -136,7 +137,7 @@ def _values(row: SeriesRow) -> dict[str, Any]:
         "version": small(row.version),
         "subject": row.subject[:_TEXT],
         "name": row.author[0][:_TEXT],
-        "address": row.author[1][:_TEXT].lower(),
+        "address": row.author[1][:_ADDRESS].lower(),
         "first": row.first,
         "expected": small(row.expected),
         "have": small(row.have),

@@ -35,6 +35,11 @@
     review_megabytes = 4096
     trees_gigabytes = 20                   # for all mirrors of trees together
 
+    [answers]                              # by what it is known who wrote one; DKIM is always looked at
+    keyrings = []                          # of patatt: folders, or ref:REPOSITORY:REF:FOLDER
+    archive = ""                           # name the archive checks mail under, where its word is taken
+    dns = ""                               # the server that is asked [default: the machine's]
+
 A key that is not known is an error with its file, line and name: a setting with a typo in it must not be
 a setting that is quietly off.
 """
@@ -102,6 +107,15 @@ class ListenConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswersConfig:
+    """By what it is known who wrote an answer, beside DKIM."""
+
+    keyrings: tuple[str, ...] = ()
+    archive: str = ""
+    dns: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings. Paths are as they were written: `~` is the command line's to expand."""
 
@@ -114,6 +128,7 @@ class Config:
     trees: tuple[TreeConfig, ...] = ()
     store: StoreConfig = StoreConfig()
     listen: ListenConfig = ListenConfig()
+    answers: AnswersConfig = AnswersConfig()
 
 
 _STRING, _STRINGS, _TABLE = "a string", "a list of strings", "a table"
@@ -152,6 +167,10 @@ _KNOWN: Mapping[tuple[str, ...], str] = {
     ("listen", "review_seconds"): _NUMBER,
     ("listen", "review_megabytes"): _NUMBER,
     ("listen", "trees_gigabytes"): _NUMBER,
+    ("answers",): _TABLE,
+    ("answers", "keyrings"): _STRINGS,
+    ("answers", "archive"): _STRING,
+    ("answers", "dns"): _STRING,
 }
 
 
@@ -187,6 +206,7 @@ def parse(text: str, where: str) -> Config:
         trees=trees,
         store=StoreConfig(**values.get("store", {})),
         listen=ListenConfig(**values.get("listen", {})),
+        answers=AnswersConfig(**_tuples(values.get("answers", {}))),
     )
 
 

@@ -5,19 +5,34 @@ Beside `desk.py`, which is for an author in a checkout. Nothing heavy is importe
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lorelint.config import Config, InboxConfig
+from lorelint.config import Config, InboxConfig, TreeConfig
 from lorelint.model.errors import LorelintError
-from lorelint.wire import House
+from lorelint.wire import House, lines_of
 
 if TYPE_CHECKING:
+    from lorelint.edge.apart import Apart
     from lorelint.edge.remotes import Remotes
     from lorelint.edge.store.database import Database
     from lorelint.edge.store.upkeep import Upkeep
-    from lorelint.model.feed import Feed
+    from lorelint.jobs.due import Done, Due
+    from lorelint.jobs.gate import Gate
+    from lorelint.jobs.intake import Reader
+    from lorelint.jobs.listen import Listening
+    from lorelint.jobs.send import Means
+    from lorelint.kernel.maintainers import Charge
+    from lorelint.model.feed import Feed, Nature
+    from lorelint.model.mail import Message, Patch, Thread
+    from lorelint.model.patchwork import Patchwork
     from lorelint.model.policy import Policy
+    from lorelint.model.post import Post
+    from lorelint.model.proof import Prover
+    from lorelint.model.source import OpenTree
 
 
 class Outpost:
@@ -33,6 +48,9 @@ class Outpost:
         self.policy_file = policy_file
         self._store: Database | None = None
         self._trees: Remotes | None = None
+        self._reviews: Apart[Setup, Due, Done] | None = None
+        self._prover: Prover | None = None
+        self._stages: dict[str, str] | None = None
 
     @property
     def config(self) -> Config:
@@ -60,6 +78,9 @@ class Outpost:
         if self._trees is not None:
             self._trees.close()
             self._trees = None
+        if self._reviews is not None:
+            self._reviews.close()
+            self._reviews = None
 
     def policy(self) -> Policy:
         """The policy as it stands in the file now; without a file nobody gets any words. Raises LorelintError."""
@@ -102,5 +123,259 @@ class Outpost:
         if self._trees is None:
             from lorelint.edge.remotes import Remotes
 
-            self._trees = Remotes(self.config, self.data / "trees", self.house.find, self.house.beside)
+            named = self.config.trees
+            if not named and self.config.tree:
+                named = (TreeConfig("tree", path=self.config.tree),)
+            limit = self.config.listen.trees_gigabytes * 1e9
+            self._trees = Remotes(named, self.data / "trees", limit, self._found, self.house.beside)
         return self._trees
+
+    def _found(self, path: str) -> str:
+        return self.house.find(str(Path(path).expanduser()) if path.startswith("~") else path)
+
+    def reader(self) -> Reader:
+        """How mail is understood."""
+        from lorelint.jobs.intake import Reader
+
+        return Reader(Understood(self), _threads)
+
+    def listening(self, only: str = "", since: str = "", **given: Any) -> Listening:
+        """What a pass over the lists takes; `given` are its `say` and `stop`. Raises LorelintError."""
+        from lorelint.jobs import draft
+        from lorelint.jobs.life import Pace
+        from lorelint.jobs.listen import Listening
+        from lorelint.jobs.policy.current import current
+
+        settings = self.config.listen
+        apart = self._apart(given.get("stop", lambda: False))
+
+        def refresh(now: str) -> list[tuple[str, bool, str]]:
+            done = self.trees().refresh(now)
+            if done:
+                apart.close()  # the next review opens the trees anew
+            return [(each.name, each.ok, each.text) for each in done]
+
+        return Listening(
+            store=self.store,
+            feeds=self.feeds(only),
+            reader=self.reader(),
+            refresh=refresh,
+            review=apart,
+            policy=lambda: current(self.policy)[0],
+            draft=lambda policy: draft.Help(self.people, self.stage, self.gate(policy)),
+            source=lambda done: lines_of(done.trees()),
+            obey=self.obey,
+            pace=Pace(wait_hours=settings.wait_hours),
+            version=self.house.version(),
+            max_age_days=settings.max_age_days,
+            since=since or settings.since,
+            **given,
+        )
+
+    def obey(self, now: str) -> list[str]:
+        """Deal with the answers that wait; a line about each. Raises LorelintError."""
+        from lorelint.edge.b4.single import read_mail
+        from lorelint.edge.dns import TextRecords
+        from lorelint.edge.proof import MailProver
+        from lorelint.jobs.answers import Help, obey
+        from lorelint.jobs.policy.current import current
+        from lorelint.jobs.standing import watch
+
+        settings = self.config.answers
+        if self._prover is None:
+            self._prover = MailProver(TextRecords(settings.dns), settings.keyrings, settings.archive)
+        asked = Help(
+            prover=self._prover,
+            read=lambda raw: read_mail(raw)[0],
+            charge=self.charge,
+            rules=frozenset(each.name for each in self.house.rules(stage="trial")),
+            domain=current(self.policy)[0].domain,
+        )
+        done = obey(self.store, asked, now)
+        told = [f"<{each.msgid}> {each.why or 'obeyed'}" for each in done]
+        fallen = watch(self.store, current(self.policy)[0], now)
+        return told + [f"{each.rule} is muted on {each.inbox}: persons found it wrong too often" for each in fallen]
+
+    def _apart(self, stop: Callable[[], bool]) -> Apart[Setup, Due, Done]:
+        """Reviews in a process of its own, ended with this."""
+        from lorelint.edge.apart import Apart
+
+        settings = self.config.listen
+        if self._reviews is not None:
+            self._reviews.close()
+        setup = Setup(self.config, self.house.cwd, self.house.cache, self.data, self.policy_file)
+        limits = {"seconds": settings.review_seconds, "megabytes": settings.review_megabytes}
+        self._reviews = Apart(reviewer, setup, **limits, stop=stop)
+        return self._reviews
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Held by the one process that follows the lists into this store. Raises LorelintError where another does."""
+        from lorelint.edge.onlyone import only_one
+
+        return only_one(self.data / "listen.lock", "follows the lists")
+
+    # -- what goes out ----------------------------------------------------------------------------------------
+
+    def gate(self, policy: Policy) -> Gate:
+        """What is wrong with a letter under a policy."""
+        from lorelint.edge.b4.trailers import harvested
+        from lorelint.jobs.gate import gate
+
+        return gate(policy, harvested)
+
+    def means(self, policy: Policy, smtp_file: str, identity: str = "") -> Means:
+        """What sending needs: the mail server of a file of its own, or that of git. Raises LorelintError."""
+        from lorelint.jobs.send import Means
+
+        stop = Path(policy.stop_file).expanduser() if policy.stop_file else None
+        return Means(
+            post=self._post(smtp_file, identity),
+            gate=self.gate(policy),
+            archived=self.archived,
+            stopped=lambda: stop is not None and stop.exists(),
+        )
+
+    def _post(self, smtp_file: str, identity: str) -> Post:
+        if smtp_file:
+            from lorelint.edge.smtp import Smtp
+            from lorelint.edge.smtpfile import smtp_file as read_file
+
+            return Smtp(read_file(Path(smtp_file).expanduser()))
+        from lorelint.edge.b4.post import GitPost
+
+        return GitPost(identity)
+
+    def sending(self) -> AbstractContextManager[None]:
+        """Held by the one process of this machine that sends. Raises LorelintError where another holds it."""
+        from lorelint.edge.onlyone import only_one
+
+        return only_one(self.data / "send.lock", "is sending")
+
+    def patchwork(self, token: str) -> Callable[[str], Patchwork]:
+        """Opens the Patchwork of an address."""
+
+        def at(url: str) -> Patchwork:
+            from lorelint.edge.patchwork import PatchworkApi
+
+            if not token:
+                raise LorelintError("no token for its checks", where=url, remedy="set LORELINT_PATCHWORK_TOKEN")
+            return PatchworkApi(url, token)
+
+        return at
+
+    def archived(self, msgid: str) -> bool | None:
+        """Whether a message is in an archive of the lists that are followed; None where that cannot be told."""
+        from lorelint.edge.archived import archived
+
+        with self.store.look() as session:
+            if session.mails.seen(msgid):
+                return True
+        return archived([each.url for each in self.config.inboxes], msgid)
+
+    def first_tree(self) -> OpenTree | None:
+        """The first tree of the settings that is there: what MAINTAINERS says is read in it."""
+        trees = self.trees()
+        for name in trees.order("", (), ()):
+            try:
+                return trees.open(name)
+            except LorelintError:
+                continue  # its error is told where series are reviewed against it
+        return None
+
+    def charge(self, paths: Sequence[str]) -> Charge:
+        """Who is in charge of some files, in a tree of ours and never in one that a patch has changed."""
+        from lorelint.kernel.maintainers import Charge, maintainers
+
+        opened = self.first_tree()
+        return Charge() if opened is None else maintainers(opened.tree).of(paths)
+
+    def people(self, paths: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """Whom MAINTAINERS names for some files."""
+        charge = self.charge(paths)
+        return (*charge.maintainers, *charge.reviewers)
+
+    def stage(self, rule: str) -> str:
+        """How far a rule has come; one that is not there any more is not to be spoken of."""
+        if self._stages is None:
+            self._stages = {each.name: each.stage.value for each in self.house.rules(stage="trial")}
+        return self._stages.get(rule, "trial")
+
+    def patch(self, msgid: str) -> Patch:
+        """A patch of the store. Raises LorelintError where there is none of that Message-ID."""
+        from lorelint.edge.b4.threads import read_threads
+        from lorelint.edge.mailbox import Mail
+
+        with self.store.look() as session:
+            root = session.mails.root_of(msgid)
+            kept = session.mails.thread(root) if root else ()
+        for thread in read_threads([Mail(each.raw) for each in kept], msgid, named=msgid):
+            for series in reversed(thread.series):
+                for patch in series.patches:
+                    if patch.msgid == msgid:
+                        return patch
+        what = "is no patch" if kept else "is not in the store"
+        raise LorelintError(what, where=msgid, remedy="name the Message-ID of a patch that `lorelint listen` took in")
+
+
+class Understood:
+    """The bytes of a mail -> headers and text, what it is, and why: what follows a list asks of every mail.
+
+    Our own domain is asked for once: a policy that names another is for the next start.
+    """
+
+    def __init__(self, outpost: Outpost) -> None:
+        from lorelint.jobs.policy.current import current
+
+        self._domain = current(outpost.policy)[0].domain
+
+    def __call__(self, raw: bytes) -> tuple[Message, Nature, str]:
+        from lorelint.edge.b4.single import read_mail
+        from lorelint.mail.nature import nature
+
+        message, facts = read_mail(raw)
+        return (message, *nature(message, facts, self._domain))
+
+
+def _threads(mails: Sequence[bytes], named: str = "") -> tuple[Thread, ...]:
+    from lorelint.edge.b4.threads import read_threads
+    from lorelint.edge.mailbox import Mail
+
+    return read_threads([Mail(each) for each in mails], named or "the list", named)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """An outpost for another process."""
+
+    config: Config
+    cwd: Path
+    cache: Path
+    data: Path
+    policy_file: Path
+
+
+def reviewer(setup: Setup) -> Callable[[Due], Done]:
+    """Reviews of series, for a process of their own; a function of the module for its sake."""
+    from time import monotonic
+
+    from lorelint.edge.patch import GnuPatch
+    from lorelint.jobs.due import Bench, review_due
+
+    house = House(setup.config, cwd=setup.cwd, cache=setup.cache)
+    trees = Outpost(house, setup.data, setup.policy_file).trees()
+    bench = Bench(
+        trees=trees,
+        threads=_threads,
+        rules=house.rules(),
+        patcher=GnuPatch(),
+        version=house.version(),
+        memory=house.index_file,
+        stamp=house.stamp(),
+        clock=monotonic,
+    )
+
+    def review(due: Due) -> Done:
+        trees.close()  # a clone of the user's may have moved on
+        return review_due(due, bench)
+
+    return review

@@ -16,17 +16,13 @@ from multiprocessing.connection import Connection
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-from lorelint.model.errors import LorelintError
+from lorelint.model.errors import LorelintError, Stopped
 
 S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R")
 SLICE = 0.2  # seconds between two looks whether to stop
 SMALLEST = 256  # megabytes: less, and Python itself does not start
-
-
-class Stopped(Exception):
-    """The task was given up because the whole is to end: it is no failure."""
 
 
 class Apart(Generic[S, T, R]):
@@ -97,13 +93,14 @@ class Apart(Generic[S, T, R]):
             return self._line
         self.close()
         context = multiprocessing.get_context("spawn")
-        self._line, theirs = context.Pipe()
-        self._child = context.Process(
+        ours, theirs = context.Pipe()
+        child = context.Process(
             target=_work, args=(theirs, self._make, self._setup, int(self.megabytes) << 20), daemon=True
         )
-        self._child.start()
+        child.start()
         theirs.close()
-        return self._line
+        self._line, self._child = ours, child
+        return ours
 
     def _ended(self) -> str:
         child = self._child

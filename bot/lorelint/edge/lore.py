@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import zlib
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -78,7 +79,7 @@ class LoreArchive:
         """See `Lore.thread`. Raises LorelintError."""
         base, msgid = self.locate(source)
         mbox = self._fetch(base, msgid)
-        messages = split_and_dedupe_as_bytes(mbox)
+        messages = _divided(mbox)
         if not messages:
             raise _missing(base, msgid)
         if len(messages) > MAX_MESSAGES:
@@ -87,8 +88,20 @@ class LoreArchive:
                 where=f"{base}{msgid}/",
                 remedy="save the part to be reviewed as a mailbox and name that",
             )
-        # The blank line before the next separator belongs to the mailbox, not to the mail.
-        return tuple(raw.removesuffix(b"\n") if raw.endswith(b"\n\n") else raw for raw in messages)
+        return messages
+
+    def between(self, start: str, end: str) -> tuple[bytes, ...] | None:
+        """What the archive took in between two times (RFC 3339), in no order; None for too much at once.
+
+        Raises LorelintError.
+        """
+        try:
+            mbox = self._asked(self.url, lambda node: node.get_mbox_by_query(f"rt:{start}..{end}", nocache=True))
+        except _TooMuch:
+            return None
+        except _None:
+            return ()
+        return _divided(mbox)
 
     def locate(self, source: str) -> tuple[str, str]:
         """The address of the list, with a slash at its end, and the message-id that a source names."""
@@ -98,7 +111,17 @@ class LoreArchive:
         return base or self.url, msgid
 
     def _fetch(self, base: str, msgid: str) -> bytes:
-        where = f"{base}{msgid}/"
+        try:
+            return self._asked(base, lambda node: node.get_mbox_by_msgid(msgid, nocache=True))
+        except _None:
+            raise _missing(base, msgid) from None
+        except _TooMuch:
+            remedy = "save the part to be reviewed as a mailbox and name that"
+            what = f"a thread over {MAX_BYTES >> 20} MiB"
+            raise LorelintError(what, where=f"{base}{msgid}/", remedy=remedy) from None
+
+    def _asked(self, base: str, ask: Callable[[LoreNode], bytes]) -> bytes:
+        """One question. Raises _None and _TooMuch, which the caller knows how to tell, and LorelintError."""
         with LoreNode(base, request_timeout=(10.0, self.timeout), cache_dir=None, follow_upstream=False) as node:
             session = _BoundedSession()
             session.trust_env = not _is_loopback(base)  # a proxy is for the world outside
@@ -106,18 +129,31 @@ class LoreArchive:
             session.headers["User-Agent"] = "lorelint (+liblore)"
             node.set_requests_session(session)
             try:
-                return node.get_mbox_by_msgid(msgid, nocache=True)
+                return ask(node)
             except liblore.RemoteError as error:
-                raise _explained(error, base, msgid) from None
+                raise _explained(error, base) from None
             except _TooLarge:
-                remedy = "save the part to be reviewed as a mailbox and name that"
-                raise LorelintError(f"a thread over {MAX_BYTES >> 20} MiB", where=where, remedy=remedy) from None
+                raise _TooMuch from None
             except (requests.RequestException, liblore.LibloreError, OSError, EOFError, ValueError) as error:
                 raise _unreachable(base, type(error).__name__) from None
             except zlib.error:
                 raise _unreachable(base, "the answer is no valid gzip") from None
             finally:
                 session.close()
+
+
+class _None(Exception):
+    """The archive has no such thing."""
+
+
+class _TooMuch(Exception):
+    """The answer is over the bound."""
+
+
+def _divided(mbox: bytes) -> tuple[bytes, ...]:
+    # The blank line before the next separator belongs to the mailbox, not to the mail.
+    messages = split_and_dedupe_as_bytes(mbox)
+    return tuple(raw.removesuffix(b"\n") if raw.endswith(b"\n\n") else raw for raw in messages)
 
 
 def bare_msgid(text: str) -> str:
@@ -176,9 +212,9 @@ def _unreachable(base: str, reason: str) -> LorelintError:
     )
 
 
-def _explained(error: liblore.RemoteError, base: str, msgid: str) -> LorelintError:
+def _explained(error: liblore.RemoteError, base: str) -> Exception:
     if error.status_code in (404, 410, 300):  # public-inbox says 300 for a partial match
-        return _missing(base, msgid)
+        return _None()
     if error.status_code is None:
         return _unreachable(base, "no answer")
     return _unreachable(base, f"it answers with HTTP status {error.status_code}")

@@ -14,7 +14,7 @@ from lorelint.jobs import draft as drafts
 from lorelint.jobs import intake, life
 from lorelint.jobs.due import Done, Due
 from lorelint.jobs.life import Pace
-from lorelint.model.errors import LorelintError
+from lorelint.model.errors import LorelintError, Stopped
 from lorelint.model.feed import Cursor, Feed, Nature
 from lorelint.model.policy import Policy
 from lorelint.model.store import Life, Note, ReviewRow, SeriesRow, Session, Store
@@ -70,11 +70,7 @@ class Pass:
     findings: int = 0
     letters: int = 0
     errors: int = 0
-
-    @property
-    def idle(self) -> bool:
-        """Nothing came, and nothing was due."""
-        return not (self.taken or self.reviewed or self.failed or self.muted)
+    more: bool = False  # a bound was met: there is more to do at once
 
 
 def listen(parts: Listening, now: str) -> Pass:
@@ -87,8 +83,9 @@ def listen(parts: Listening, now: str) -> Pass:
             _follow(parts, feed, now, done)
     if not parts.stop():
         _answers(parts, now, done)
-    for row in _due(parts, now):
+    for number, row in enumerate(_due(parts, now), 1):
         _series(parts, row, now, done)
+        done.more |= number == MAX_REVIEWS
     _note(parts, "listen", now, True, f"{done.taken} messages taken, {done.reviewed} series reviewed", done)
     return done
 
@@ -111,7 +108,9 @@ def _follow(parts: Listening, feed: Feed, now: str, done: Pass) -> None:
         feed.refresh()
         with closing(feed.arrivals(cursors)) as arrivals:  # type: ignore[type-var]
             for arrival in arrivals:
-                if parts.stop() or done.taken - before >= MAX_TAKEN:
+                if done.taken - before >= MAX_TAKEN:
+                    done.more = True
+                if parts.stop() or done.more:
                     break
                 arrival = replace(arrival, at=min(arrival.at, now))  # an archive's clock may be ahead
                 taken = intake.take(parts.store, arrival, parts.reader, now=now, pace=parts.pace)
@@ -175,18 +174,23 @@ def _series(parts: Listening, row: SeriesRow, now: str, done: Pass) -> None:
         return
     try:
         result = parts.review(due)
-    except LorelintError as error:
-        _failed(parts, row, str(error), now, done)
+        if result.report is not None:
+            _write(parts, row, result, now, done)
+            return
+    except Stopped:
         return
-    if result.report is None:
-        with parts.store.begin() as session:
-            life.mute(session, row, f"applied already: {result.applied}", now)
-        _muted(parts, row, f"applied already: {result.applied}", done)
+    except Exception as error:
+        # A bug of ours is as good a reason as any: the others have their turn, and this one is tried again.
+        _failed(parts, row, str(error) if isinstance(error, LorelintError) else _told(error), now, done)
         return
-    try:
-        _write(parts, row, result, now, done)
-    except LorelintError as error:
-        _failed(parts, row, str(error), now, done)
+    why = f"applied already: {result.applied}"
+    with parts.store.begin() as session:
+        life.mute(session, row, why, now)
+    _muted(parts, row, why, done)
+
+
+def _told(error: Exception) -> str:
+    return f"a bug of ours: {type(error).__name__}: {error}"[:500]
 
 
 def _due_of(session: Session, row: SeriesRow) -> Due:

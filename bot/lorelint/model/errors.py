@@ -19,3 +19,7 @@ class LorelintError(Exception):
     def __str__(self) -> str:
         line = f"{self.where}: {self.what}" if self.where else self.what
         return f"{line} ({self.remedy})" if self.remedy else line
+
+
+class Stopped(Exception):
+    """What was being done was given up because everything is to end: it did not fail."""

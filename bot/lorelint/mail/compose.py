@@ -11,6 +11,7 @@ import quopri
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from email.charset import SHORTEST, Charset
 from email.header import Header
 from email.utils import format_datetime, quote
 
@@ -100,7 +101,9 @@ def _quoted(name: str) -> str:
 
 def _encoded(text: str, before: int) -> str:
     """Encoded words (RFC 2047), folded; `before` are the columns that stand before them in the line."""
-    return Header(text, "utf-8", maxlinelen=_WIDE - before, continuation_ws=" ").encode(linesep="\n")
+    charset = Charset("utf-8")
+    charset.header_encoding = SHORTEST  # b4 takes the encoding out of the library's own table when it is imported
+    return Header(text, charset, maxlinelen=_WIDE - before, continuation_ws=" ").encode(linesep="\n")
 
 
 def _text(text: str, before: int) -> str:

@@ -77,7 +77,7 @@ measure: $(VENV)/.installed
 	@LORELINT=$(BIN)/lorelint tests/measure.sh
 
 bless: $(VENV)/.installed-dev
-	LORELINT_BLESS=1 $(BIN)/python -m pytest -q tests/golden tests/examples tests/house
+	LORELINT_BLESS=1 $(BIN)/python -m pytest -q tests/golden tests/examples tests/house tests/jobs/test_draft.py
 
 # --- the pages about the rules: plain files, open build/docs/index.html
 

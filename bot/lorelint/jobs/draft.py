@@ -231,7 +231,7 @@ class _Clerk:
             return None
         told = [each for each in worth if each.finding.fingerprint in decision.findings]
         grave = any(each.finding.severity is Severity.ERROR for each in told)
-        text = "; ".join(f"{prose.statement(each.finding)} [{each.finding.rule}]" for each in told)
+        text = "; ".join(f"{each.finding.rule}: {prose.statement(each.finding)}" for each in told)
         return self._put(patch.msgid, decision, "fail" if grave else "warning", text)
 
     def _put(self, patch: str, decision: Decision, state: str, text: str) -> CheckRow:

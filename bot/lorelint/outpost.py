@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lorelint.model.post import Post
     from lorelint.model.proof import Prover
     from lorelint.model.source import OpenTree
+    from lorelint.model.status import Status
 
 
 class Outpost:
@@ -195,6 +196,16 @@ class Outpost:
         told = [f"<{each.msgid}> {each.why or 'obeyed'}" for each in done]
         fallen = watch(self.store, current(self.policy)[0], now)
         return told + [f"{each.rule} is muted on {each.inbox}: persons found it wrong too often" for each in fallen]
+
+    def status(self, now: str) -> Status:
+        """How it stands. A list is stale where it was not read in three times the pause, and a review's longest."""
+        from lorelint.jobs.policy.current import current
+        from lorelint.jobs.status import Bounds, status
+
+        settings = self.config.listen
+        policy, wrong = current(self.policy)
+        bounds = Bounds(3 * settings.poll_seconds + settings.review_seconds)
+        return status(self.store, [each.name for each in self.config.inboxes], policy, wrong, bounds, now)
 
     def _apart(self, stop: Callable[[], bool]) -> Apart[Setup, Due, Done]:
         """Reviews in a process of its own, ended with this."""

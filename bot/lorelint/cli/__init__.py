@@ -34,6 +34,8 @@ _COMMANDS = {
     "new": ("new", "Write the skeleton of a new rule."),
     "index": ("index", "Read a whole kernel into the index: later answers come at once."),
     "docs": ("docs", "Write the pages about the rules."),
+    "listen": ("listen", "Follow the lists: take mail in, review series, write what may be said into the outbox."),
+    "status": ("status", "How it stands: lists, trees, series, what waits, what failed."),
     "outbox": ("outbox", "What waits to be sent: show, release, drop, edit."),
     "send": ("send", "Send what is released; the only command with a mail server."),
     "policy": ("policy", "Check the policy, or explain it for one patch."),

@@ -108,9 +108,7 @@ def _follow(parts: Listening, feed: Feed, now: str, done: Pass) -> None:
         feed.refresh()
         with closing(feed.arrivals(cursors)) as arrivals:  # type: ignore[type-var]
             for arrival in arrivals:
-                if done.taken - before >= MAX_TAKEN:
-                    done.more = True
-                if parts.stop() or done.more:
+                if parts.stop() or done.taken - before >= MAX_TAKEN:
                     break
                 arrival = replace(arrival, at=min(arrival.at, now))  # an archive's clock may be ahead
                 taken = intake.take(parts.store, arrival, parts.reader, now=now, pace=parts.pace)
@@ -123,6 +121,11 @@ def _follow(parts: Listening, feed: Feed, now: str, done: Pass) -> None:
         return
     text = f"{done.taken - before} messages came, {done.fresh - fresh} of them new"
     _note(parts, f"inbox:{feed.inbox}", now, True, text, done)
+    if done.taken - before >= MAX_TAKEN:
+        done.more = True
+    elif not parts.stop():
+        with parts.store.begin() as session:
+            session.notes.set(f"read:{feed.inbox}", now)
 
 
 def _cursors(parts: Listening, feed: Feed) -> tuple[Cursor, ...]:

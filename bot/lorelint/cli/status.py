@@ -1,0 +1,31 @@
+"""``lorelint status``."""
+
+from __future__ import annotations
+
+import click
+
+from lorelint.cli import CLEAN, UNDONE
+from lorelint.cli.clock import now
+from lorelint.cli.common import JSON, common, outpost, page, put
+
+
+@click.command("status")
+@click.option("--health", is_flag=True, help="Print problems alone, and exit with 2 where there is one.")
+@JSON
+@common
+def command(health: bool, as_json: bool, config: str, color: str, width: int | None) -> int:
+    """How it stands: lists and how far they were read, trees, series, letters, caps, mute rules, the last errors.
+
+    Exit codes: 0; with --health 2 where something is stale or failed, for a supervisor.
+    """
+    from lorelint.report import json, status
+
+    found = outpost(config).status(now())
+    if as_json:
+        put(json.dump(status.document(found)))
+    elif health:
+        put("".join(f"{each}\n" for each in found.problems) or "healthy\n")
+    else:
+        out = page(color, width)
+        put(status.table(found, columns=out.columns, colour=out.colour))
+    return UNDONE if health and found.problems else CLEAN

@@ -109,9 +109,8 @@ LETTERS = [each for each in sorted(GOLDEN.glob("*.reply")) if "lorelint:" in eac
 @pytest.mark.parametrize("letter", LETTERS, ids=lambda path: path.name)
 def test_what_a_letter_tells_people_to_write_is_a_command_and_the_letter_asks_nothing(letter):
     text = letter.read_text()
-    for written in re.findall(r'"(lorelint: [^"]*)"', " ".join(text.split())):
-        (command,) = parse(written + "\n").commands
-        assert command.word == "false-positive"
-        assert re.search(rf"^{re.escape(command.rule)}, confidence", text, re.MULTILINE)
-    assert '"lorelint: ' in " ".join(text.split())
+    told = re.findall(r'"(lorelint: [^"]*)"', " ".join(text.split()))
+    commands = [parse(written + "\n").commands[0] for written in told]
+    assert [each.word for each in commands] == ["false-positive", "stop"]
+    assert re.search(rf"^{re.escape(commands[0].rule)}, confidence", text, re.MULTILINE)
     assert not parse(text)

@@ -67,5 +67,5 @@ def _resolver(server: str) -> dns.resolver.Resolver:
         resolver.nameservers = [host]
     except ValueError as error:
         remedy = "write an address like 127.0.0.1 or 127.0.0.1:5353"
-        raise LorelintError(f"no address of a resolver: {server!a}", where="answers.resolver", remedy=remedy) from error
+        raise LorelintError(f"no address of a resolver: {server!a}", where="answers.dns", remedy=remedy) from error
     return resolver

@@ -141,7 +141,7 @@ def _addresses(letter: Letter, name: str) -> tuple[tuple[str, str], ...]:
     # Parsed first and decoded then: an encoded name may hold a comma or an angle bracket.
     try:
         pairs = getaddresses([_raw(letter, name)])
-    except (ValueError, IndexError, TypeError, AttributeError):
+    except (ValueError, IndexError, TypeError, AttributeError, RecursionError):
         return ()
     return tuple((_decoded(person), address) for person, address in pairs if person or address)
 
@@ -177,6 +177,20 @@ def walk(message: EmailMessage) -> Iterator[EmailMessage]:
             inner = part.get_payload()
             if isinstance(inner, list):
                 stack.extend(reversed([each for each in inner if isinstance(each, EmailMessage)]))
+
+
+def attached_text(message: EmailMessage) -> bool:
+    """Whether the first text of a mail is no word of its writer's: an attached file, or a mail that is handed on."""
+    within: set[int] = set()
+    for part in walk(message):
+        inside = id(part) in within or part.get_content_type() == "message/rfc822"
+        if part.is_multipart():
+            inner = part.get_payload()
+            if inside and isinstance(inner, list):
+                within.update(id(each) for each in inner)
+        elif part.get_content_type().endswith(("/plain", "/x-patch")):
+            return inside or str(part.get("Content-Disposition", "")).strip().lower().startswith("attachment")
+    return False
 
 
 def _prepare_parts(letter: Letter) -> None:

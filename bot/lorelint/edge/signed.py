@@ -82,7 +82,7 @@ def _writer(values: list[bytes]) -> str:
         return ""
     try:
         pairs = getaddresses([_text(tuple(values))])
-    except (ValueError, IndexError, TypeError, AttributeError):
+    except (ValueError, IndexError, TypeError, AttributeError, RecursionError):
         return ""
     address = pairs[0][1].lower() if len(pairs) == 1 else ""
     return address if _ADDRESS.fullmatch(address) else ""

@@ -18,6 +18,7 @@ from lorelint.model.store import Letter, Life, PatchRow, ReviewRow, SeriesRow, S
 
 US = "lorelint"  # who did it, where we did
 _RESENT = re.compile(r"^\s*(?:\[[^\]]*\]\s*)*?\[[^\]]*\bRE-?SEN[DT]\b", re.IGNORECASE)
+_RELAY = re.compile(r"devnull\+[^@]+@kernel\.org\Z")  # of b4: who has no mail server of his own that will do
 _ENDED = (Life.SUPERSEDED, Life.MUTED)
 _UNSENT = (Letter.HELD, Letter.RELEASED)
 
@@ -58,9 +59,28 @@ def kin(session: Session, row: SeriesRow, patches: Sequence[PatchRow]) -> tuple[
     for twin in book.patch_ids(each.patch_id for each in patches):
         other = book.get(twin.series)
         beside += [other] if other is not None else []
-    found |= {each.id: each for each in beside if each.author[1].lower() == address != ""}
+    found |= {each.id: each for each in beside}
     others = (each for each in found.values() if each.id != row.id and each.first != row.first)
-    return tuple(sorted((each for each in others if each.life is not Life.MUTED), key=_order))
+    own = (each for each in others if _one_hand(session, row, each))
+    return tuple(sorted((each for each in own if each.life is not Life.MUTED), key=_order))
+
+
+def _one_hand(session: Session, row: SeriesRow, other: SeriesRow) -> bool:
+    """Whether two series are of one author, and were posted by him or by one and the same.
+
+    What a mail says of itself (change-id, the author it names in its text) is anybody's to say: nobody else's series
+    may end this one. A relay posts for everybody, and only what it was given by them.
+    """
+    address = row.author[1].lower()
+    if address != other.author[1].lower() or not address:
+        return False
+    one, two = (_poster(session, each) for each in (row, other))
+    return all(poster in ("", address) or _RELAY.match(poster) for poster in (one, two)) or one == two
+
+
+def _poster(session: Session, row: SeriesRow) -> str:
+    first = session.mails.get(row.first)
+    return first.author[1].lower() if first is not None else ""
 
 
 def _one_after_other(session: Session, row: SeriesRow, other: SeriesRow) -> bool:
@@ -95,6 +115,8 @@ def settle(
     newer = [each for each in family if _order(each) > _order(row)]
     if family:
         row = replace(row, key=family[0].key)
+    elif any(each.first != row.first and not _one_hand(session, row, each) for each in session.series.of_key(row.key)):
+        row = replace(row, key=row.first)  # the key is another's: what is kept under it is not this one's
     row = _aged(row, known, pace)
     if muted and row.life is not Life.REVIEWED:
         row = replace(row, life=Life.MUTED, why=muted)
@@ -103,6 +125,8 @@ def settle(
     number = session.series.put(row, patches)
     row = replace(row, id=number)
     for each in family:
+        if each.key != row.key:  # two lines of versions that this one connects
+            session.series.put(replace(each, key=row.key), ())
         if _order(each) < _order(row):
             supersede(session, each, row, frozenset(patch.msgid for patch in patches), now)
     return number

@@ -182,7 +182,8 @@ def _reason(first: str, at: int, lines: Sequence[str], passage: Passage) -> str:
         parts.append(following)
         size += len(following)
         at += 1
-    return " ".join(" ".join(parts).split())[:MAX_REASON]
+    shown = "".join(char if char.isprintable() else " " for char in " ".join(parts))
+    return " ".join(shown.split())[:MAX_REASON]
 
 
 def _hints(quoted: Sequence[Quoted], passage: Passage) -> Iterator[str]:

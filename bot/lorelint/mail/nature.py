@@ -50,6 +50,7 @@ class Facts:
     version: int = 1
     counter: int = 1
     expected: int = 1
+    attached: bool = False  # the text is that of an attached file, or of a mail that is handed on
 
     @property
     def posted(self) -> bool:
@@ -159,8 +160,8 @@ def _pull(mail: _Mail) -> _Answer:
 
 
 def _answer(mail: _Mail) -> _Answer:
-    if mail.facts.posted and mail.facts.announced:
-        return None  # the commands of a patch's own text are none
+    if (mail.facts.posted and mail.facts.announced) or mail.facts.attached:
+        return None  # the commands of a patch's own text are none, nor are those that were only handed on
     asked = commands(mail.body, mail.message.from_name)
     if not asked:
         return None

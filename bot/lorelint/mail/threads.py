@@ -200,7 +200,9 @@ def _clusters(
 
 
 def _together(up: Node, node: Node) -> bool:
-    """Whether a mail posted under another belongs to the same posting."""
+    """Whether a mail posted under another belongs to the same posting: nobody else completes a sender's series."""
+    if up.author != node.author:
+        return False
     same_version = up.version == node.version or (node.unversioned and up.counter in (0, 1))
     return same_version and up.expected == node.expected and not node.unnumbered
 

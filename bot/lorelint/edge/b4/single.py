@@ -5,7 +5,7 @@ from __future__ import annotations
 import b4
 
 from lorelint.edge.b4.threads import _item, _quiet, _stand_in
-from lorelint.edge.letters import open_letter
+from lorelint.edge.letters import attached_text, open_letter
 from lorelint.edge.mailbox import Mail
 from lorelint.mail.nature import Facts
 from lorelint.model.mail import Message
@@ -26,5 +26,6 @@ def read_mail(raw: bytes) -> tuple[Message, Facts]:
         version=read.revision,
         counter=read.counter,
         expected=subject.expected,
+        attached=attached_text(item.letter.parsed),
     )
     return item.message, facts

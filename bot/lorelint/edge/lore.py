@@ -32,7 +32,7 @@ class _TooLarge(requests.RequestException):
 class _BoundedSession(requests.Session):
     """A session that stops reading, packed or unpacked, at MAX_BYTES."""
 
-    def request(self, method: str, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs["stream"] = True
         response = super().request(method, url, *args, **kwargs)
         content = bytearray()

@@ -16,7 +16,8 @@ from lorelint.model.errors import LorelintError
 from lorelint.model.feed import Arrival, Cursor
 
 OVERLAP = timedelta(hours=1)
-SPAN = timedelta(days=1)  # that is asked for at a time
+SPAN = timedelta(days=1)  # that is asked for at first
+LONGEST = timedelta(days=64)  # and where that was little
 SHORTEST = timedelta(minutes=1)
 HEAD = 64 << 10  # bytes of a mail in which its headers are looked for
 _FIELD = re.compile(rb"^(Received|Date):[ \t]*((?:[^\n]|\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
@@ -55,7 +56,7 @@ class HttpFeed:
             for at, raw in sorted((min(_taken(raw) or until, until), raw) for raw in mails):
                 reached = max(reached, at)
                 yield Arrival(raw, Cursor(self.inbox, 0, _shown(reached)), _shown(at))
-            start, span = until, min(span * 2, SPAN)
+            start, span = until, min(span * 4, LONGEST)
 
     def _between(self, start: datetime, end: datetime) -> tuple[bytes, ...] | None:
         errors = []

@@ -81,7 +81,8 @@ class Remotes:
         try:
             last = json.loads(self._marker(tree).read_text())
             after = timedelta(hours=tree.fetch_hours) if last["ok"] else min(AGAIN, timedelta(hours=tree.fetch_hours))
-            return bool(_moment(now) - _moment(last["at"]) >= after) or not self._mirror.resolve(_ref(tree))
+            lost = last["ok"] and not self._mirror.resolve(_ref(tree))
+            return bool(lost or _moment(now) - _moment(last["at"]) >= after)
         except (OSError, ValueError, KeyError, TypeError):
             return True
 

@@ -1,0 +1,200 @@
+"""`lorelint send` is killed at its worst moments, and no letter is doubled at a server that takes whatever comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from tests.jobs.outgoing import AUTOMATIC, Room, policy
+from tests.mailserver import Handler, mailserver
+
+from lorelint.jobs.send import LOST
+from lorelint.model.store import Letter, LetterRow
+
+TEXT = AUTOMATIC
+ADDRESS = 'address = "ringmap@lists.example.org"\n'
+
+
+@contextmanager
+def archive(has: Callable[[], bool]) -> Iterator[str]:
+    """A public-inbox as far as HEAD goes: it has every message, or none."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200 if has() else 404)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/ring"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Place:
+    """A user's folders, a mail server, an archive, and the command run in them."""
+
+    def __init__(self, folder: Path, handler: Handler, port: int, archive: str) -> None:
+        self.folder = folder
+        self.handler = handler
+        self.room = Room(folder / "data" / "lorelint")
+        (folder / "policy.toml").write_text(TEXT)
+        (folder / "smtp.toml").write_text(f'host = "127.0.0.1"\nport = {port}\n')
+        (folder / "config.toml").write_text(
+            f'policy = "{folder}/policy.toml"\n[inbox.ring]\nurl = "{archive}"\n' + ADDRESS
+        )
+        row = self.room.letter(policy(TEXT))
+        with self.room.store.begin() as session:  # a person wants it sent however old it is by now
+            session.outbox.change(row.id, Letter.HELD, was=Letter.RELEASED, at=row.released_at)
+            session.outbox.change(row.id, Letter.RELEASED, was=Letter.HELD, at="2999-01-01T00:00:00Z", who="me")
+
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        there = {"XDG_DATA_HOME": str(self.folder / "data"), "LORELINT_CONFIG": str(self.folder / "config.toml")}
+        command = [sys.executable, "-m", "lorelint", "send", "--once", *more]
+        command += ["--smtp-config", str(self.folder / "smtp.toml")]
+        return subprocess.Popen(
+            command, env={**os.environ, **there}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def send(self, *more: str) -> str:
+        process = self.start(*more)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        return out + err
+
+    def letter(self) -> LetterRow:
+        (row,) = self.room.letters()
+        return row
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else can write to the store meanwhile."""
+        other = sqlite3.connect(self.folder / "data" / "lorelint" / "store.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            other.execute("ROLLBACK")
+            other.close()
+
+
+@pytest.fixture
+def arrived() -> list[bool]:
+    return [False]
+
+
+@pytest.fixture
+def place(tmp_path: Path, arrived: list[bool]) -> Iterator[Place]:
+    with mailserver() as (handler, port), archive(lambda: arrived[0]) as url:
+        yield Place(tmp_path, handler, port, url)
+
+
+def test_a_run_without_a_kill(place: Place) -> None:
+    assert "would go" in place.send("--dry-run") and not place.handler.mails
+    assert "sent" in place.send()
+    assert "nothing is released" in place.send()
+    assert len(place.handler.mails) == 1 and place.letter().state is Letter.SENT
+
+
+def test_dry_run_of_the_policy_wins(place: Place) -> None:
+    (place.folder / "policy.toml").write_text(TEXT.replace("dry_run = false", "dry_run = true"))
+    assert "would go" in place.send("--for-real") and not place.handler.mails
+
+
+def test_a_broken_policy_sends_nothing_and_says_so(place: Place) -> None:
+    (place.folder / "policy.toml").write_text(TEXT + "typo = 1\n")
+    process = place.start("--for-real")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "typo" in err and "policy.toml:" in err
+    assert not place.handler.mails
+    with place.room.store.look() as session:
+        (note,) = [each for each in session.notes.all() if each.name == "send"]
+    assert not note.ok and "typo" in note.text
+
+
+def test_two_do_not_send_at_a_time(place: Place) -> None:
+    import fcntl
+
+    with (place.folder / "data" / "lorelint" / "send.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        process = place.start()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "another process is sending" in err and not place.handler.mails
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_killed_between_the_servers_250_and_our_commit(place: Place, arrived: list[bool], there: bool) -> None:
+    """The store is locked before the server answers, so the command has the 250 and cannot write it down."""
+    reached = threading.Event()
+    go_on = threading.Event()
+
+    def answer(text: str) -> None:
+        reached.set()
+        go_on.wait(30)
+
+    place.handler.data = answer
+    process = place.start()
+    assert reached.wait(30)
+    assert place.letter().state is Letter.SENDING  # written before it was handed over
+    with place.locked():
+        go_on.set()
+        while not place.handler.mails:
+            time.sleep(0.01)
+        time.sleep(0.5)  # the 250 is there, the commit is not
+        assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert place.letter().state is Letter.SENDING and len(place.handler.mails) == 1
+
+    place.handler.data = lambda text: None
+    arrived[0] = there
+    told = place.send()
+    row = place.letter()
+    if there:
+        assert row.state is Letter.SENT and "found in the archive" in told
+    else:
+        assert row.state is Letter.HELD and row.why == (LOST,) and "held" in told
+    place.send()
+    assert len(place.handler.mails) == 1
+
+
+@pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
+def test_killed_in_the_middle_of_the_talk(place: Place, step: str) -> None:
+    process = place.start()
+
+    def kill(text: str) -> None:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    setattr(place.handler, step, kill)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    setattr(place.handler, step, lambda text: None)
+    taken = len(place.handler.mails)
+    place.send()
+    assert len(place.handler.mails) == taken <= 1
+    assert place.letter().state is Letter.HELD and place.letter().why == (LOST,)
+
+
+def test_the_servers_settings_are_for_the_user_alone(place: Place) -> None:
+    path = place.folder / "smtp.toml"
+    path.write_text(path.read_text() + 'user = "bot"\npassword = "secret"\n')
+    path.chmod(0o644)
+    process = place.start()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "others may read the password" in err and "secret" not in err

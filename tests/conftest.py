@@ -176,7 +176,7 @@ def _cluster(programs: Path, folder: Path, as_user: list[str]) -> Iterator[str]:
             pytest.fail(f"PostgreSQL did not start: {(folder / 'log').read_text()}")
         yield url
     finally:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGQUIT)  # at once: nobody needs what is in it
         server.wait(timeout=30)
 
 

@@ -211,10 +211,12 @@ class _Intake:
             return
         known, others = self._known(series, own)
         patches = tuple(self._patch(patch) for patch in series.patches)
+        # The name that earlier versions gave it stays; that of a mail makes way for a change-id that came with another.
+        named = known is not None and known.key not in {each.msgid for each in own}
         row = SeriesRow(
             id=known.id if known else 0,
             root=root,
-            key=known.key if known else series.key,
+            key=known.key if known and named else series.key,
             version=series.version,
             subject=series.subject,
             author=series.author,

@@ -240,13 +240,13 @@ class Outpost:
 
         stop = Path(policy.stop_file).expanduser() if policy.stop_file else None
         return Means(
-            post=self._post(smtp_file, identity),
+            post=self._post(policy, smtp_file, identity),
             gate=self.gate(policy),
             archived=self.archived,
             stopped=lambda: stop is not None and stop.exists(),
         )
 
-    def _post(self, smtp_file: str, identity: str) -> Post:
+    def _post(self, policy: Policy, smtp_file: str, identity: str) -> Post:
         if smtp_file:
             from lorelint.edge.smtp import Smtp
             from lorelint.edge.smtpfile import smtp_file as read_file
@@ -254,7 +254,7 @@ class Outpost:
             return Smtp(read_file(Path(smtp_file).expanduser()))
         from lorelint.edge.b4.post import GitPost
 
-        return GitPost(identity)
+        return GitPost(policy.sender, identity)
 
     def sending(self) -> AbstractContextManager[None]:
         """Held by the one process of this machine that sends. Raises LorelintError where another holds it."""

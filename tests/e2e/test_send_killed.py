@@ -63,16 +63,20 @@ class Place:
             session.outbox.change(row.id, Letter.HELD, was=Letter.RELEASED, at=row.released_at)
             session.outbox.change(row.id, Letter.RELEASED, was=Letter.HELD, at="2999-01-01T00:00:00Z", who="me")
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
+    def start(self, *more: str, git: str = "") -> subprocess.Popen[str]:
+        """Run the command; `git` is a file of git settings that names the mail server instead of ours."""
         there = {"XDG_DATA_HOME": str(self.folder / "data"), "LORELINT_CONFIG": str(self.folder / "config.toml")}
         command = [sys.executable, "-m", "lorelint", "send", "--once", *more]
-        command += ["--smtp-config", str(self.folder / "smtp.toml")]
+        if git:
+            there |= {"GIT_CONFIG_GLOBAL": git, "HOME": str(self.folder)}
+        else:
+            command += ["--smtp-config", str(self.folder / "smtp.toml")]
         return subprocess.Popen(
             command, env={**os.environ, **there}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
-    def send(self, *more: str) -> str:
-        process = self.start(*more)
+    def send(self, *more: str, git: str = "") -> str:
+        process = self.start(*more, git=git)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         return out + err
@@ -198,3 +202,33 @@ def test_the_servers_settings_are_for_the_user_alone(place: Place) -> None:
     process = place.start()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2 and "others may read the password" in err and "secret" not in err
+
+
+def test_the_server_that_git_names(place: Place) -> None:
+    port = (place.folder / "smtp.toml").read_text().split()[-1]
+    settings = place.folder / "gitconfig"
+    settings.write_text(f"[sendemail]\n\tsmtpserver = 127.0.0.1\n\tsmtpserverport = {port}\n")
+    assert "sent" in place.send(git=str(settings))
+    assert len(place.handler.mails) == 1 and place.letter().state is Letter.SENT
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, Letter.SENT), (75, Letter.RELEASED), (1, Letter.REFUSED)])
+def test_the_program_that_git_names(place: Place, code: int, state: Letter) -> None:
+    program = place.folder / "sendmail"
+    program.write_text(f'#!/bin/sh\ncat > "{place.folder}/got"\necho "$@" > "{place.folder}/to"\nexit {code}\n')
+    program.chmod(0o755)
+    settings = place.folder / "gitconfig"
+    settings.write_text(f"[sendemail]\n\tsendmailcmd = {program}\n")
+    place.send(git=str(settings))
+    assert place.letter().state is state
+    assert (place.folder / "got").read_bytes().startswith(b"From: lorelint <bot@bot.example.org>\n")
+    assert (place.folder / "to").read_text() == "-i -- ida@example.org ringmap@lists.example.org max@example.org\n"
+
+
+def test_no_server_at_all(place: Place) -> None:
+    settings = place.folder / "gitconfig"
+    settings.write_text("")
+    process = place.start(git=str(settings))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "git names no mail server" in err
+    assert place.letter().state is Letter.RELEASED

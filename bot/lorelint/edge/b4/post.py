@@ -16,9 +16,14 @@ from lorelint.model.errors import LorelintError
 
 
 class GitPost:
-    """Implements `lorelint.model.post.Post`; `identity` is that of ``sendemail.<identity>.*``, "" for none."""
+    """Implements `lorelint.model.post.Post`.
 
-    def __init__(self, identity: str = "") -> None:
+    sender    the address that mail is from, whatever git names for the user's own
+    identity  that of ``sendemail.<identity>.*``, "" for none
+    """
+
+    def __init__(self, sender: str, identity: str = "") -> None:
+        self._sender = sender
         self._identity = identity
 
     @contextmanager
@@ -41,8 +46,8 @@ class GitPost:
         before = socket.getdefaulttimeout()
         socket.setdefaulttimeout(TIMEOUT)  # b4 gives none
         try:
-            asked = {"sendemail-identity": self._identity} if self._identity else {}
-            b4.setup_config(Namespace(config={f"b4.{key}": value for key, value in asked.items()}))
+            asked = {"b4.sendemail-identity": self._identity} if self._identity else {}
+            b4.setup_config(Namespace(config={"sendemail.from": self._sender, **asked}))
             if not {"smtpserver", "sendmailcmd"} & set(b4.get_sendemail_config()):
                 remedy = "git config --global sendemail.smtpServer HOST, or name a file with --smtp-config"
                 raise LorelintError("git names no mail server", where="sendemail.*", remedy=remedy)

@@ -1,0 +1,203 @@
+"""Checks in a Patchwork: over real HTTP, to a server that holds to the published schema (REST API 1.2)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jsonschema
+import pytest
+from tests.jobs.outgoing import AUTOMATIC, LATER, NOW, Room, policy
+from tests.report import samples
+
+from lorelint.edge.patchwork import PatchworkApi
+from lorelint.jobs.checks import Posted, post
+from lorelint.model.errors import LorelintError
+from lorelint.model.policy import Policy
+
+# CheckCreate of docs/api/schemas/v1.2/patchwork.yaml: what may be sent, and of which kind.
+CHECK = {
+    "type": "object",
+    "required": ["state"],
+    "additionalProperties": False,
+    "properties": {
+        "state": {"enum": ["pending", "success", "warning", "fail"]},
+        "target_url": {"type": ["string", "null"], "maxLength": 200, "pattern": "^https?://"},
+        "context": {"type": "string", "maxLength": 255, "pattern": "^[-a-zA-Z0-9_]+$"},
+        "description": {"type": ["string", "null"]},
+    },
+}
+TOKEN = "0123456789abcdef"
+
+
+class Site:
+    """What the server knows and was told."""
+
+    def __init__(self) -> None:
+        self.patches: dict[str, int] = {}
+        self.checks: list[tuple[int, dict[str, Any]]] = []
+        self.knows_the_filter = True
+        self.answer = 0
+        self.url = ""
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+
+    class Answer(BaseHTTPRequestHandler):
+        def say(self, code: int, value: Any, **headers: str) -> None:
+            body = json.dumps(value).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            for name, text in headers.items():
+                self.send_header(name, text)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def refused(self) -> bool:
+            if site.answer:
+                self.say(site.answer, {"detail": "no\x07pe"}, Location="http://127.0.0.1:1/")
+            elif self.headers["Authorization"] != f"Token {TOKEN}":
+                self.say(401, {"detail": "Invalid token."})
+            elif not self.headers["User-Agent"].startswith("lorelint/"):
+                self.say(403, {"detail": "who are you?"})
+            else:
+                return False
+            return True
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            if self.refused():
+                return
+            assert parts.path == "/api/1.2/patches/"
+            wanted = parse_qs(parts.query)["msgid"][0]
+            known = [{"id": id, "msgid": f"<{msgid}>"} for msgid, id in site.patches.items()]
+            self.say(200, [each for each in known if not site.knows_the_filter or each["msgid"] == f"<{wanted}>"])
+
+        def do_POST(self) -> None:
+            if self.refused():
+                return
+            _, api, version, kind, number, what, end = self.path.split("/")
+            assert (api, version, kind, what, end) == ("api", "1.2", "patches", "checks", "")
+            value = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            jsonschema.validate(value, CHECK)
+            site.checks.append((int(number), value))
+            self.say(201, {"id": len(site.checks), **value})
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    site.url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield site
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_check(site: Site) -> None:
+    site.patches = {"a@example.org": 7, "b@example.org": 8}
+    api = PatchworkApi(site.url, TOKEN)
+    assert api.patch("b@example.org") == 8 and api.patch("c@example.org") == 0
+    api.set_check(8, "lorelint", "warning", "a text", "https://example.org/1")
+    api.set_check(8, "lorelint", "success", "")
+    assert site.checks == [
+        (
+            8,
+            {"state": "warning", "context": "lorelint", "description": "a text", "target_url": "https://example.org/1"},
+        ),
+        (8, {"state": "success", "context": "lorelint", "description": ""}),
+    ]
+
+
+def test_a_site_that_gives_all_patches(site: Site) -> None:
+    """An older one does not know the filter, and the first patch it has is not ours."""
+    site.patches, site.knows_the_filter = {"a@example.org": 7, "b@example.org": 8}, False
+    assert PatchworkApi(site.url, TOKEN).patch("b@example.org") == 8
+    assert PatchworkApi(site.url, TOKEN).patch("c@example.org") == 0
+
+
+@pytest.mark.parametrize("answer", [302, 401, 404, 500])
+def test_answers_that_are_none(site: Site, answer: int) -> None:
+    site.answer = answer
+    with pytest.raises(LorelintError, match=f"answered with {answer}") as caught:
+        PatchworkApi(site.url, TOKEN).patch("a@example.org")
+    assert TOKEN not in str(caught.value) and "\x07" not in str(caught.value)
+
+
+def test_the_wrong_token(site: Site) -> None:
+    with pytest.raises(LorelintError, match="401"):
+        PatchworkApi(site.url, "other").set_check(1, "lorelint", "fail", "")
+
+
+def test_no_site_and_no_state() -> None:
+    with pytest.raises(LorelintError, match="does not answer"):
+        PatchworkApi("http://127.0.0.1:1", TOKEN).patch("a@example.org")
+    with pytest.raises(LorelintError, match="unencrypted"):
+        PatchworkApi("http://patchwork.example.org", TOKEN)
+    with pytest.raises(LorelintError, match="is no check"):
+        PatchworkApi("http://127.0.0.1:1", TOKEN).set_check(1, "lorelint", "bad", "")
+
+
+class Desk:
+    def __init__(self, folder: Path, site: Site) -> None:
+        self.room = Room(folder)
+        self.site = site
+        self.policy: Policy = policy(AUTOMATIC + f'patchwork = "{site.url}"\n')
+        self.stopped = False
+
+    def post(self, now: str = LATER, dry_run: bool = False, made: Policy | None = None) -> list[Posted]:
+        return list(
+            post(
+                self.room.store,
+                made or self.policy,
+                lambda url: PatchworkApi(url, TOKEN),
+                now,
+                stopped=lambda: self.stopped,
+                dry_run=dry_run,
+            )
+        )
+
+
+@pytest.fixture
+def desk(tmp_path: Path, site: Site) -> Desk:
+    desk = Desk(tmp_path, site)
+    row = desk.room.take(samples.retry())
+    desk.room.draft(row, desk.policy)
+    site.patches = {desk.room.report.series.patches[0].msgid: 41}  # type: ignore[union-attr]
+    return desk
+
+
+def test_a_finding_becomes_a_check_once(desk: Desk) -> None:
+    assert desk.post(NOW) == []  # the embargo
+    assert [each.what for each in desk.post()] == ["set"] and desk.post() == []
+    ((number, value),) = desk.site.checks
+    assert number == 41 and value["state"] == "warning" and value["context"] == "lorelint"
+
+
+def test_what_is_not_to_be_set(desk: Desk) -> None:
+    assert [each.what for each in desk.post(dry_run=True)] == ["would be set"]
+    assert [each.what for each in desk.post(made=policy(AUTOMATIC))] == ["waits"]  # the policy names no Patchwork now
+    desk.stopped = True
+    assert [each.what for each in desk.post()] == ["waits"]
+    assert desk.site.checks == []
+
+
+def test_a_failure_is_kept_and_tried_again(desk: Desk) -> None:
+    desk.site.answer = 503
+    (failed,) = desk.post()
+    assert failed.what == "failed" and "503" in failed.text
+    desk.site.answer, desk.site.patches = 0, {}
+    assert "does not know the patch" in desk.post()[0].text
+    with desk.room.store.look() as session:
+        (row,) = session.checks.to_post()
+    assert "does not know the patch" in row.error
+    desk.site.patches = {row.patch: 3}
+    assert desk.post()[0].what == "set" and len(desk.site.checks) == 1

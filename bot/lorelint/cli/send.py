@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +14,8 @@ from lorelint.cli.clock import now
 from lorelint.cli.common import JSON, Page, common, note, outpost, page, put
 
 if TYPE_CHECKING:
-    from lorelint.jobs.send import Means, Step
+    from lorelint.jobs.checks import Posted
+    from lorelint.jobs.send import Step
     from lorelint.model.policy import Policy
     from lorelint.outpost import Outpost
 
@@ -47,86 +49,97 @@ def command(
     """
     every = outpost(config)
     server = smtp_config or os.environ.get("LORELINT_SMTP", "")
-    out = page(color, width)
+    sender = _Sender(every, server, identity, dry_run, as_json, page(color, width))
     with every.sending():
         while True:
-            _pass(every, server, identity, dry_run, as_json, out, once)
+            sender.turn(once)
             if once:
                 return CLEAN
             time.sleep(POLL)
 
 
-def _pass(
-    every: Outpost, server: str, identity: str, dry_run: bool | None, as_json: bool, out: Page, once: bool
-) -> None:
-    """One pass; an error ends it, and the command only where it was to make no other."""
-    from lorelint.jobs.policy.current import current
-    from lorelint.model.errors import LorelintError
-    from lorelint.model.store import Note
+@dataclass(slots=True)
+class _Sender:
+    """One pass after another."""
 
-    at = now()
-    policy, problem = current(every.policy)
-    steps: list[Step] = []
-    try:
-        if problem:
-            raise LorelintError(f"nothing is sent while the policy is broken: {problem}")
-        mute = policy.dry_run or bool(dry_run)
-        if policy.dry_run and dry_run is False:
+    every: Outpost
+    server: str
+    identity: str
+    dry_run: bool | None
+    as_json: bool
+    out: Page
+
+    def turn(self, once: bool) -> None:
+        """One pass; an error ends it, and the command only where it was to make no other."""
+        from lorelint.jobs.policy.current import current
+        from lorelint.model.errors import LorelintError
+
+        at = now()
+        policy, problem = current(self.every.policy)
+        try:
+            if problem:
+                raise LorelintError(f"nothing is sent while the policy is broken: {problem}")
+            told = self._pass(policy, at)
+        except LorelintError as error:
+            self._note(at, False, str(error))
+            if once:
+                raise
+            note(str(error))
+            return
+        self._note(at, True, told)
+
+    def _note(self, at: str, ok: bool, text: str) -> None:
+        from lorelint.model.store import Note
+
+        with self.every.store.begin() as session:
+            session.notes.say(Note("send", at, ok, text))
+
+    def _pass(self, policy: Policy, at: str) -> str:
+        """Letters, then checks; what came of them in a few words."""
+        from itertools import chain
+
+        from lorelint.jobs.checks import post
+        from lorelint.jobs.send import recover, send
+        from lorelint.report import json
+
+        mute = policy.dry_run or bool(self.dry_run)
+        if policy.dry_run and self.dry_run is False:
             note(f"dry_run is on in {policy.where or 'the policy, for there is none'}: nothing is sent")
-        _steps(every, server, identity, mute, steps, as_json, out, at)
-    except LorelintError as error:
-        with every.store.begin() as session:
-            session.notes.say(Note("send", at, False, str(error)))
-        if once:
-            raise
-        note(str(error))
-        return
-    with every.store.begin() as session:
-        session.notes.say(Note("send", at, True, _tally(steps)))
+        every, means = self.every, self.every.means(policy, self.server, self.identity)
+        before = () if mute else recover(every.store, means, at)
+        done: list[dict[str, Any]] = []
+        for step in chain(before, send(every.store, policy, means, at, dry_run=mute)):
+            done.append(self._tell(step))
+        opener = every.patchwork(os.environ.get("LORELINT_PATCHWORK_TOKEN", ""))
+        for posted in post(every.store, policy, opener, at, stopped=means.stopped, dry_run=mute):
+            done.append(self._tell_check(posted))
+        if self.as_json:
+            put(json.dump({"at": at, "dry_run": mute, "steps": done}))
+        elif not done:
+            note("nothing is released")
+        kinds = [each["step"] for each in done]
+        return ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "nothing is released"
 
+    def _tell(self, step: Step) -> dict[str, Any]:
+        from lorelint.report import outbox
 
-def _steps(
-    every: Outpost, server: str, identity: str, mute: bool, steps: list[Step], as_json: bool, out: Page, at: str
-) -> None:
-    from itertools import chain
+        if not self.as_json:
+            put(outbox.step(step.what, step.letter, step.text, columns=self.out.columns, colour=self.out.colour))
+        return {"step": step.what, "text": step.text, **outbox.document([step.letter])["letters"][0]}
 
-    from lorelint.jobs.send import recover, send
-    from lorelint.report import json, outbox
+    def _tell_check(self, posted: Posted) -> dict[str, Any]:
+        from lorelint.report.text import words
 
-    policy = every.policy()
-    means = every.means(policy, server, identity)
-    before = () if mute else recover(every.store, means, at)
-    for step in chain(before, send(every.store, policy, means, at, dry_run=mute)):
-        steps.append(step)
-        if as_json:
-            told = {"step": step.what, "text": step.text, **outbox.document([step.letter])["letters"][0]}
-            put(json.dump(told))
-        else:
-            put(outbox.step(step.what, step.letter, step.text, columns=out.columns, colour=out.colour))
-    posted = _checks(every, policy, means, mute, as_json, at)
-    if not steps and not posted and not as_json:
-        note("nothing is released")
-
-
-def _checks(every: Outpost, policy: Policy, means: Means, mute: bool, as_json: bool, at: str) -> int:
-    """Set the checks of Patchworks that are due; how many there were."""
-    from lorelint.jobs.checks import post
-    from lorelint.report import json
-    from lorelint.report.text import words
-
-    opener = every.patchwork(os.environ.get("LORELINT_PATCHWORK_TOKEN", ""))
-    number = 0
-    for done in post(every.store, policy, opener, at, stopped=means.stopped, dry_run=mute):
-        number += 1
-        row = done.check
-        if as_json:
-            told = {"step": f"check {done.what}", "text": done.text, "patch": row.patch, "patchwork": row.url}
-            put(json.dump({**told, "context": row.context, "state": row.state, "description": row.description}))
-        else:
-            put(words(f"check {row.state} of <{row.patch}> {done.what}{': ' if done.text else ''}{done.text}") + "\n")
-    return number
-
-
-def _tally(steps: list[Step]) -> str:
-    kinds = list(dict.fromkeys(step.what for step in steps))
-    return ", ".join(f"{sum(step.what == kind for step in steps)} {kind}" for kind in kinds) or "nothing is released"
+        row = posted.check
+        if not self.as_json:
+            text = f": {posted.text}" if posted.text else ""
+            put(words(f"check {row.state} of <{row.patch}> {posted.what}{text}") + "\n")
+        return {
+            "step": f"check {posted.what}",
+            "text": posted.text,
+            "patch": row.patch,
+            "patchwork": row.url,
+            "context": row.context,
+            "state": row.state,
+            "description": row.description,
+        }

@@ -157,7 +157,7 @@ def test_rules_that_have_not_come_far_enough() -> None:
         (MATTER, "", replace(AT, opted_out=frozenset({"ida@example.org"})), "asked for no mail"),
         (replace(MATTER, moot="applied as 1234"), "", AT, "applied as 1234"),
         (replace(MATTER, author=("", "")), "", AT, "nobody can be made out"),
-        (MATTER, "", replace(AT, now="2026-11-10T09:00:01Z"), "max_age_days is 7"),
+        (MATTER, "", replace(AT, now="2026-11-10T09:00:01Z"), "max_age_days = 7"),
     ],
 )
 def test_refused(matter: Matter, text: str, standing: Standing, reason: str) -> None:
@@ -180,7 +180,7 @@ def test_also_to() -> None:
 
 def test_a_cap_that_is_reached_makes_it_wait() -> None:
     made = decide(MATTER, [SAY], policy(), replace(AT, sent={"ring": 3}))
-    assert made.allowed and "daily_cap is 3, and was reached" in texts(made)
+    assert made.allowed and "daily_cap = 3 is reached, by default" in texts(made)
 
 
 def test_a_patchwork_is_told_instead() -> None:

@@ -147,14 +147,12 @@ def _opinion(one: ListPolicy, matter: Matter, says: Sequence[Say], standing: Sta
     opinion = _Opinion(one, [], [], [])
     name = f"list.{one.name}"
     if one.audience is Audience.DASHBOARD:
-        opinion.rulings.append(
-            Ruling(f'{name}.audience is "dashboard": nobody gets mail', _line(one, "audience"), True)
-        )
+        opinion.rulings.append(_by(one, "audience", f'nobody gets mail: {name}.audience = "dashboard"', True))
         return opinion
     age = moment(standing.now) - moment(matter.posted)
     if age > timedelta(days=one.max_age_days):
-        text = f"posted {age.days} days ago, and {name}.max_age_days is {one.max_age_days:g}"
-        opinion.rulings.append(Ruling(text, _line(one, "max_age_days"), True))
+        text = f"posted {age.days} days ago, more than {name}.max_age_days = {one.max_age_days:g}"
+        opinion.rulings.append(_by(one, "max_age_days", text, True))
     muted = standing.muted.get(one.name, {})
     for say in says:
         refusal = _unsaid(one, say, muted)
@@ -170,8 +168,8 @@ def _opinion(one: ListPolicy, matter: Matter, says: Sequence[Say], standing: Sta
         opinion.rulings.append(ruling)
         opinion.held.append(ruling.text)
     if standing.sent.get(one.name, 0) >= one.daily_cap:
-        text = f"{name}.daily_cap is {one.daily_cap}, and was reached: it waits for its turn"
-        opinion.rulings.append(Ruling(text, _line(one, "daily_cap")))
+        text = f"it waits for its turn: {name}.daily_cap = {one.daily_cap} is reached"
+        opinion.rulings.append(_by(one, "daily_cap", text))
     return opinion
 
 
@@ -180,8 +178,8 @@ def _unsaid(one: ListPolicy, say: Say, muted: Mapping[str, str]) -> Ruling | Non
     if say.rule in muted:
         return Ruling(f"{say.rule} is mute on {one.name}: {muted[say.rule]}")
     if _STAGES.index(say.stage) < _STAGES.index(one.stage):
-        text = f'{say.rule} has come to "{say.stage}", and list.{one.name}.stage is "{one.stage}"'
-        return Ruling(text, _line(one, "stage"))
+        text = f'{say.rule} has come to "{say.stage}", not to list.{one.name}.stage = "{one.stage}"'
+        return _by(one, "stage", text)
     return None
 
 
@@ -191,13 +189,13 @@ def _below(one: ListPolicy, says: Sequence[Say]) -> Iterator[Ruling]:
     for say in says:
         if say.confidence < one.minimum_confidence:
             text = f"{say.rule} is {say.confidence:.2f} sure, below {name}.minimum_confidence = "
-            yield Ruling(f"{text}{one.minimum_confidence:g}", _line(one, "minimum_confidence"))
+            yield _by(one, "minimum_confidence", f"{text}{one.minimum_confidence:g}")
         if _gravity(say.severity) > _gravity(one.minimum_severity):
             text = f'{say.rule} is a "{say.severity}", below {name}.minimum_severity = "{one.minimum_severity}"'
-            yield Ruling(text, _line(one, "minimum_severity"))
+            yield _by(one, "minimum_severity", text)
         if say.grade.rank > one.base.rank:
             text = f'the base under {say.rule} is "{say.grade}", worse than {name}.base = "{one.base}"'
-            yield Ruling(text, _line(one, "base"))
+            yield _by(one, "base", text)
         yield from (Ruling(doubt) for doubt in say.doubts)
 
 
@@ -205,9 +203,10 @@ def _gravity(severity: Severity) -> int:
     return list(Severity).index(severity)
 
 
-def _line(one: ListPolicy, key: str) -> int:
-    """Of a key of its table, or of the table where the key is not written and its default holds."""
-    return dict(one.lines).get(key, one.line)
+def _by(one: ListPolicy, key: str, text: str, refuses: bool = False) -> Ruling:
+    """By a key of a list's table; by the table itself where the key is not written and its default holds."""
+    line = dict(one.lines).get(key)
+    return Ruling(text, line, refuses) if line else Ruling(f"{text}, by default", one.line, refuses)
 
 
 # -- all of them
@@ -238,16 +237,16 @@ def _allowed(
     to, cc, why = recipients(reach, by_mail, no_mail)
     rulings += why
     for one in checks:
-        rulings.append(Ruling(f"list.{one.name}.patchwork: a check is set instead of mail", _line(one, "patchwork")))
+        rulings.append(_by(one, "patchwork", f"list.{one.name}.patchwork: a check is set instead of mail"))
     held = tuple(dict.fromkeys(text for each in willing for text in each.held))
     embargo = max(willing, key=lambda each: each.one.embargo_hours).one
     not_before = shown(moment(matter.posted) + timedelta(hours=embargo.embargo_hours))
     if not_before > standing.now:
-        text = f"list.{embargo.name}.embargo_hours is {embargo.embargo_hours:g}: not before {not_before}"
-        rulings.append(Ruling(text, _line(embargo, "embargo_hours")))
+        text = f"not before {not_before}: list.{embargo.name}.embargo_hours = {embargo.embargo_hours:g}"
+        rulings.append(_by(embargo, "embargo_hours", text))
     person = next((each.one for each in willing if each.one.release != "automatic"), None)
     if person is not None:
-        rulings.append(Ruling(f'list.{person.name}.release is "person"', _line(person, "release")))
+        rulings.append(_by(person, "release", f'a person lets it out: list.{person.name}.release = "person"'))
     return Decision(
         allowed=True,
         to=to,

@@ -15,7 +15,7 @@ from lorelint.rule.analyses import nearby
 from lorelint.rule.analyses.folder import beside, folder_of
 from lorelint.rule.analyses.places import Place, place, within
 from lorelint.rule.analyses.scope import Scope, peel
-from lorelint.rule.analyses.typestate import Story
+from lorelint.rule.analyses.thing import Thing
 from lorelint_rules.gup.pins import PINS, TAKES, is_pin
 
 PIN, GET, OTHER = "pin", "get", "other"
@@ -51,9 +51,9 @@ def _filled(view: TreeView, folder: str) -> dict[Field, tuple[Filling, ...]]:
     paths = [path for path in beside(view.program, folder) if has_gup(view, path)]
     for path in paths:
         for fn in view.program.functions(path):
-            if any(name.encode() in fn.text for name in TAKES):
-                for story in view.of(PINS).stories(fn):
-                    for field, filling in _by(view, story):
+            if fn.name not in TAKES and any(name.encode() in fn.text for name in TAKES):
+                for thing in view.of(PINS).things(fn):
+                    for field, filling in _by(view, thing):
                         found.setdefault(field, {})[filling] = None
     names = {field for _, field in found}
     for path in paths:
@@ -64,12 +64,12 @@ def _filled(view: TreeView, folder: str) -> dict[Field, tuple[Filling, ...]]:
     return {field: tuple(many) for field, many in found.items()}
 
 
-def _by(view: TreeView, story: Story) -> Iterator[tuple[Field, Filling]]:
-    """Fields that a story's pages are put into, also by the callers of a function that fills its parameter."""
-    scope, api = story.thing.scope, story.acquired.call.name
+def _by(view: TreeView, thing: Thing) -> Iterator[tuple[Field, Filling]]:
+    """Fields that pages are put into, also by the callers of a function that fills its parameter."""
+    scope, api = thing.scope, thing.acquired.call.name
     kind = PIN if is_pin(view, api) else GET
-    filling = Filling(kind, api, scope.fn.path, scope.fn.name, story.acquired.line)
-    for name in sorted(story.thing.names):
+    filling = Filling(kind, api, scope.fn.path, scope.fn.name, thing.acquired.line)
+    for name in sorted(thing.names):
         if field := field_of(scope, name):
             yield field, filling
         elif name[0] in scope.params and len(name) == 1:
@@ -117,17 +117,17 @@ def _otherwise(
 ) -> Iterator[tuple[Field, Filling]]:
     """Stores to such a field of what does not come from GUP."""
     scope = Scope(view.program, fn)
-    stories = view.of(PINS).stories(fn)
+    things = view.of(PINS).things(fn)
     for node in scope.cfg.nodes:
         match node.expr:
             case ir.Assign(op="=", target=target, value=value):
                 where = place(target)
                 field = field_of(scope, where) if len(where) > 1 else None
-                if field in found and field is not None and not _same(scope, value, stories, field):
+                if field in found and field is not None and not _same(scope, value, things, field):
                     yield field, Filling(OTHER, ir.show(value), fn.path, fn.name, node.line)
 
 
-def _same(scope: Scope, value: ir.Expr, stories: tuple[Story, ...], field: Field) -> bool:
+def _same(scope: Scope, value: ir.Expr, things: tuple[Thing, ...], field: Field) -> bool:
     """Whether a stored value is the array for the pages, nothing, or pages of GUP."""
     value = peel(scope.resolve(value))
     if isinstance(value, ir.Number) or (isinstance(value, ir.Name) and value.name == "NULL"):
@@ -137,4 +137,4 @@ def _same(scope: Scope, value: ir.Expr, stories: tuple[Story, ...], field: Field
     where = place(value)
     if where and (where[-1] == field[1] or where[0] in scope.params):
         return True
-    return any(within(where, name) for story in stories for name in story.thing.names)
+    return any(within(where, name) for thing in things for name in thing.names)

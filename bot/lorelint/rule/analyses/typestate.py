@@ -55,6 +55,15 @@ class Holding:
         key = ("holding", self.resource.name, fn.path, fn.name, fn.line)
         return self.program.memo(key, lambda: self._stories(fn))
 
+    def things(self, fn: ir.Function) -> tuple[Thing, ...]:
+        """What its calls acquire, with the names that goes by; what becomes of it is not asked."""
+        key = ("held by name", self.resource.name, fn.path, fn.name, fn.line)
+        return self.program.memo(key, lambda: self._things(fn))
+
+    def _things(self, fn: ir.Function) -> tuple[Thing, ...]:
+        scope = Scope(self.program, fn)
+        return tuple(Thing(self.owners, scope, each, None) for each in acquired(scope, self.resource))
+
     def _stories(self, fn: ir.Function) -> tuple[Story, ...]:
         scope = Scope(self.program, fn)
         return tuple(self.story(scope, each) for each in acquired(scope, self.resource))

@@ -162,7 +162,7 @@ class Outpost:
             reader=self.reader(),
             refresh=refresh,
             review=apart,
-            policy=lambda: current(self.policy)[0],
+            policy=lambda: current(self.policy),
             draft=lambda policy: draft.Help(self.people, self.stage, self.gate(policy)),
             source=lambda done: lines_of(done.trees()),
             obey=self.obey,

@@ -36,6 +36,7 @@ class Listening:
     review    one series, apart; LorelintError where it failed
     draft     what drafting under a policy asks of others
     source    the lines that a review's letters may quote
+    policy    as its file stands now, and what is wrong with it
     obey      deals with the answers that wait; a line about each
     stop      whether to end after the step that is being done
     since     where the very first start begins (RFC 3339), "" for now
@@ -46,7 +47,7 @@ class Listening:
     reader: intake.Reader
     refresh: Callable[[str], Sequence[tuple[str, bool, str]]]
     review: Callable[[Due], Done]
-    policy: Callable[[], Policy]
+    policy: Callable[[], tuple[Policy, str]]
     draft: Callable[[Policy], drafts.Help]
     source: Callable[[Done], Source]
     obey: Callable[[str], Sequence[str]]
@@ -76,6 +77,9 @@ class Pass:
 def listen(parts: Listening, now: str) -> Pass:
     """One pass. Raises LorelintError where the store fails; what else fails is in the store's notes."""
     done = Pass()
+    _, wrong = parts.policy()
+    if wrong:
+        parts.say("policy", ok=False, text=wrong)  # `status` reads the file itself
     for name, ok, text in parts.refresh(now):
         _note(parts, f"tree:{name}", now, ok, text, done)
     for feed in parts.feeds:
@@ -207,7 +211,7 @@ def _due_of(session: Session, row: SeriesRow) -> Due:
 def _write(parts: Listening, row: SeriesRow, result: Done, now: str, done: Pass) -> None:
     """The review, its findings beside those of earlier versions, and letters: all of it, or nothing."""
     assert result.report is not None
-    policy = parts.policy()
+    policy, _ = parts.policy()
     with parts.store.begin() as session:
         carried = life.reviewed(session, row, result.report, _review(parts, row, result, now), now)
         moot = "a newer version came, or it was taken back" if _over(session, row) else ""

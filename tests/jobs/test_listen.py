@@ -1,0 +1,287 @@
+"""A pass over the lists: a real public-inbox, a real store, reviews in a process of their own."""
+
+from __future__ import annotations
+
+import mailbox
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lorelint.config import parse
+from lorelint.jobs.due import Done, Due
+from lorelint.jobs.listen import Listening, Pass, listen
+from lorelint.model.errors import LorelintError, Stopped
+from lorelint.model.store import Letter, Life, SeriesRow
+from lorelint.outpost import Outpost
+from lorelint.wire import House
+
+NOW = "2026-04-03T10:00:00Z"
+POLICY = """
+sender = "bot@bot.example.org"
+domain = "bot.example.org"
+contact = "ida@example.org"
+[list.small]
+address = "small@lists.example.org"
+asked_by = "Ida Example"
+asked_on = 2026-01-02
+audience = "author"
+stage = "queue"
+minimum_confidence = 0.5
+"""
+
+
+def mails(root: Path, name: str) -> list[bytes]:
+    return [mail.as_bytes() for mail in mailbox.mbox(root / "corpora" / "threads" / f"{name}.mbox")]
+
+
+class Place:
+    """An outpost with its folders."""
+
+    def __init__(self, folder: Path, tree: Path, inbox: Any, more: str = "") -> None:
+        self.folder = folder
+        self.config = folder / "config.toml"
+        self.policy = folder / "policy.toml"
+        self.policy.write_text(POLICY)
+        self.config.write_text(
+            f'policy = "{self.policy}"\n[inbox.small]\nurl = "{inbox.path}"\naddress = "{inbox.address}"\n'
+            f'[tree.small]\npath = "{tree}"\n[listen]\npoll_seconds = 0.2\nmax_age_days = 36500\n{more}'
+        )
+        self.outpost = self.again()
+        self.outpost.upkeep().upgrade()
+        self.log: list[tuple[str, dict[str, object]]] = []
+
+    def again(self) -> Outpost:
+        config = parse(self.config.read_text(), str(self.config))
+        house = House(config, cwd=self.folder, cache=self.folder / "cache")
+        return Outpost(house, self.folder / "data" / "lorelint", self.policy)
+
+    def parts(self, **changes: Any) -> Listening:
+        made = self.outpost.listening(since="2026-01-01", say=lambda event, **facts: self.log.append((event, facts)))
+        return replace(made, **changes)
+
+    def listen(self, now: str = NOW, **changes: Any) -> Pass:
+        return listen(self.parts(**changes), now)
+
+    def series(self) -> tuple[SeriesRow, ...]:
+        with self.outpost.store.look() as session:
+            return session.series.recent()
+
+    def notes(self) -> dict[str, tuple[bool, str]]:
+        with self.outpost.store.look() as session:
+            return {note.name: (note.ok, note.text) for note in session.notes.all()}
+
+
+@pytest.fixture
+def tree(tmp_path: Path, root: Path) -> Path:
+    return Path(shutil.copytree(root / "corpora" / "trees" / "small", tmp_path / "small"))
+
+
+@pytest.fixture
+def inbox(make_inbox: Any) -> Any:
+    return make_inbox()
+
+
+@pytest.fixture
+def place(tmp_path: Path, tree: Path, inbox: Any) -> Iterator[Place]:
+    made = Place(tmp_path, tree, inbox)
+    yield made
+    made.outpost.close()
+
+
+def test_a_series_comes_and_a_letter_waits(place: Place, inbox: Any, root: Path) -> None:
+    inbox.deliver(*mails(root, "dmamap-retry"))
+    done = place.listen()
+    assert (done.taken, done.fresh, done.reviewed, done.failed, done.muted, done.errors) == (2, 2, 1, 0, 0, 0)
+    (row,) = place.series()
+    assert row.life is Life.REVIEWED
+    with place.outpost.store.look() as session:
+        (review,) = session.series.reviews(row.id)
+        found = session.findings.of_series(row.id)
+        (letter,) = session.outbox.of_series(row.id)
+    assert (review.tree, review.grade, review.failure) == ("small", "exact", "")
+    assert review.tried == (("small", "exact: small"),)
+    assert b'"findings"' in review.report
+    assert "unbounded-retry" in {each.rule for each in found} and done.findings == len(found)
+    assert letter.state is Letter.HELD and letter.patch == row.first
+    assert "return -EAGAIN;" in letter.body and "unbounded-retry" in letter.rules
+    assert [address for _, address in letter.to] == [row.author[1]]
+    assert {name for name, (ok, _) in place.notes().items() if ok} == {"inbox:small", "listen"}
+
+
+def test_nothing_is_done_twice(place: Place, inbox: Any, root: Path) -> None:
+    inbox.deliver(*mails(root, "dmamap-retry"))
+    place.listen()
+    done = place.listen("2026-04-03T10:05:00Z")
+    assert (done.taken, done.reviewed, done.letters) == (0, 0, 0)
+    assert len(place.series()) == 1
+
+
+def test_what_a_person_has_raised_is_not_mailed(place: Place, inbox: Any, root: Path) -> None:
+    inbox.deliver(*mails(root, "dmamap-answered"))
+    done = place.listen()
+    assert done.reviewed == 1 and done.findings
+    with place.outpost.store.look() as session:
+        states = {each.state.value for each in session.findings.of_series(place.series()[0].id)}
+    assert "raised" in states
+
+
+def test_the_first_start_begins_now(place: Place, inbox: Any, root: Path) -> None:
+    inbox.deliver(*mails(root, "dmamap-retry"))
+    assert place.listen(since="").taken == 0
+    inbox.deliver(*mails(root, "winview-bounded"))
+    done = place.listen(since="")
+    assert done.taken == len(mails(root, "winview-bounded")) and done.reviewed == 1
+
+
+def test_what_is_too_old_is_muted(place: Place, inbox: Any, root: Path) -> None:
+    inbox.deliver(*mails(root, "dmamap-retry"))
+    assert place.listen(max_age_days=14, now="2026-06-01T10:00:00Z").muted == 1
+    assert [(row.life, row.why) for row in place.series()] == [(Life.MUTED, "older than 14 days")]
+
+
+def test_what_was_applied_already_is_muted(place: Place, inbox: Any, root: Path, tree: Path) -> None:
+    inbox.deliver(*mails(root, "dmamap-retry"))
+    patch = next(each for each in mails(root, "dmamap-retry") if b"\ndiff --git" in each)
+    subprocess.run(["patch", "-p1", "-s", "-d", tree], input=patch, check=True)
+    with (tree / "drivers" / "README").open("a") as file:
+        file.write("something else has changed since\n")
+    assert place.listen().muted == 1
+    assert [(row.life, row.why) for row in place.series()] == [(Life.MUTED, "applied already: small holds it")]
+
+
+def test_a_review_that_fails_is_tried_again_and_stops_nobody(place: Place, inbox: Any, root: Path) -> None:
+    inbox.deliver(*mails(root, "dmamap-retry"), *mails(root, "winview-bounded"))
+    real = place.parts().review
+    failing = mails(root, "dmamap-retry")[0].split(b"Message-I", 1)[1].split(b"<", 1)[1].split(b">")[0].decode()
+
+    def review(due: Due) -> Done:
+        if due.first == failing:
+            raise LorelintError("took more than 900 s, and was ended")
+        return real(due)
+
+    done = place.listen(review=review)
+    assert (done.reviewed, done.failed) == (1, 1)
+    row = next(row for row in place.series() if row.first == failing)
+    assert (row.life, row.attempts) == (Life.READY, 1) and "900 s" in row.why
+    assert place.listen(review=review).failed == 0  # not at once
+    for hour in (12, 15, 20):
+        place.listen(f"2026-04-03T{hour}:00:00Z", review=review)
+    row = next(row for row in place.series() if row.first == failing)
+    assert (row.life, row.attempts) == (Life.FAILED, 3)
+
+
+def test_a_bug_in_writing_is_a_failure_and_nothing_is_written(place: Place, inbox: Any, root: Path) -> None:
+    inbox.deliver(*mails(root, "dmamap-retry"))
+
+    def broken(policy: Any) -> Any:
+        raise ZeroDivisionError("oh")
+
+    assert place.listen(draft=broken).failed == 1
+    (row,) = place.series()
+    with place.outpost.store.look() as session:
+        assert session.findings.of_series(row.id) == ()
+        assert [each.failure for each in session.series.reviews(row.id)] == ["a bug of ours: ZeroDivisionError: oh"]
+
+
+def test_what_was_stopped_did_not_fail(place: Place, inbox: Any, root: Path) -> None:
+    inbox.deliver(*mails(root, "dmamap-retry"))
+
+    def stopped(due: Due) -> Done:
+        raise Stopped
+
+    done = place.listen(review=stopped)
+    assert (done.reviewed, done.failed) == (0, 0)
+    assert [(row.life, row.attempts) for row in place.series()] == [(Life.READY, 0)]
+
+
+def test_a_list_that_cannot_be_followed_is_noted_and_the_others_are(place: Place, inbox: Any, root: Path) -> None:
+    inbox.deliver(*mails(root, "dmamap-retry"))
+    text = place.config.read_text().replace(
+        "[tree", '[inbox.gone]\nurl = "http://127.0.0.1:9/gone"\naddress = "gone@lists.example.org"\n[tree', 1
+    )
+    place.config.write_text(text)
+    place.outpost = place.again()
+    done = place.listen()
+    assert (done.taken, done.errors) == (2, 1)
+    assert place.notes()["inbox:gone"][0] is False and place.notes()["inbox:small"][0] is True
+    found = place.outpost.status(NOW)
+    assert [each.name for each in found.lists] == ["small", "gone"]
+    assert any("gone" in each for each in found.problems)
+
+
+def test_a_tree_that_is_not_there_is_told(place: Place, inbox: Any, root: Path) -> None:
+    inbox.deliver(*mails(root, "dmamap-retry"))
+    place.config.write_text(place.config.read_text().replace("[listen]", '[tree.none]\npath = "none"\n[listen]'))
+    place.config.write_text(
+        place.config.read_text().replace("[tree.small]", '[tree.first]\npath = "/nowhere"\n[tree.small]')
+    )
+    place.outpost = place.again()
+    assert place.listen().reviewed == 1
+    with place.outpost.store.look() as session:
+        (review,) = session.series.reviews(place.series()[0].id)
+    assert review.tried == (("first", "no such directory"), ("small", "exact: small"))
+
+
+# The command
+
+
+@pytest.fixture
+def command(place: Place) -> Callable[..., list[str]]:
+    return lambda *arguments: [sys.executable, "-m", "lorelint", "listen", "--config", str(place.config), *arguments]
+
+
+@pytest.fixture
+def environment(place: Place, root: Path) -> dict[str, str]:
+    paths = os.pathsep.join([str(root / "bot"), str(root / "rules")])
+    return {**os.environ, "XDG_DATA_HOME": str(place.folder / "data"), "PYTHONPATH": paths}
+
+
+def test_the_command_follows_until_it_is_told_to_end(
+    place: Place, inbox: Any, root: Path, command: Any, environment: dict[str, str]
+) -> None:
+    with subprocess.Popen(
+        command("--since", "2026-01-01"), env=environment, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if "event=listen" in line:
+                break
+        second = subprocess.run(command("--once"), env=environment, capture_output=True, text=True, check=False)
+        assert second.returncode == 2 and "another process follows the lists" in second.stderr
+        inbox.deliver(*mails(root, "dmamap-retry"))
+        for line in running.stderr:
+            if "event=reviewed" in line:
+                break
+        running.send_signal(signal.SIGTERM)
+        assert "event=end" in running.stderr.read()
+    assert running.returncode == 0
+    assert [row.life for row in place.series()] == [Life.REVIEWED]
+
+
+def test_killed_at_any_point_it_goes_on(
+    place: Place, inbox: Any, root: Path, command: Any, environment: dict[str, str]
+) -> None:
+    """A sample: each message once, each series reviewed once."""
+    sent = [*mails(root, "dmamap-retry"), *mails(root, "winview-bounded"), *mails(root, "aperture-mmap")]
+    inbox.deliver(*sent)
+    for pause in (0.6, 0.9, 1.3):
+        with subprocess.Popen(command("--since", "2026-01-01"), env=environment, stderr=subprocess.DEVNULL) as running:
+            time.sleep(pause)
+            running.kill()
+    done = subprocess.run(command("--once"), env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with place.outpost.store.look() as session:
+        assert sum(count for _, _, count in session.mails.counts()) == len(sent)
+        rows = session.series.recent()
+        assert [len(session.series.reviews(row.id)) for row in rows] == [1] * len(rows)
+        assert {row.life for row in rows} == {Life.REVIEWED}
+        assert len(session.outbox.waiting(*Letter)) == len({each.patch for each in session.outbox.waiting(*Letter)})

@@ -6,6 +6,7 @@ tree once; what it sends back are bytes that go into the index as they are.
 
 from __future__ import annotations
 
+import gc
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -91,6 +92,9 @@ class Processes:
 
 def _begin(opener: Opener, spec: str, known: frozenset[str]) -> None:
     global _tree, _known
+    gc.set_threshold(
+        100_000, 20, 50
+    )  # millions of small rows and no circles among them: looking for some takes a tenth
     _tree, _known = opener(spec), known
 
 

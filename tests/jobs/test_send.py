@@ -305,6 +305,15 @@ def test_a_letter_found_half_way(desk: Desk, there: bool | None, state: Letter) 
         assert desk.letter().why == (LOST, "the archive could not be asked")
 
 
+def test_held_by_another_machine_while_it_went(desk: Desk) -> None:
+    def meddle(text: str) -> None:
+        desk.recover()  # there is no lock over two machines
+
+    desk.handler.data = meddle
+    (step,) = desk.send()
+    assert step.what == "sent" and desk.letter().state is Letter.SENT and desk.got == 1
+
+
 # -- what a person does
 
 

@@ -154,7 +154,9 @@ def _handed(session: Session, row: LetterRow, handed: Handed, now: str) -> Step:
 
 def _confirm(session: Session, row: LetterRow, was: Letter, now: str, text: str, why: Sequence[str] = ()) -> Step:
     """A letter is out: it, and what was found, are marked so."""
-    session.outbox.change(row.id, Letter.SENT, was=was, at=now, who=WHO, why=why)
+    # Another machine may have found it half way, and held it: now it is known that it went.
+    if not session.outbox.change(row.id, Letter.SENT, was=was, at=now, who=WHO, why=why):
+        session.outbox.change(row.id, Letter.SENT, was=Letter.HELD, at=now, who=WHO, why=why)
     for finding in session.findings.of_series(row.series):
         if finding.fingerprint in row.fingerprints and finding.state in (State.NEW, State.CONFIRMED):
             session.findings.change(finding.id, State.SENT, who=WHO, at=now, reason=f"<{row.msgid}>")

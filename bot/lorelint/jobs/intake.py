@@ -124,7 +124,7 @@ class _Intake:
         self.pace = pace
 
     def take(self, kept: Kept, message: Message | None, arrival: Arrival) -> Taken:
-        before = self.session.mails.get(kept.msgid)
+        before = self.session.mails.get(kept.msgid) if self.session.mails.seen(kept.msgid) else None
         if before is not None:
             self.session.mails.add(kept, arrival)
             if message is not None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
-from lorelint.edge.store.rows import add_once, dumped, loaded, pack, parts, put, unpack
+from lorelint.edge.store.rows import add_all_once, add_once, dumped, loaded, pack, parts, put, unpack
 from lorelint.edge.store.schema import CURSORS, LINKS, MESSAGES, SERIES, SIGHTINGS
 from lorelint.model.feed import Arrival, Cursor, Nature
 from lorelint.model.store import Kept
@@ -41,9 +41,19 @@ class MailTables:
         return self._connection.scalar(sa.select(MESSAGES.c.msgid).where(MESSAGES.c.msgid == msgid)) is not None
 
     def add(self, kept: Kept, arrival: Arrival) -> str:
+        root = self.root_of(kept.msgid)
+        if not root:
+            root = self._link(kept)
+            self._insert(kept, root)
+        sighting = {"msgid": kept.msgid, "inbox": arrival.cursor.inbox, "blob": arrival.blob, "at": arrival.at}
+        add_once(self._connection, SIGHTINGS, sighting)
+        self.move(arrival.cursor, arrival.at)
+        return root
+
+    def _insert(self, kept: Kept, root: str) -> None:
         values = {
             "msgid": kept.msgid,
-            "root": kept.msgid,
+            "root": root,
             "at": kept.at,
             "date": kept.date,
             "name": kept.author[0][:_TEXT],
@@ -57,11 +67,7 @@ class MailTables:
             "size": len(kept.raw),
             "raw": pack(kept.raw),
         }
-        root = self._join(kept) if add_once(self._connection, MESSAGES, values) else self.root_of(kept.msgid)
-        sighting = {"msgid": kept.msgid, "inbox": arrival.cursor.inbox, "blob": arrival.blob, "at": arrival.at}
-        add_once(self._connection, SIGHTINGS, sighting)
-        self.move(arrival.cursor, arrival.at)
-        return root
+        self._connection.execute(sa.insert(MESSAGES).values(values))
 
     def get(self, msgid: str) -> Kept | None:
         return next(iter(self._kept(sa.select(MESSAGES).where(MESSAGES.c.msgid == msgid))), None)
@@ -114,31 +120,30 @@ class MailTables:
         )
         return self._kept(wanted.order_by(MESSAGES.c.at, MESSAGES.c.msgid).limit(most))
 
-    def _join(self, kept: Kept) -> str:
-        """Note what a new message speaks of, and make the threads one that it connects.
+    def _link(self, kept: Kept) -> str:
+        """Note what a new message speaks of, and make the threads one that it connects; the root of its thread.
 
         All messages that speak of the same one are in one thread already, be that one here or not: so to know
         one of them is enough.
         """
         spoken = list(dict.fromkeys(each for each in (kept.parent, *kept.references) if each and each != kept.msgid))
         spoken = spoken if len(spoken) <= MAX_LINKS else [*spoken[:2], *spoken[2 - MAX_LINKS :]]
-        if spoken:
-            self._connection.execute(sa.insert(LINKS), [{"msgid": kept.msgid, "ref": each} for each in spoken])
+        add_all_once(self._connection, LINKS, [{"msgid": kept.msgid, "ref": each} for each in spoken])
         speaker = sa.select(sa.func.min(LINKS.c.msgid)).where(
             LINKS.c.ref.in_([kept.msgid, *spoken]), LINKS.c.msgid != kept.msgid
         )
         beside = self._connection.scalars(speaker.group_by(LINKS.c.ref)).all()
         known = sa.select(MESSAGES.c.root).where(MESSAGES.c.msgid.in_([*spoken, *beside])).distinct()
-        return self._merge({*self._connection.scalars(known)} - {kept.msgid}, kept.msgid)
+        return self._merge(set(self._connection.scalars(known))) or kept.msgid
 
-    def _merge(self, roots: set[str], fresh: str = "") -> str:
-        """The thread that came first takes in the others; `fresh` is a root that names a thread only if it must."""
-        if not roots:
-            return fresh
+    def _merge(self, roots: set[str]) -> str:
+        """The thread that came first takes in the others; "" for none."""
+        if len(roots) < 2:
+            return next(iter(roots), "")
         eldest = sa.select(MESSAGES.c.msgid).where(MESSAGES.c.msgid.in_(roots))
         root = self._connection.scalar(eldest.order_by(MESSAGES.c.at, MESSAGES.c.msgid).limit(1)) or min(roots)
-        gone = sorted({*roots, fresh} - {root, ""})
-        for table in (MESSAGES, SERIES) if gone else ():
+        gone = sorted(roots - {root})
+        for table in (MESSAGES, SERIES):
             self._connection.execute(sa.update(table).where(table.c.root.in_(gone)).values(root=root))
         return root
 

@@ -21,6 +21,12 @@ def add_once(connection: Connection, table: Table, values: Mapping[str, Any]) ->
     return connection.execute(once.returning(*table.primary_key.columns)).first() is not None
 
 
+def add_all_once(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, leaving alone what is there."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), [dict(row) for row in rows])
+
+
 def put(connection: Connection, table: Table, values: Mapping[str, Any], key: Sequence[str]) -> None:
     """Insert a row, or overwrite the one with its key."""
     inserted = _insert(connection, table).values(dict(values))

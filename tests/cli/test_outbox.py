@@ -108,6 +108,27 @@ def test_edit(shell: Shell, room: Room, tmp_path: Path, monkeypatch: pytest.Monk
     assert "Shall every failure" in room.letters()[0].body
 
 
+def test_bounced(shell: Shell, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+    from types import SimpleNamespace
+
+    from tests.mail.test_bounce import REPORT
+
+    with room.store.begin() as session:
+        for was, state in (
+            (Letter.HELD, Letter.RELEASED),
+            (Letter.RELEASED, Letter.SENDING),
+            (Letter.SENDING, Letter.SENT),
+        ):
+            assert session.outbox.change(1, state, was=was, at="2026-11-03T10:00:00Z")
+    raw = REPORT.replace(b"lorelint-1234@bot.example.org", room.letters()[0].msgid.encode())
+    for given, told in ((b"any mail", ""), (raw, "letter 1 bounced: ida@example.org did not get it: 5.1.1"), (raw, "")):
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(given)))
+        done = shell("outbox", "bounced")
+        assert done.code == 0 and told in done.err and bool(done.err) == bool(told)
+    assert "bounced" in shell("outbox", "--all").out
+
+
 def test_send_tells_what_would_go(shell: Shell, room: Room) -> None:
     assert "nothing is released" in shell("send", "--once", "--dry-run").err
     shell("outbox", "release", "1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -126,6 +127,29 @@ def edit(number: int, as_json: bool, config: str, color: str, width: int | None)
     if done.refused and body != row.body:
         note(f"your text is in {_beside(body)}")
     return _told([done], "changed, and held", as_json)
+
+
+@command.command("bounced")
+@JSON
+@common
+def bounce(as_json: bool, config: str, color: str, width: int | None) -> int:
+    """Put a mail server's report, on standard input, to the letter that did not arrive.
+
+    For the delivery of the bot's own mailbox (~/.forward, procmail, sieve). Any other mail is let pass, exit code 0,
+    and nothing is said.
+    """
+    from lorelint.jobs.bounces import bounced
+    from lorelint.mail.bounce import LARGEST
+    from lorelint.report import json, outbox
+
+    raw = sys.stdin.buffer.read(LARGEST)
+    with outpost(config).store.begin() as session:
+        row = bounced(session, raw, now())
+    if as_json:
+        put(json.dump(outbox.document([row] if row else [])))
+    elif row is not None:
+        note(f"letter {row.id} bounced: {row.why[0]}")
+    return CLEAN
 
 
 def _beside(body: str) -> str:

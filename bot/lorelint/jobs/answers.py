@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lorelint.jobs.meant import About, about, meant, versions
+from lorelint.jobs.outbox import silenced
 from lorelint.kernel.maintainers import Charge
 from lorelint.mail import commands
 from lorelint.mail.commands import Asked, Command, May
@@ -21,14 +22,13 @@ from lorelint.mail.people import robot
 from lorelint.model.feed import Nature
 from lorelint.model.mail import Message
 from lorelint.model.proof import Proof, Prover
-from lorelint.model.store import FindingRow, Kept, Letter, Life, SeriesRow, Session, State, Store, VerdictRow
+from lorelint.model.store import FindingRow, Kept, Life, SeriesRow, Session, State, Store, VerdictRow
 
 PUT_OFF = timedelta(days=14)  # what `later` means
 RERUN = timedelta(days=1)
 PATIENCE = timedelta(days=2)  # for a DNS that does not answer
 MAX_PATCHES = 200  # of a series whose files are looked at
 _STATES = {commands.FALSE: State.FALSE, commands.WONTFIX: State.WONTFIX, commands.LATER: State.SNOOZED}
-_SPEAKS = (State.NEW, State.CONFIRMED)  # a letter about these is worth sending
 
 
 class Weight(StrEnum):
@@ -256,7 +256,7 @@ class _Clerk:
             for inbox in self._inboxes():
                 self._keep(command, finding=finding, inbox=inbox, why=why)
         for each in versions(self.session, self.about.series):
-            _letters(self.session, each, self.who, self.now)
+            silenced(self.session, each, self.who, self.now)
 
     def _stands(self, finding: FindingRow) -> str:
         """Who has decided it already and weighs more than the writer."""
@@ -290,23 +290,6 @@ def _paths(session: Session, series: SeriesRow, help: Help) -> tuple[str, ...]:
         for diff in parse_diff(help.read(kept.raw).body).files if kept else ():
             found.update(dict.fromkeys(each for each in (diff.old_path, diff.new_path) if each))
     return tuple(found)
-
-
-def _letters(session: Session, series: SeriesRow, who: str, now: str) -> None:
-    """A letter with nothing left to say is cancelled; one that says what was dismissed waits for a person."""
-    silent = {row.fingerprint for row in session.findings.of_series(series.id) if row.state not in _SPEAKS}
-    for letter in session.outbox.of_series(series.id):
-        gone = silent.intersection(letter.fingerprints)
-        if letter.state not in (Letter.HELD, Letter.RELEASED) or not gone:
-            continue
-        if gone == set(letter.fingerprints):
-            why = [f"answered by {who}: nothing is left to say"]
-            session.outbox.change(letter.id, Letter.CANCELLED, was=letter.state, at=now, who=who, why=why)
-        else:
-            why = [*letter.why, f"{who} has answered a finding that it names; edit or drop it"]
-            session.outbox.change(
-                letter.id, Letter.HELD, was=letter.state, at=now, who=who, why=list(dict.fromkeys(why))
-            )
 
 
 def _time(text: str) -> datetime:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from lorelint.jobs.gate import Gate
 from lorelint.model.errors import LorelintError
-from lorelint.model.store import Letter, LetterRow, Session
+from lorelint.model.store import Letter, LetterRow, SeriesRow, Session, State
 
 OPEN = (Letter.HELD, Letter.RELEASED)
+_SPEAKS = (State.NEW, State.CONFIRMED)  # a letter about these is worth sending
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +76,18 @@ def edit(session: Session, id: int, body: str, who: str, now: str, gate: Gate) -
     session.outbox.edit(id, body)
     session.notes.audit(now, who, "letter edited", row.msgid)
     return Done(id, session.outbox.get(id))
+
+
+def silenced(session: Session, series: SeriesRow, who: str, now: str) -> None:
+    """A letter with nothing left to say is cancelled; one that says what was dismissed waits for a person."""
+    silent = {row.fingerprint for row in session.findings.of_series(series.id) if row.state not in _SPEAKS}
+    for letter in session.outbox.of_series(series.id):
+        gone = silent.intersection(letter.fingerprints)
+        if letter.state not in OPEN or not gone:
+            continue
+        if gone == set(letter.fingerprints):
+            why = [f"answered by {who}: nothing is left to say"]
+            session.outbox.change(letter.id, Letter.CANCELLED, was=letter.state, at=now, who=who, why=why)
+        else:
+            why = list(dict.fromkeys([*letter.why, f"{who} has answered a finding that it names; edit or drop it"]))
+            session.outbox.change(letter.id, Letter.HELD, was=letter.state, at=now, who=who, why=why)

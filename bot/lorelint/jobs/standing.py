@@ -1,8 +1,9 @@
 """How often persons find a rule right on a list; one that is wrong too often is muted there by itself.
 
-What counts is what persons said (`false-positive` against `wontfix`) and what they did: a finding that we mailed and
-that is gone in the next version was right. A maintainer weighs twice an author, who defends his own code; a claim
-weighs nothing. What was said before a rule was muted last does not count again: whoever lets it speak begins anew.
+What counts is what persons said (`false-positive` against `wontfix` and `confirmed`) and what they did: a finding that
+we mailed and that is gone in the next version was right. A maintainer weighs twice an author, who defends his own code;
+a claim weighs nothing. What was said before a rule was muted last does not count again: whoever lets it speak begins
+anew.
 """
 
 from __future__ import annotations
@@ -55,7 +56,12 @@ def records(session: Session, inbox: str) -> tuple[Record, ...]:
     since = {row.rule: row.at for row in verdicts if row.verdict == MUTE and row.who == US}
     said: dict[tuple[str, str, str], VerdictRow] = {}
     for row in verdicts:
-        if row.obeyed and row.fingerprint and row.verdict in (FALSE, WONTFIX) and row.at > since.get(row.rule, ""):
+        if (
+            row.obeyed
+            and row.fingerprint
+            and row.verdict in (FALSE, WONTFIX, State.CONFIRMED)
+            and row.at > since.get(row.rule, "")
+        ):
             key = (row.rule, row.series_key, row.fingerprint)
             # Of several who judged one finding the strongest counts, of equals the last.
             if key not in said or _rank(row) >= _rank(said[key]):

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lorelint.model.feed import Arrival, Cursor, Nature
+
+if TYPE_CHECKING:
+    from lorelint.model.queue import Queue, Sights, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ class ReviewRow:
     seconds: float
     failure: str = ""
     report: bytes = field(repr=False, default=b"")
+    subsystems: tuple[str, ...] = ()  # of its files, as MAINTAINERS calls them
+    exhibits: tuple[tuple[str, bytes], ...] = field(repr=False, default=())  # (fingerprint, what `Sights` tells of)
 
 
 class State(StrEnum):
@@ -200,7 +205,7 @@ class VerdictRow:
     """What somebody said of a finding, or of a rule on a list."""
 
     id: int
-    verdict: str  # false-positive, wontfix, later, rerun, mute
+    verdict: str  # false-positive, wontfix, not-ours, confirmed, later, rerun, mute
     rule: str
     fingerprint: str  # "" for what is about a rule, or a whole series
     series_key: str  # "" for what is about a list
@@ -385,6 +390,12 @@ class Session(Protocol):
     def verdicts(self) -> Verdicts: ...
     @property
     def notes(self) -> Notes: ...
+    @property
+    def queue(self) -> Queue: ...
+    @property
+    def steps(self) -> Steps: ...
+    @property
+    def sights(self) -> Sights: ...
 
 
 class Store(Protocol):

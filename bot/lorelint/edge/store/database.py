@@ -18,11 +18,15 @@ from sqlalchemy.engine import Connection, Engine
 
 from lorelint.edge.store import revisions
 from lorelint.edge.store.checks import CheckTable
+from lorelint.edge.store.derive import Touched
 from lorelint.edge.store.findings import FindingTable
 from lorelint.edge.store.mails import MailTables
 from lorelint.edge.store.notes import NoteTables
 from lorelint.edge.store.outbox import LetterTable
+from lorelint.edge.store.queue import QueueTables
 from lorelint.edge.store.series import SeriesTables
+from lorelint.edge.store.sights import SightTables
+from lorelint.edge.store.steps import StepTables
 from lorelint.edge.store.verdicts import VerdictTables
 from lorelint.model.errors import LorelintError
 
@@ -42,6 +46,10 @@ class OpenSession:
     checks: CheckTable
     verdicts: VerdictTables
     notes: NoteTables
+    queue: QueueTables
+    steps: StepTables
+    sights: SightTables
+    touched: Touched
 
 
 class Database:
@@ -66,7 +74,9 @@ class Database:
     def begin(self) -> Iterator[OpenSession]:
         """See `Store.begin`. Raises LorelintError where the database fails."""
         with self.transaction(writes=True) as connection:
-            yield _session(connection)
+            session = _session(connection)
+            yield session
+            session.touched.settle()
 
     @contextmanager
     def look(self) -> Iterator[OpenSession]:
@@ -170,12 +180,17 @@ def _start(connection: Connection) -> None:
 
 
 def _session(connection: Connection) -> OpenSession:
+    touched = Touched(connection)
     return OpenSession(
-        MailTables(connection),
-        SeriesTables(connection),
-        FindingTable(connection),
+        MailTables(connection, touched),
+        SeriesTables(connection, touched),
+        FindingTable(connection, touched),
         LetterTable(connection),
         CheckTable(connection),
         VerdictTables(connection),
         NoteTables(connection),
+        QueueTables(connection),
+        StepTables(connection),
+        SightTables(connection),
+        touched,
     )

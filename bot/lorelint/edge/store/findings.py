@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
+from lorelint.edge.store.derive import Touched
 from lorelint.edge.store.rows import small
 from lorelint.edge.store.schema import FINDINGS, REVIEWS, SERIES
 from lorelint.model.store import FindingRow, State
@@ -22,13 +23,16 @@ _OF_LAST = FINDINGS.c.review == _LAST.correlate(FINDINGS).scalar_subquery()
 class FindingTable:
     """See `lorelint.model.store.Findings`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, touched: Touched | None = None) -> None:
         self._connection = connection
+        self._touched = touched or Touched(connection)
 
     def add(self, rows: Iterable[FindingRow]) -> None:
         values = [_values(row) for row in rows]
         if values:
             self._connection.execute(sa.insert(FINDINGS), values)
+            for each in values:
+                self._touched(each["series"])
 
     def get(self, id: int) -> FindingRow | None:
         return next(iter(self._rows(sa.select(FINDINGS).where(FINDINGS.c.id == id))), None)
@@ -45,10 +49,12 @@ class FindingTable:
     ) -> None:
         values = {"state": state.value, "who": who, "changed_at": at, "reason": reason, "fixed_in": small(fixed_in)}
         values["snoozed_until"] = until
-        self._connection.execute(sa.update(FINDINGS).where(FINDINGS.c.id == id).values(values))
+        changed = sa.update(FINDINGS).where(FINDINGS.c.id == id).values(values)
+        for series in self._connection.scalars(changed.returning(FINDINGS.c.series)):
+            self._touched(series)
 
     def _rows(self, wanted: sa.Select[tuple[Any, ...]]) -> tuple[FindingRow, ...]:
-        return tuple(_as_finding(row) for row in self._connection.execute(wanted))
+        return tuple(as_finding(row) for row in self._connection.execute(wanted))
 
 
 def _values(row: FindingRow) -> dict[str, Any]:
@@ -58,6 +64,6 @@ def _values(row: FindingRow) -> dict[str, Any]:
     return values | {"since": small(row.since), "fixed_in": small(row.fixed_in)}
 
 
-def _as_finding(row: Row[tuple[Any, ...]]) -> FindingRow:
+def as_finding(row: Row[tuple[Any, ...]]) -> FindingRow:
     values = dict(row._mapping)
     return FindingRow(**{**values, "state": State(row.state), "mailable": bool(row.mailable)})

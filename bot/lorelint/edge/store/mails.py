@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
+from lorelint.edge.store.derive import Touched
 from lorelint.edge.store.rows import add_all_once, add_once, dumped, loaded, pack, parts, put, unpack
-from lorelint.edge.store.schema import CURSORS, LINKS, MESSAGES, SERIES, SIGHTINGS
+from lorelint.edge.store.schema import CURSORS, LINKS, MESSAGES, PATCHES, SERIES, SIGHTINGS
 from lorelint.model.feed import Arrival, Cursor, Nature
 from lorelint.model.store import Kept
 
@@ -22,8 +23,9 @@ _ADDRESS = 320  # as long as RFC 3696 has them; an index of PostgreSQL holds 2,7
 class MailTables:
     """See `lorelint.model.store.Mails`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, touched: Touched | None = None) -> None:
         self._connection = connection
+        self._touched = touched or Touched(connection)
 
     # How far
 
@@ -46,7 +48,9 @@ class MailTables:
             root = self._link(kept)
             self._insert(kept, root)
         sighting = {"msgid": kept.msgid, "inbox": arrival.cursor.inbox, "blob": arrival.blob, "at": arrival.at}
-        add_once(self._connection, SIGHTINGS, sighting)
+        if add_once(self._connection, SIGHTINGS, sighting):
+            for series in self._connection.scalars(sa.select(PATCHES.c.series).where(PATCHES.c.msgid == kept.msgid)):
+                self._touched(series)
         self.move(arrival.cursor, arrival.at)
         return root
 
@@ -97,6 +101,12 @@ class MailTables:
         # The name may be of a thread that has become part of another since.
         now = self.root_of(root) or root
         wanted = sa.select(MESSAGES).where(MESSAGES.c.root == now)
+        return self._kept(wanted.order_by(MESSAGES.c.at, MESSAGES.c.msgid).limit(most))
+
+    def heads(self, root: str, most: int) -> tuple[Kept, ...]:
+        """The messages of a thread without their bytes, oldest first."""
+        now = self.root_of(root) or root
+        wanted = sa.select(*(column for column in MESSAGES.c if column.name != "raw")).where(MESSAGES.c.root == now)
         return self._kept(wanted.order_by(MESSAGES.c.at, MESSAGES.c.msgid).limit(most))
 
     def root_of(self, msgid: str) -> str:

@@ -86,6 +86,11 @@ class LetterTable:
         asked = sa.select(_TABLE.state, sa.func.count()).group_by(_TABLE.state).order_by(_TABLE.state)
         return [(state, number) for state, number in self._connection.execute(asked)]
 
+    def some(self, there: sa.ColumnElement[bool], most: int) -> tuple[LetterRow, ...]:
+        """The latest of those for which something holds, the latest first."""
+        asked = sa.select(LETTERS).where(there).order_by(_TABLE.id.desc()).limit(most)
+        return tuple(_row(each) for each in self._connection.execute(asked).mappings())
+
     def _one(self, there: sa.ColumnElement[bool]) -> LetterRow | None:
         found = self._connection.execute(sa.select(LETTERS).where(there).order_by(_TABLE.id)).mappings().first()
         return None if found is None else _row(found)

@@ -137,6 +137,14 @@ REVIEWS = Table(
     Column("seconds", Float, nullable=False, server_default="0"),
     _text("failure"),
     Column("report", LargeBinary, nullable=False),  # zlib of JSON
+    _text("subsystems", default="[]"),  # JSON
+)
+EXHIBITS = Table(
+    "exhibits",  # source around a finding, as it was reviewed
+    METADATA,
+    Column("review", Integer, ForeignKey("reviews.id"), primary_key=True, autoincrement=False),
+    Column("fingerprint", Text, primary_key=True),
+    Column("shown", LargeBinary, nullable=False),  # zlib of JSON
 )
 FINDINGS = Table(
     "findings",
@@ -164,6 +172,67 @@ FINDINGS = Table(
     _text("who"),
     _text("changed_at"),
     _text("snoozed_until"),
+    Index("ix_findings_rule_state", "rule", "state"),
+    Index("ix_findings_state_snoozed_until", "state", "snoozed_until"),
+)
+
+# -- the queue: made of series and findings, and made anew with each change of them
+
+QUEUE = Table(
+    "queue",  # one row for each series that has findings
+    METADATA,
+    Column("series", Integer, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    _text("at"),
+    _int("rank"),  # of the gravest severity
+    _int("waits"),  # findings that wait for a person
+    _int("findings"),
+    _int("newest"),
+    _text("words"),  # what a search looks through
+    _text("told", default="{}"),  # JSON: what a row of the page says
+)
+TAGS = Table(
+    "tags",  # what a series can be found by; `at` and `rank` are the queue's, for their order
+    METADATA,
+    Column("series", Integer, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    _text("at"),
+    _int("rank"),
+    Index("ix_tags_kind_value_at_series", "kind", "value", "at", "series"),
+    Index("ix_tags_kind_value_rank_at_series", "kind", "value", "rank", "at", "series"),
+)
+TALLIES = Table(
+    "tallies",  # how many series have a tag
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    _int("waits"),
+    _int("every"),
+)
+CHANGES = Table(
+    "changes",  # what a person did with a finding
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _int("batch", index=True),
+    Column("finding", Integer, ForeignKey("findings.id"), nullable=False, index=True),
+    Column("series", Integer, ForeignKey("series.id"), nullable=False, index=True),
+    _text("fingerprint"),
+    _text("at"),
+    _text("who", index=True),
+    _text("move"),
+    _text("reason"),
+    _text("was", default="{}"),  # JSON, as are became, letters and verdicts
+    _text("became", default="{}"),
+    _text("letters", default="[]"),
+    _text("verdicts", default="[]"),
+    _text("undone"),
+)
+VIEWS = Table(
+    "views",  # what somebody asks for often; without a name: what is his
+    METADATA,
+    Column("who", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    _text("query"),
 )
 
 # -- letters

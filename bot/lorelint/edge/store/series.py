@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
+from lorelint.edge.store.derive import Touched
 from lorelint.edge.store.rows import dumped, insert_id, loaded, pack, parts, put, small, unpack
-from lorelint.edge.store.schema import PATCHES, REVIEWS, SERIES
+from lorelint.edge.store.schema import EXHIBITS, PATCHES, REVIEWS, SERIES
 from lorelint.mail.subjects import same_subject
 from lorelint.model.store import Life, PatchRow, ReviewRow, SeriesRow
 
@@ -22,8 +23,9 @@ MAX_VERSIONS = 500  # of one author's series that are looked through
 class SeriesTables:
     """See `lorelint.model.store.SeriesBook`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, touched: Touched | None = None) -> None:
         self._connection = connection
+        self._touched = touched or Touched(connection)
 
     def put(self, row: SeriesRow, patches: Sequence[PatchRow]) -> int:
         values = _values(row)
@@ -42,6 +44,7 @@ class SeriesTables:
                 "same_as": patch.same_as,
             }
             put(self._connection, PATCHES, of_patch, ("msgid",))
+        self._touched(known)
         return known
 
     # Which
@@ -98,6 +101,7 @@ class SeriesTables:
         if due_at:
             values["due_at"] = due_at
         self._connection.execute(sa.update(SERIES).where(SERIES.c.id == id).values(values))
+        self._touched(id)
 
     def reviewed(self, review: ReviewRow) -> int:
         if review.failure:
@@ -114,8 +118,14 @@ class SeriesTables:
             "seconds": review.seconds,
             "failure": review.failure,
             "report": pack(review.report),
+            "subsystems": dumped(review.subsystems),
         }
-        return insert_id(self._connection, REVIEWS, values)
+        number = insert_id(self._connection, REVIEWS, values)
+        for fingerprint, shown in dict(review.exhibits).items():
+            exhibit = {"review": number, "fingerprint": fingerprint, "shown": pack(shown)}
+            self._connection.execute(sa.insert(EXHIBITS).values(exhibit))
+        self._touched(review.series)
+        return number
 
     def reviews(self, id: int) -> tuple[ReviewRow, ...]:
         wanted = sa.select(REVIEWS).where(REVIEWS.c.series == id).order_by(REVIEWS.c.id)
@@ -189,4 +199,5 @@ def _as_review(row: Row[tuple[Any, ...]]) -> ReviewRow:
         seconds=row.seconds,
         failure=row.failure,
         report=unpack(row.report),
+        subsystems=tuple(map(str, loaded(row.subsystems))),
     )

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from lorelint.edge.store import revisions
 from lorelint.edge.store.database import engine_of, full_url, shown, transaction
+from lorelint.edge.store.derive import rebuild
 from lorelint.edge.store.rows import dumped
 from lorelint.edge.store.schema import LETTERS
 from lorelint.model.errors import LorelintError
@@ -49,7 +50,9 @@ class Upkeep:
     def upgrade(self) -> tuple[str, str]:
         """To the newest revision; (before, after)."""
         with self._open() as engine, transaction(engine, writes=True) as connection:
-            return revisions.upgrade(connection), revisions.revision(connection)
+            before = revisions.upgrade(connection)
+            rebuild(connection)
+            return before, revisions.revision(connection)
 
     def downgrade(self, to: str) -> tuple[str, str]:
         """Back to a revision; (before, after)."""
@@ -109,6 +112,7 @@ class Upkeep:
         revisions.upgrade(target, revision)
         count = _copy(source, target)
         revisions.upgrade(target)
+        rebuild(target)
         _hold_back(target)
         return count
 

@@ -95,6 +95,11 @@ class VerdictTables:
                 found.append(Told(_finding(row), row.series_key, row.tree, sent, lists))
         return tuple(found)
 
+    def last(self, rule: str, most: int) -> tuple[VerdictRow, ...]:
+        """The last ones on a rule, the latest first."""
+        wanted = sa.select(VERDICTS).where(_V.rule == rule).order_by(_V.at.desc(), _V.id.desc()).limit(most)
+        return tuple(_verdict(row) for row in self._connection.execute(wanted))
+
     def _rows(self, *where: sa.ColumnElement[bool]) -> tuple[VerdictRow, ...]:
         """In the order in which they were said."""
         found = self._connection.execute(sa.select(VERDICTS).where(*where).order_by(_V.at, _V.msgid, _V.ordinal, _V.id))

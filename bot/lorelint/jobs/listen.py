@@ -261,6 +261,8 @@ def _review(parts: Listening, row: SeriesRow, result: Done | None, now: str, fai
         tried=result.tried,
         seconds=result.seconds,
         report=result.document,
+        subsystems=result.subsystems,
+        exhibits=result.exhibits,
     )
 
 

@@ -147,7 +147,8 @@ def _unprivileged(folder: Path) -> list[str]:
         with contextlib.suppress(KeyError):
             user = pwd.getpwnam(name)
             os.chown(folder, user.pw_uid, user.pw_gid)
-            return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"]
+            ids = (f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
+            return ["setpriv", *ids, "--pdeathsig", "QUIT", "--"]  # no server outlives tests that were killed
     missing("no unprivileged user for PostgreSQL")
 
 

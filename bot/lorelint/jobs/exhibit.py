@@ -70,9 +70,9 @@ class _Desk:
     def __init__(self, snapshot: Snapshot, version: Version) -> None:
         self.version = version
         self.tree: Tree = snapshot.after
+        self._lines: dict[str, list[str]] = {}
         self.patch = PatchMap(snapshot.patch, lambda seq, path, line: self.line(path, line))
         self.graphs: dict[tuple[str, str], dict[str, Any] | None] = {}
-        self._lines: dict[str, list[str]] = {}
 
     def line(self, path: str, number: int) -> str | None:
         if path not in self._lines:

@@ -135,6 +135,16 @@ def test_what_cannot_be_read_is_kept_as_broken(any_house: Any, say: Any, raw: by
         assert session.mails.cursors("kvm") == (Cursor("kvm", 0, f"{2:040}"),)
 
 
+def test_a_version_is_believed_up_to_a_point(house: Any, say: Any) -> None:
+    for number, mark in enumerate(("v99999999999999999999 1/2", "1/999999999", "v" + "9" * 5000)):
+        house.take(say.patch(f"{number}@x", f"[PATCH {mark}] vfio: add {number}", f"w{number}"))
+    row = house.series("0@x")
+    assert (row.version, row.expected) == (intake.MAX_NUMBER, 2) and house.series("1@x").version == 1
+    before = house.every()
+    house.take(say.Post("c@x", "[PATCH v99999999999999999999 0/2] it", parent="", minute=1))
+    assert house.every() == before
+
+
 def test_references_that_are_too_long_are_left_out(any_house: Any, say: Any) -> None:
     long = "é" * 600 + "@x"
     any_house.take(say.Post("a@x", "Re: x", parent=long, references=("r@x", long)))

@@ -242,9 +242,10 @@ class _Intake:
     def _known(self, series: Series, own: Sequence[Kept]) -> tuple[SeriesRow | None, list[SeriesRow]]:
         """The row of a revision, and rows of what was taken for others before the mail that connects them came."""
         found: dict[int, SeriesRow] = {}
+        version = min(series.version, MAX_NUMBER)
         for each in own:
             row = self.session.series.of_patch(each.msgid)
-            if row is not None and (row.first == each.msgid or row.version == series.version):
+            if row is not None and (row.first == each.msgid or row.version == version):
                 found[row.id] = row
         rows = sorted(found.values(), key=lambda row: (row.first != own[0].msgid, row.id))
         return (rows[0] if rows else None), rows[1:]

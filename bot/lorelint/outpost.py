@@ -5,8 +5,8 @@ Beside `desk.py`, which is for an author in a checkout. Nothing heavy is importe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -219,11 +219,18 @@ class Outpost:
         self._reviews = Apart(reviewer, setup, **limits, stop=stop)
         return self._reviews
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Held by the one process that follows the lists into this store. Raises LorelintError where another does."""
-        from lorelint.edge.onlyone import only_one
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Held by the one process that follows the lists into this store, by mirrors in this folder.
 
-        return only_one(self.data / "listen.lock", "follows the lists")
+        Raises LorelintError where another does.
+        """
+        from lorelint.edge.onlyone import only_one
+        from lorelint.edge.store.holding import held
+
+        what = "follows the lists"
+        with only_one(self.data / "listen.lock", what), held(self.store, "listen", what):
+            yield
 
     # -- what goes out ----------------------------------------------------------------------------------------
 

@@ -161,9 +161,12 @@ class EpochFeed:
         was = mirror.resolve(TIP)
         if not there or (there == was and not options):
             return  # no message at all, or none that is new
+        kept = f"refs/lorelint/was/{was}"
+        if was:
+            mirror.keep(kept, was)
         mirror.fetch(url, f"+HEAD:{TIP}", options=options, timeout=timeout)
-        if was and not mirror.holds(was, TIP):
-            mirror.keep(f"refs/lorelint/was/{was}", was)
+        if was and mirror.holds(was, TIP):
+            mirror.drop(kept)
         mirror.tidy()
 
     def _mirror(self, number: int) -> Mirror:

@@ -75,6 +75,9 @@ class Mirror:
         """Make a ref, so that a commit is not lost when what it stood on is rewritten."""
         self.git.run(*_configured("update-ref", "--end-of-options", ref, commit))
 
+    def drop(self, ref: str) -> None:
+        self.git.run(*_configured("update-ref", "-d", "--end-of-options", ref))
+
     def tidy(self) -> None:
         """Pack what many small fetches left, where it is worth it."""
         self.git.run("-c", "core.hooksPath=/dev/null", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet")

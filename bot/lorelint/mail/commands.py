@@ -8,11 +8,11 @@ error with its line, never a guess.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lorelint.mail.quotes import Passage, Quoted, Reading, read
+from lorelint.mail.quotes import Passage, Quoted, read
 
 MAX_COMMANDS = 3  # of one mail that are obeyed; the others are told as ignored
 MAX_ERRORS = 10  # of one mail that are told
@@ -137,11 +137,14 @@ def parse(body: str, name: str = "") -> Asked:
     commands: list[Command] = []
     mistakes: list[Mistake] = []
     for passage in reading.passages:
+        spoken = frozenset(passage.lines)
         for at in passage.lines:
+            if len(commands) == MAX_COMMANDS and len(mistakes) == MAX_ERRORS:
+                break
             begun = _BEGINS.match(lines[at - 1].rstrip())
             if begun is None:
                 continue
-            found = _command(at, begun["rest"].strip(), lines, passage, reading)
+            found = _command(at, begun["rest"].strip(), lines, spoken, passage, reading.quoted)
             if isinstance(found, Command) and len(commands) == MAX_COMMANDS:
                 found = Mistake(at, f"ignored: only the first {MAX_COMMANDS} commands of a mail are obeyed")
             if isinstance(found, Command):
@@ -156,7 +159,9 @@ def may_ask(body: str) -> bool:
     return re.search(r"^lorelint[ \t]*:", body, re.IGNORECASE | re.MULTILINE) is not None
 
 
-def _command(at: int, rest: str, lines: Sequence[str], passage: Passage, reading: Reading) -> Command | Mistake:
+def _command(
+    at: int, rest: str, lines: Sequence[str], spoken: Container[int], passage: Passage, quoted: Sequence[Quoted]
+) -> Command | Mistake:
     said = _WORD.match(rest)
     row = WORDS.get(said["word"].lower()) if said else None
     if said is None or row is None:
@@ -167,13 +172,12 @@ def _command(at: int, rest: str, lines: Sequence[str], passage: Passage, reading
         return Mistake(at, f"{row.word} needs {row.needs}: {row.help}")
     rule = named["name"] if named and row.needs is not Needs.NOTHING else ""
     reason = named["rest"] if named and rule else rest
-    return Command(at, row.word, rule, _reason(reason, at, lines, passage), tuple(_hints(reading.quoted, passage)))
+    return Command(at, row.word, rule, _reason(reason, at, lines, spoken), tuple(_hints(quoted, passage)))
 
 
-def _reason(first: str, at: int, lines: Sequence[str], passage: Passage) -> str:
+def _reason(first: str, at: int, lines: Sequence[str], spoken: Container[int]) -> str:
     """The rest of the line, and of its paragraph: mailers wrap."""
-    spoken = frozenset(passage.lines)
-    parts = [first]
+    parts = [first[: 2 * MAX_REASON]]
     size = len(first)
     while at + 1 in spoken and size < MAX_REASON:
         following = lines[at].strip()

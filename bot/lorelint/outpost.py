@@ -151,6 +151,7 @@ class Outpost:
         apart = self._apart(given.get("stop", lambda: False))
 
         def refresh(now: str) -> list[tuple[str, bool, str]]:
+            self.trees().close()  # a clone of the user's may have moved on
             done = self.trees().refresh(now)
             if done:
                 apart.close()  # the next review opens the trees anew

@@ -158,6 +158,31 @@ def test_what_was_applied_already_is_muted(place: Place, inbox: Any, root: Path,
     assert [(row.life, row.why) for row in place.series()] == [(Life.MUTED, "applied already: small holds it")]
 
 
+def test_the_best_tree_is_taken_and_any_may_hold_it(
+    place: Place, inbox: Any, root: Path, tree: Path, tmp_path: Path
+) -> None:
+    """Another tree comes first, on which the patch fits less well; then one has taken it."""
+    inbox.deliver(*mails(root, "dmamap-retry"))
+    patch = next(each for each in mails(root, "dmamap-retry") if b"\ndiff --git" in each)
+    other = Path(shutil.copytree(tree, tmp_path / "other"))
+    file = other / "drivers" / "misc" / "dmamap" / "dmamap.c"
+    file.write_text("/* of another tree */\n" + file.read_text())
+    place.config.write_text(
+        place.config.read_text().replace("[tree.small]", f'[tree.other]\npath = "{other}"\n[tree.small]')
+    )
+    place.outpost = place.again()
+    assert place.listen().reviewed == 1
+    with place.outpost.store.look() as session:
+        (review,) = session.series.reviews(place.series()[0].id)
+    assert review.tried == (("other", "clean: other"), ("small", "exact: small")) and review.tree == "small"
+    inbox.deliver(*mails(root, "winview-bounded"))
+    second = next(each for each in mails(root, "winview-bounded") if b"\ndiff --git" in each)
+    for each in (patch, second):
+        subprocess.run(["patch", "-p1", "-s", "-d", other], input=each, check=True)
+    assert place.listen().muted == 1
+    assert {row.why for row in place.series() if row.life is Life.MUTED} == {"applied already: other holds it"}
+
+
 def test_a_review_that_fails_is_tried_again_and_stops_nobody(place: Place, inbox: Any, root: Path) -> None:
     inbox.deliver(*mails(root, "dmamap-retry"), *mails(root, "winview-bounded"))
     real = place.parts().review
@@ -228,7 +253,7 @@ def test_a_tree_that_is_not_there_is_told(place: Place, inbox: Any, root: Path) 
     assert place.listen().reviewed == 1
     with place.outpost.store.look() as session:
         (review,) = session.series.reviews(place.series()[0].id)
-    assert review.tried == (("first", "no such directory"), ("small", "exact: small"))
+    assert review.tried == (("first", "no such directory"), ("none", "no such tree"), ("small", "exact: small"))
 
 
 # The command

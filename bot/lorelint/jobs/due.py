@@ -153,12 +153,13 @@ class _Place:
 
 def _place(series: Series, due: Due, bench: Bench, area: _Area) -> _Place:
     tried: list[tuple[str, str]] = []
-    best: tuple[str, OpenTree, Applied] | None = None
-    for name, source in _opened(series, due, bench, area, tried):
+    opened = list(_opened(series, due, bench, area, tried))
+    for name, source in opened:
         if held(series, source.tree):
-            tried.append((name, "holds the series already"))
             at = f" at {source.commit[:12]}" if source.commit else ""
-            return _Place(tuple(tried), applied=f"{name} holds it{at}")
+            return _Place((*tried, (name, "holds the series already")), applied=f"{name} holds it{at}")
+    best: tuple[str, OpenTree, Applied] | None = None
+    for name, source in opened:
         laid = climb(series, source, bench.patcher)
         tried.append((name, f"{laid.base.grade.value}: {laid.base.tree or 'the hunks alone'}"))
         if best is None or laid.base.grade.rank < best[2].base.grade.rank:

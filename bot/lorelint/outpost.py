@@ -198,6 +198,13 @@ class Outpost:
         fallen = watch(self.store, current(self.policy)[0], now)
         return told + [f"{each.rule} is muted on {each.inbox}: persons found it wrong too often" for each in fallen]
 
+    def judgements(self) -> list[str]:
+        """What persons made of findings, a line of JSON each."""
+        from lorelint.jobs.standing import judgements
+
+        with self.store.look() as session:
+            return list(judgements(session))
+
     def status(self, now: str) -> Status:
         """How it stands. A list is stale where it was not read in three times the pause, and a review's longest."""
         from lorelint.jobs.policy.current import current

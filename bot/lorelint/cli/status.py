@@ -11,15 +11,19 @@ from lorelint.cli.common import JSON, common, outpost, page, put
 
 @click.command("status")
 @click.option("--health", is_flag=True, help="Print problems alone, and exit with 2 where there is one.")
+@click.option("--verdicts", is_flag=True, help="Print what persons made of findings, for lorelint measure --judged.")
 @JSON
 @common
-def command(health: bool, as_json: bool, config: str, color: str, width: int | None) -> int:
+def command(health: bool, verdicts: bool, as_json: bool, config: str, color: str, width: int | None) -> int:
     """How it stands: lists and how far they were read, trees, series, letters, caps, mute rules, the last errors.
 
     Exit codes: 0; with --health 2 where something is stale or failed, for a supervisor.
     """
     from lorelint.report import json, status
 
+    if verdicts:
+        put("".join(f"{line}\n" for line in outpost(config).judgements()))
+        return CLEAN
     found = outpost(config).status(now())
     if as_json:
         put(json.dump(status.document(found)))

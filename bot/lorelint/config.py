@@ -35,6 +35,16 @@
     review_megabytes = 4096
     trees_gigabytes = 20                   # for all mirrors of trees together
 
+    [serve]                                # who may do what in the web face; "*" is everybody who has come in
+    url = ""                               # where people find it, behind a proxy
+    proxies = []                           # addresses of machines whose word is taken for who somebody is
+    viewers = []                           # names: may look
+    triagers = []                          # and decide about findings
+    releasers = []                         # and let letters out, change and drop them
+
+    [triage]
+    mailer = ""                            # a mail reader; a mailbox's name is put behind it [default: $MAILER, mutt -f]
+
     [answers]                              # by what it is known who wrote one; DKIM is always looked at
     keyrings = []                          # of patatt: folders, or ref:REPOSITORY:REF:FOLDER
     archive = ""                           # name the archive checks mail under, where its word is taken
@@ -116,6 +126,24 @@ class AnswersConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeConfig:
+    """Who may do what in the web face, and where it is found."""
+
+    url: str = ""
+    proxies: tuple[str, ...] = ()
+    viewers: tuple[str, ...] = ()
+    triagers: tuple[str, ...] = ()
+    releasers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TriageConfig:
+    """The programs of the queue in a terminal."""
+
+    mailer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings. Paths are as they were written: `~` is the command line's to expand."""
 
@@ -129,6 +157,8 @@ class Config:
     store: StoreConfig = StoreConfig()
     listen: ListenConfig = ListenConfig()
     answers: AnswersConfig = AnswersConfig()
+    triage: TriageConfig = TriageConfig()
+    serve: ServeConfig = ServeConfig()
 
 
 _STRING, _STRINGS, _TABLE = "a string", "a list of strings", "a table"
@@ -167,6 +197,14 @@ _KNOWN: Mapping[tuple[str, ...], str] = {
     ("listen", "review_seconds"): _NUMBER,
     ("listen", "review_megabytes"): _NUMBER,
     ("listen", "trees_gigabytes"): _NUMBER,
+    ("serve",): _TABLE,
+    ("serve", "url"): _STRING,
+    ("serve", "proxies"): _STRINGS,
+    ("serve", "viewers"): _STRINGS,
+    ("serve", "triagers"): _STRINGS,
+    ("serve", "releasers"): _STRINGS,
+    ("triage",): _TABLE,
+    ("triage", "mailer"): _STRING,
     ("answers",): _TABLE,
     ("answers", "keyrings"): _STRINGS,
     ("answers", "archive"): _STRING,
@@ -207,6 +245,8 @@ def parse(text: str, where: str) -> Config:
         store=StoreConfig(**values.get("store", {})),
         listen=ListenConfig(**values.get("listen", {})),
         answers=AnswersConfig(**_tuples(values.get("answers", {}))),
+        triage=TriageConfig(**values.get("triage", {})),
+        serve=ServeConfig(**_tuples(values.get("serve", {}))),
     )
 
 

@@ -266,6 +266,39 @@ class Outpost:
             from lorelint.edge.smtp import Smtp
             from lorelint.edge.smtpfile import smtp_file as read_file
 
+    # -- for the terminal -------------------------------------------------------------------------------------
+
+    def annotate(self) -> tuple[tuple[str, str], ...]:
+        """Put findings where `b4 review` reads them, in the checkout here: (branch, what became of it)."""
+        from lorelint.edge.b4.reviewing import ReviewBranches
+        from lorelint.jobs.annotate import review_files
+        from lorelint.jobs.policy.current import current
+        from lorelint.report.text import many
+
+        policy = current(self.policy)[0]
+        address = policy.sender or "lorelint@localhost"
+        branches = ReviewBranches(self.house.cwd)
+        done = []
+        with self.store.look() as session:
+            for each in branches.all():
+                if address in each.known:
+                    done.append((each.branch, "b4 has taken findings in already"))
+                    continue
+                name = policy.sender_name or "lorelint"
+                files = review_files(session, each.patches, branches.diff, f"{name} <{address}>")
+                patches = sum(name[:1].isdigit() for name in files)
+                if files:
+                    branches.write(each, files)
+                told = f"findings in {many(patches, 'patch', 'patches')}: b4 shows them when the branch is opened next"
+                done.append((each.branch, told if files else "nothing to tell of"))
+        return tuple(done)
+
+    def mail_reader(self, named: str) -> Callable[[Sequence[bytes]], None] | None:
+        """Opens mails in the user's reader; None where there is none. Raises LorelintError for a name that is none."""
+        from lorelint.edge.reader import reader
+
+        return reader(named)
+
             return Smtp(read_file(Path(smtp_file).expanduser()))
         from lorelint.edge.b4.post import GitPost
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from lorelint.model.proof import Prover
     from lorelint.model.source import OpenTree
     from lorelint.model.status import Status
+    from lorelint.model.store import LetterRow
+    from lorelint.report.site import RulePage
 
 
 class Outpost:
@@ -51,7 +53,9 @@ class Outpost:
         self._trees: Remotes | None = None
         self._reviews: Apart[Setup, Due, Done] | None = None
         self._prover: Prover | None = None
+        self._indexed: set[str] = set()  # trees that were read into the index since the start
         self._stages: dict[str, str] | None = None
+        self._rule_pages: dict[str, RulePage] | None = None
 
     @property
     def config(self) -> Config:
@@ -153,9 +157,12 @@ class Outpost:
         def refresh(now: str) -> list[tuple[str, bool, str]]:
             self.trees().close()  # a clone of the user's may have moved on
             done = self.trees().refresh(now)
-            if done:
+            told = [(each.name, each.ok, each.text) for each in done]
+            told += self._index({each.name for each in done if each.ok})
+            if told:
                 apart.close()  # the next review opens the trees anew
-            return [(each.name, each.ok, each.text) for each in done]
+                self.trees().close()
+            return told
 
         return Listening(
             store=self.store,
@@ -215,6 +222,25 @@ class Outpost:
         bounds = Bounds(3 * settings.poll_seconds + settings.review_seconds)
         return status(self.store, [each.name for each in self.config.inboxes], policy, wrong, bounds, now)
 
+    def _index(self, fresh: set[str]) -> list[tuple[str, bool, str]]:
+        """Read trees that were fetched, and all when the process has just begun, into the index: whatever is asked of
+        them is answered from there, and only what changed is read again."""
+        from lorelint.edge.aside import processors
+
+        told: list[tuple[str, bool, str]] = []
+        for name in self.trees().trees:
+            if name in self._indexed and name not in fresh:
+                continue
+            self._indexed.add(name)
+            try:
+                made = self.house.index(self.trees().spec(name), processors(), lambda done, total: None)
+            except LorelintError as error:
+                told.append((name, False, str(error)))
+                continue
+            if made.fresh:
+                told.append((name, True, f"{made.fresh} of {made.files} files read into the index"))
+        return told
+
     def _apart(self, stop: Callable[[], bool]) -> Apart[Setup, Due, Done]:
         """Reviews in a process of its own, ended with this."""
         from lorelint.edge.apart import Apart
@@ -239,32 +265,6 @@ class Outpost:
         what = "follows the lists"
         with only_one(self.data / "listen.lock", what), held(self.store, "listen", what):
             yield
-
-    # -- what goes out ----------------------------------------------------------------------------------------
-
-    def gate(self, policy: Policy) -> Gate:
-        """What is wrong with a letter under a policy."""
-        from lorelint.edge.b4.trailers import harvested
-        from lorelint.jobs.gate import gate
-
-        return gate(policy, harvested)
-
-    def means(self, policy: Policy, smtp_file: str, identity: str = "") -> Means:
-        """What sending needs: the mail server of a file of its own, or that of git. Raises LorelintError."""
-        from lorelint.jobs.send import Means
-
-        stop = Path(policy.stop_file).expanduser() if policy.stop_file else None
-        return Means(
-            post=self._post(policy, smtp_file, identity),
-            gate=self.gate(policy),
-            archived=self.archived,
-            stopped=lambda: stop is not None and stop.exists(),
-        )
-
-    def _post(self, policy: Policy, smtp_file: str, identity: str) -> Post:
-        if smtp_file:
-            from lorelint.edge.smtp import Smtp
-            from lorelint.edge.smtpfile import smtp_file as read_file
 
     # -- for the terminal -------------------------------------------------------------------------------------
 
@@ -299,6 +299,32 @@ class Outpost:
 
         return reader(named)
 
+    # -- what goes out ----------------------------------------------------------------------------------------
+
+    def gate(self, policy: Policy) -> Gate:
+        """What is wrong with a letter under a policy."""
+        from lorelint.edge.b4.trailers import harvested
+        from lorelint.jobs.gate import gate
+
+        return gate(policy, harvested)
+
+    def means(self, policy: Policy, smtp_file: str, identity: str = "") -> Means:
+        """What sending needs: the mail server of a file of its own, or that of git. Raises LorelintError."""
+        from lorelint.jobs.send import Means
+
+        stop = Path(policy.stop_file).expanduser() if policy.stop_file else None
+        return Means(
+            post=self._post(policy, smtp_file, identity),
+            gate=self.gate(policy),
+            archived=self.archived,
+            stopped=lambda: stop is not None and stop.exists(),
+        )
+
+    def _post(self, policy: Policy, smtp_file: str, identity: str) -> Post:
+        if smtp_file:
+            from lorelint.edge.smtp import Smtp
+            from lorelint.edge.smtpfile import smtp_file as read_file
+
             return Smtp(read_file(Path(smtp_file).expanduser()))
         from lorelint.edge.b4.post import GitPost
 
@@ -330,6 +356,32 @@ class Outpost:
             if session.mails.seen(msgid):
                 return True
         return archived([each.url for each in self.config.inboxes], msgid)
+
+    # -- what is looked at -------------------------------------------------------------------------------------
+
+    def mail(self, raw: bytes) -> Message:
+        """A mail as values."""
+        from lorelint.edge.b4.single import read_mail
+
+        return read_mail(raw)[0]
+
+    def composed(self, row: LetterRow, policy: Policy, date: str) -> bytes:
+        """A letter as the bytes of a mail. Raises LorelintError where it can be none."""
+        from lorelint.mail.compose import compose
+
+        return compose(row, policy, row.sent_at or date)
+
+    def rule_pages(self) -> dict[str, RulePage]:
+        """What is told of each rule, by name."""
+        if self._rule_pages is None:
+            from lorelint.jobs.docs import page
+            from lorelint.rule import packs
+
+            ledger = packs.ledger()
+            self._rule_pages = {
+                rule.name: page(rule, ledger.get(rule.name)) for rule in self.house.rules(stage="trial")
+            }
+        return self._rule_pages
 
     def first_tree(self) -> OpenTree | None:
         """The first tree of the settings that is there: what MAINTAINERS says is read in it."""

@@ -25,11 +25,12 @@ def docs(
 ) -> dict[str, str]:
     """All files of the site by name."""
     said = tuple(judgements)
-    pages = [_page(rule, ledger.get(rule.name), [each for each in said if each.rule == rule.name]) for rule in rules]
+    pages = [page(rule, ledger.get(rule.name), [each for each in said if each.rule == rule.name]) for rule in rules]
     return site(pages, version)
 
 
-def _page(rule: Rule, entry: Entry | None, said: Sequence[Judgement]) -> RulePage:
+def page(rule: Rule, entry: Entry | None, said: Sequence[Judgement] = ()) -> RulePage:
+    """What is told of one rule."""
     told = doc(rule)
     texts = (told.sees, told.hurts, told.silent, told.instead, told.references)
     return RulePage(

@@ -131,6 +131,14 @@ class SeriesTables:
         wanted = sa.select(REVIEWS).where(REVIEWS.c.series == id).order_by(REVIEWS.c.id)
         return tuple(_as_review(row) for row in self._connection.execute(wanted))
 
+    def review(self, id: int) -> ReviewRow | None:
+        found = self._connection.execute(sa.select(REVIEWS).where(REVIEWS.c.id == id)).first()
+        return None if found is None else _as_review(found)
+
+    def reviewed_once(self, id: int) -> bool:
+        done = sa.select(REVIEWS.c.id).where(REVIEWS.c.series == id, REVIEWS.c.failure == "").limit(1)
+        return self._connection.scalar(done) is not None
+
     def _rows(self, which: sa.ColumnElement[bool]) -> tuple[SeriesRow, ...]:
         wanted = sa.select(SERIES).where(which)
         return tuple(sorted((_as_series(row) for row in self._connection.execute(wanted)), key=_age))

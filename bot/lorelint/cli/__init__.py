@@ -37,6 +37,7 @@ _COMMANDS = {
     "listen": ("listen", "Follow the lists: take mail in, review series, write what may be said into the outbox."),
     "status": ("status", "How it stands: lists, trees, series, what waits, what failed."),
     "triage": ("triage", "Work through the queue in a terminal: confirm, dismiss, release."),
+    "serve": ("serve", "The queue, findings and letters in a browser."),
     "outbox": ("outbox", "What waits to be sent: show, release, drop, edit."),
     "send": ("send", "Send what is released; the only command with a mail server."),
     "policy": ("policy", "Check the policy, or explain it for one patch."),

@@ -108,8 +108,8 @@ def outpost(config: str) -> Outpost:
 
     every = house(config)
     data = _folder("XDG_DATA_HOME", Path.home() / ".local" / "share")
-    named = every.config.policy
-    policy = Path(named).expanduser() if named else _folder("XDG_CONFIG_HOME", Path.home() / ".config") / "policy.toml"
+    beside = _settings_file(config)[0].parent
+    policy = beside / Path(every.config.policy or "policy.toml").expanduser()
     return Outpost(every, data, policy)
 
 
@@ -134,11 +134,18 @@ def _settings(named: str) -> Any:
     from lorelint import wire
     from lorelint.config import Config, parse
 
-    named = named or os.environ.get("LORELINT_CONFIG", "")
-    path = Path(named).expanduser() if named else _folder("XDG_CONFIG_HOME", Path.home() / ".config") / "config.toml"
-    if not named and not path.is_file():
+    path, asked = _settings_file(named)
+    if not asked and not path.is_file():
         return Config()
     return parse(wire.read(str(path)).decode("utf-8", "replace"), str(path))
+
+
+def _settings_file(named: str) -> tuple[Path, bool]:
+    """Where the settings are, and whether the user named the file."""
+    named = named or os.environ.get("LORELINT_CONFIG", "")
+    if named:
+        return Path(named).expanduser(), True
+    return _folder("XDG_CONFIG_HOME", Path.home() / ".config") / "config.toml", False
 
 
 def _folder(variable: str, default: Path) -> Path:

@@ -155,11 +155,15 @@ class Remotes:
             if tree.url and not self._mirror.resolve(_ref(tree)):
                 remedy = "lorelint status tells what its last fetch said"
                 raise LorelintError("is not mirrored yet", where=f"tree.{name}", remedy=remedy)
-            spec = f"{self.folder / MIRROR}@{_short(tree)}" if tree.url else self._find(tree.path)
-            if tree.path and tree.branch:
-                spec += f"@{tree.branch}"
-            self._opened[name] = open_tree(spec, (), self._beside)
+            self._opened[name] = open_tree(self.spec(name), (), self._beside)
         return self._opened[name]
+
+    def spec(self, name: str) -> str:
+        """A tree as a user would name it. Raises LorelintError where there is none at its path."""
+        tree = self.trees[name]
+        if tree.url:
+            return f"{self.folder / MIRROR}@{_short(tree)}"
+        return self._find(tree.path) + (f"@{tree.branch}" if tree.branch else "")
 
 
 def _short(tree: TreeConfig) -> str:

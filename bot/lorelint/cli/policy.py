@@ -67,13 +67,14 @@ def explain_one(msgid: str, as_json: bool, config: str, color: str, width: int |
     with every.store.look() as session:
         told = explain(session, patch, in_force, now(), people=every.people, stage=every.stage)
     if as_json:
-        put(json.dump(policy.document(patch.mail.subject, told.supposed, told.decision, in_force.where)))
+        put(json.dump(policy.document(patch.mail.subject, told.supposed, told.decision, in_force.where, told.unsaid)))
         return CLEAN
     matter, letter = told.matter, told.letter
     about = [
         f"<{patch.msgid}>, by {person(matter.author)}, {when(matter.posted)}",
         f"it came over {', '.join(matter.inboxes)}" if matter.inboxes else "it came over no list",
         *([f"letter {letter.id} about it is {letter.state}"] if letter else []),
+        *(policy.unsaid(each) for each in told.unsaid),
     ]
     out = page(color, width)
     text = policy.explained(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lorelint.model.policy import Audience, Decision, ListPolicy, Policy
+from lorelint.model.store import FindingRow, State
 from lorelint.report.ink import Ink
 from lorelint.report.outbox import person, when
 from lorelint.report.text import clean, cut, many, words, wrap
@@ -107,9 +108,19 @@ def _outcome(decision: Decision, columns: int, ink: Ink) -> Iterator[str]:
         yield from (ink(line, "warning") for line in wrap(f"held: {reason}", columns, first="  ", rest="    "))
 
 
-def document(subject: str, supposed: bool, decision: Decision, where: str) -> dict[str, Any]:
+def unsaid(row: FindingRow) -> str:
+    """What was found and is not said, and why."""
+    why = row.state.value if row.state is not State.NEW else row.status
+    who = f" by {row.who}" if row.who else ""
+    return f"{row.rule} in {row.function}() is not said: {why}{who}" + (f" ({row.reason})" if row.reason else "")
+
+
+def document(
+    subject: str, supposed: bool, decision: Decision, where: str, held_back: Sequence[FindingRow] = ()
+) -> dict[str, Any]:
     """The same as plain values."""
     return {
+        "unsaid": [unsaid(each) for each in held_back],
         "policy": where,
         "subject": subject,
         "supposed": supposed,

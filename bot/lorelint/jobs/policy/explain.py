@@ -24,6 +24,7 @@ class Explained:
     supposed: bool
     series: SeriesRow
     letter: LetterRow | None
+    unsaid: tuple[FindingRow, ...] = ()  # what was found and is no matter for a letter
 
 
 def explain(
@@ -46,7 +47,8 @@ def explain(
     worth = [each for each in found if each.patch == patch.msgid and each.mailable and each.fingerprint not in quiet]
     says = [_say(each, stage) for each in worth] or [ANYTHING]
     decision = decide(matter, says, policy, standing(session, policy, now))
-    return Explained(matter, decision, not worth, series, session.outbox.of_patch(patch.msgid))
+    unsaid = tuple(each for each in found if each.patch == patch.msgid and each not in worth)
+    return Explained(matter, decision, not worth, series, session.outbox.of_patch(patch.msgid), unsaid)
 
 
 def _say(row: FindingRow, stage: Callable[[str], str]) -> Say:

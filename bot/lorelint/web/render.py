@@ -7,6 +7,7 @@ spelt out: no template can forget either. `verbatim` alone leaves characters as 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -44,6 +45,19 @@ def query(values: Mapping[str, object], **changes: object) -> str:
     """The query of a link: without what is empty."""
     merged = {**values, **changes}
     return urlencode({key: str(value) for key, value in merged.items() if value not in ("", None, 0, False)})
+
+
+_KEPT_WHOLE = re.compile(r"[\w.>-]*\w\(\)|-E[A-Z0-9]{2,}\b")
+
+
+def told(text: str) -> Markup:
+    """A sentence about code: names of functions and error codes are not broken over two lines."""
+    parts, at = [], 0
+    text = str(shown(text))
+    for found in _KEPT_WHOLE.finditer(text):
+        parts += [escape(text[at : found.start()]), Markup('<span class="nb">{}</span>').format(found[0])]
+        at = found.end()
+    return Markup("").join([*parts, escape(text[at:])])
 
 
 def when(at: str) -> str:
@@ -85,7 +99,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"when": when, "since": since, "verbatim": verbatim, "grave": _grave}
+    made.filters |= {"when": when, "since": since, "verbatim": verbatim, "told": told, "grave": _grave}
     made.globals |= {"asset": asset, "query": query, "many": many}
     return made
 

@@ -55,7 +55,7 @@ def show(visit: Visit) -> Response:
             row=row,
             series=series,
             review=review,
-            told=told,
+            kept=told,
             steps=steps,
             pieces=pieces(shown.get("pieces", ()), steps, (row.path, row.line)),
             calls=calls(shown.get("graph")),

@@ -9,7 +9,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from lorelint.jobs.carry import became
 from lorelint.model.store import FindingRow, Kept, LetterRow, ReviewRow, SeriesRow, Session
 from lorelint.web.source import mail_lines
 from lorelint.web.visit import NotFound, Visit
@@ -35,6 +34,7 @@ class Post:
     depth: int = 0
     findings: list[FindingRow] = field(default_factory=list)
     comments: list[Mapping[str, Any]] = field(default_factory=list)
+    raised: list[tuple[FindingRow, bool]] = field(default_factory=list)  # what it says too, and whether surely
     letter: LetterRow | None = None
 
 
@@ -63,7 +63,7 @@ def show(visit: Visit) -> Response:
             rows=_rows(versions, session.findings.of_key(series.key), session),
             findings=findings,
             letters=letters,
-            posts=_posts(session, series, findings, letters, report.get("comments", ())),
+            posts=_posts(session, series, findings, letters, report),
             patches=session.series.patches(series.id),
             waits=sum(each.state.value == "new" for each in findings),
         )
@@ -104,7 +104,7 @@ def _posts(
     series: SeriesRow,
     findings: Sequence[FindingRow],
     letters: Sequence[LetterRow],
-    comments: Sequence[Mapping[str, Any]],
+    report: Mapping[str, Any],
 ) -> list[Post]:
     """The thread in the order of its mails, each below what it answers."""
     posts: dict[str, Post] = {}
@@ -117,9 +117,15 @@ def _posts(
     for letter in letters:
         if letter.patch in posts:
             posts[letter.patch].letter = letter
-    for comment in comments:
-        if comment.get("in") in posts:
+    for comment in report.get("comments", ()):
+        if comment["in"] in posts:
             posts[comment["in"]].comments.append(comment)
+    named = {each.fingerprint: each for each in findings}
+    for said in report.get("findings", ()):
+        for raised in said["raised"]:
+            post, row = posts.get(raised["in"]), named.get(said["fingerprint"])
+            if post is not None and row is not None and all(each is not row for each, _ in post.raised):
+                post.raised.append((row, raised["sure"]))
     return list(posts.values())
 
 
@@ -141,6 +147,3 @@ def message(visit: Visit) -> Response:
             cut=len(mail.body) > _MAIL,
             series=series,
         )
-
-
-__all__ = ["became", "message", "show"]

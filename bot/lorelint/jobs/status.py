@@ -25,7 +25,8 @@ def status(store: Store, names: Sequence[str], policy: Policy, wrong: str, bound
     """`names` are the lists of the settings; `wrong` is what is wrong with the policy, "" for nothing."""
     with store.look() as session:
         notes = {note.name: note for note in session.notes.all()}
-        lists = tuple(_list(session, name, policy, notes, now) for name in names)
+        counts = session.mails.counts()
+        lists = tuple(_list(session, name, policy, notes, counts, now) for name in names)
         due = session.series.due(now, MOST)
         found = Status(
             at=now,
@@ -43,10 +44,17 @@ def status(store: Store, names: Sequence[str], policy: Policy, wrong: str, bound
     return replace(found, problems=problems)
 
 
-def _list(session: Session, name: str, policy: Policy, notes: dict[str, Note], now: str) -> ListStatus:
+def _list(
+    session: Session,
+    name: str,
+    policy: Policy,
+    notes: dict[str, Note],
+    counts: Sequence[tuple[str, str, int]],
+    now: str,
+) -> ListStatus:
     read_at = session.notes.get(f"read:{name}")
     one = policy.of(name)
-    counted = [(nature, count) for inbox, nature, count in session.mails.counts() if inbox == name]
+    counted = [(nature, count) for inbox, nature, count in counts if inbox == name]
     return ListStatus(
         name=name,
         cursors=session.mails.cursors(name),

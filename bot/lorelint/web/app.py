@@ -74,7 +74,7 @@ def application(outpost: Outpost, door: Door, now: Callable[[], str]) -> ASGIApp
 
 
 async def _wake(place: Place) -> None:
-    """What was put off is opened again when its time has come."""
+    """What was put off is opened again when its time has come, and how it stands is looked at anew."""
     while True:
         with contextlib.suppress(Exception):  # the next look may do better; the status tells what is wrong
             await run_in_threadpool(_woken, place)
@@ -83,6 +83,7 @@ async def _wake(place: Place) -> None:
 
 def _woken(place: Place) -> None:
     now = place.now()
+    place.look_round()
     with place.outpost.store.look() as session:
         due = session.steps.asleep(now, 1)
     if due:

@@ -20,6 +20,7 @@ from lorelint.web.guard import LARGEST, Door, Guard, same
 from lorelint.web.people import Role, User
 
 if TYPE_CHECKING:
+    from lorelint.model.status import Status
     from lorelint.model.store import Session
     from lorelint.outpost import Outpost
 
@@ -35,6 +36,15 @@ class Place:
     outpost: Outpost
     door: Door
     now: Callable[[], str]
+    known: list[Status] = field(default_factory=list)  # how it stood a while ago
+
+    def status(self) -> Status:
+        """How it stands, or stood at most a minute ago: to count all mails takes too long for a page."""
+        return self.known[0] if self.known else self.look_round()
+
+    def look_round(self) -> Status:
+        self.known[:] = [self.outpost.status(self.now())]
+        return self.known[0]
 
 
 class NotFound(Exception):

@@ -17,6 +17,7 @@ from lorelint.model.store import Life, PatchRow, ReviewRow, SeriesRow
 
 _TEXT = 2_000  # characters
 _ADDRESS = 320
+_TO_COME = (Life.READY.value, Life.WAITING.value)
 MAX_VERSIONS = 500  # of one author's series that are looked through
 
 
@@ -70,7 +71,9 @@ class SeriesTables:
     def due(self, now: str, most: int = 100) -> tuple[SeriesRow, ...]:
         waited = sa.and_(SERIES.c.life == Life.WAITING.value, SERIES.c.due_at != "")
         may = sa.and_(sa.or_(SERIES.c.life == Life.READY.value, waited), SERIES.c.due_at <= now)
-        wanted = sa.select(SERIES).where(may).order_by(SERIES.c.first_at, SERIES.c.id).limit(most)
+        # Few are due, of very many: they are found by their life and then put in order, not looked for in that order.
+        order = (SERIES.c.first_at + "", SERIES.c.id)
+        wanted = sa.select(SERIES).where(SERIES.c.life.in_(_TO_COME), may).order_by(*order).limit(most)
         return tuple(_as_series(row) for row in self._connection.execute(wanted))
 
     def recent(self, most: int = 100) -> tuple[SeriesRow, ...]:

@@ -90,7 +90,7 @@ def show(visit: Visit) -> Response:
             values=values,
             found=found,
             letters=letters,
-            count=session.queue.count(wanted),
+            count=session.queue.count(wanted) if found.before or found.after else len(found.entries),
             states=_states(session, wanted, values),
             facets=[_facet(session, name, title, wanted, values) for name, title in _FACETS],
             sorts=[(each.value, render.query(values, sort=_unless(each, Sort.GRAVEST))) for each in Sort],

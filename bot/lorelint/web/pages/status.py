@@ -11,7 +11,7 @@ TRAIL = 200
 
 def show(visit: Visit) -> Response:
     """Lists, trees, series, letters, and what is wrong."""
-    found = visit.outpost.status(visit.now)
+    found = visit.place.status()
     with visit.look() as session:
         return visit.show(session, "status.html", status=found)
 

@@ -1,0 +1,213 @@
+"""What the pages show and what their forms do, asked without a browser."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from tests.web.conftest import Browser, Small
+
+from lorelint.model.store import Letter, State
+
+PAGES = ("/queue", "/outbox", "/rules", "/rule/retry-no-resched", "/lists", "/status", "/trail", "/help", "/area")
+
+
+@pytest.fixture
+def filled(small: Small) -> Small:
+    small.listing.series("p1")
+    small.listing.found("p1", "retry-no-resched", "unbounded-retry")
+    small.listing.letter("p1", Letter.HELD)
+    small.listing.series("p2", key="other")
+    small.listing.found("p2", "gup-pin-leak")
+    return small
+
+
+def state(small: Small, id: int) -> State:
+    with small.listing.store.look() as session:
+        row = session.findings.get(id)
+        assert row is not None
+        return row.state
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/series/1", "/finding/1", "/letter/1", "/message?id=p1@author.example"])
+@pytest.mark.parametrize("who", ["viewer", "releaser"])
+def test_every_page_is_there(filled: Small, path: str, who: str) -> None:
+    answer = filled.as_(who).get(path)
+    assert answer.status_code == 200 and "</html>" in answer.text
+    assert "<script>" not in answer.text and " style=" not in answer.text and " onclick" not in answer.text
+
+
+NOWHERE = ("/series/77", "/finding/77", "/finding/x", "/letter/77", "/message?id=no", "/rule/no")
+
+
+@pytest.mark.parametrize("path", NOWHERE)
+def test_what_is_not_there(filled: Small, path: str) -> None:
+    assert filled.as_("viewer").get(path).status_code == 404
+
+
+def test_the_queue_is_filtered(filled: Small) -> None:
+    me = filled.as_("viewer")
+    assert me.get("/queue").text.count("data-row") == 2
+    assert me.get("/queue?rule=gup-pin-leak").text.count("data-row") == 1
+    assert "Nothing is here" in me.get("/queue?rule=gup-pin-leak&severity=error").text
+    assert me.get("/queue?q=ring").text.count("data-row") == 2
+    assert "Nothing is here" in me.get("/queue?state=sent").text
+    # What is none of ours asks for nothing.
+    assert me.get("/queue?state=%00&sort=nonsense&after=nonsense").text.count("data-row") == 2
+
+
+def test_a_finding_is_decided_and_taken_back(filled: Small) -> None:
+    me = filled.as_("triager")
+    answer = me.post("/finding/1", move="false-positive", reason="bounded elsewhere", back="/finding/1")
+    assert answer.status_code == 303 and state(filled, 1) is State.FALSE
+    assert re.fullmatch(r"/finding/1\?done=\d+", answer.headers["location"])
+    page = me.get(answer.headers["location"]).text
+    assert "bounded elsewhere" in page and "Undo" in page
+    batch = re.search(r'name="batch" value="(\d+)"', page)
+    assert batch
+    assert me.post("/undo", batch=batch[1]).status_code == 303 and state(filled, 1) is State.NEW
+    assert "Taken back" in me.get(answer.headers["location"]).text
+    with filled.listing.store.look() as session:
+        assert [what for _, _, what, _, _ in session.notes.trail("finding:1")] == [
+            "finding undone",
+            "finding false-positive",
+        ]
+
+
+def test_the_last_decision_is_taken_back_without_its_number(filled: Small) -> None:
+    me = filled.as_("triager")
+    me.post("/finding/1", move="confirm")
+    me.post("/finding/2", move="snooze", days="7")
+    assert (state(filled, 1), state(filled, 2)) == (State.CONFIRMED, State.SNOOZED)
+    me.post("/undo")
+    assert (state(filled, 1), state(filled, 2)) == (State.CONFIRMED, State.NEW)
+
+
+def test_many_are_decided_together(filled: Small) -> None:
+    me = filled.as_("triager")
+    answer = me.ask("POST", "/queue/decide", data={"csrf": me.csrf(), "series": ["1", "2"], "move": "confirm"})
+    assert answer.status_code == 303
+    assert [state(filled, id) for id in (1, 2, 3)] == [State.CONFIRMED] * 3
+    assert "3 findings: confirm" in me.get(answer.headers["location"]).text
+    assert me.post("/queue/decide", move="confirm", series="1").status_code == 409  # nothing waits
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"move": "false-positive"}, "no reason"),
+        ({"move": "snooze", "days": "0"}, "time is over"),
+        ({"move": "snooze", "days": "9999999"}, "time is over"),
+        ({"move": "send"}, "no such decision"),
+        ({}, "no such decision"),
+        ({"move": "reopen"}, "it is new"),
+    ],
+)
+def test_what_is_no_decision(filled: Small, fields: dict[str, str], why: str) -> None:
+    answer = filled.as_("triager").post("/finding/1", **fields)
+    assert answer.status_code == 409 and why in answer.text and state(filled, 1) is State.NEW
+
+
+def test_a_letter_is_changed_released_and_dropped(filled: Small) -> None:
+    me = filled.as_("releaser")
+
+    def letter() -> Any:
+        with filled.listing.store.look() as session:
+            return session.outbox.get(1)
+
+    shown = me.get("/letter/1").text
+    assert "cannot go:" in shown  # "body" is no mail that quotes something
+    refused = me.post("/letter/1/release")
+    assert refused.status_code == 409 and letter().state is Letter.HELD
+    wrong = me.post("/letter/1/edit", body="Reviewed-by: A Person <a@example.org>\n")
+    assert wrong.status_code == 409 and "Your text was not taken" in wrong.text
+    assert "Reviewed-by: A Person" in wrong.text and letter().body == "body"
+    assert me.post("/letter/1/drop", reason=" ").status_code == 409
+    assert me.post("/letter/1/drop", reason="said in person").status_code == 303
+    assert letter().state is Letter.DROPPED and letter().why == ("said in person",)
+    assert me.get("/letter/1/raw").headers["content-type"].startswith("text/plain")
+
+
+def test_views_and_area(filled: Small) -> None:
+    me = filled.as_("viewer")
+    me.post("/views", name="pins", query="rule=gup-pin-leak&unknown=1&state=nonsense")
+    page = me.get("/queue").text
+    assert 'href="/queue?rule=gup-pin-leak"' in page and "unknown" not in page
+    assert ">pins</a>" not in filled.as_("triager").get("/queue").text
+    me.post("/views", name="pins", drop="1")
+    assert ">pins</a>" not in me.get("/queue").text
+    assert "Nothing is here" in me.get("/queue?mine=1").text
+    assert me.post("/area", own="ring").headers["location"] == "/queue?mine=1"
+    assert me.get("/queue?mine=1").text.count("data-row") == 2
+
+
+@pytest.mark.parametrize(
+    ("who", "path", "fields", "code"),
+    [
+        ("viewer", "/finding/1", {"move": "confirm"}, 403),
+        ("viewer", "/queue/decide", {"move": "confirm", "series": "1"}, 403),
+        ("viewer", "/undo", {}, 403),
+        ("viewer", "/letter/1/drop", {"reason": "no"}, 403),
+        ("triager", "/letter/1/drop", {"reason": "no"}, 403),
+        ("triager", "/letter/1/release", {}, 403),
+        ("triager", "/letter/1/edit", {"body": "x"}, 403),
+        ("triager", "/finding/1", {"move": "confirm"}, 303),
+        ("releaser", "/finding/1", {"move": "confirm"}, 303),
+        ("releaser", "/letter/1/drop", {"reason": "no"}, 303),
+    ],
+)
+def test_roles(filled: Small, who: str, path: str, fields: dict[str, str], code: int) -> None:
+    assert filled.as_(who).post(path, **fields).status_code == code
+
+
+def test_who_may_not_decide_is_offered_no_form(filled: Small) -> None:
+    viewer, triager = filled.as_("viewer"), filled.as_("triager")
+    assert 'action="/finding/1"' not in viewer.get("/finding/1").text
+    assert 'action="/finding/1"' in triager.get("/finding/1").text
+    assert "/letter/1/drop" not in triager.get("/letter/1").text
+    assert "/letter/1/drop" in filled.as_("releaser").get("/letter/1").text
+
+
+def test_nobody_comes_in_without_a_token(filled: Small) -> None:
+    stranger = Browser(filled.app)
+    for path in (*PAGES, "/series/1", "/finding/1"):
+        answer = stranger.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert stranger.ask("POST", "/login", data={"token": "x" * 30}).status_code == 403
+    assert stranger.ask("POST", "/login", data={"token": "n" * 30}).status_code == 403  # no role
+    assert stranger.get("/login?token=" + "r" * 30).status_code == 200  # in an address no person's token is taken
+    assert stranger.get("/queue").status_code == 303
+
+
+def test_leaving_ends_the_session(filled: Small) -> None:
+    me = filled.as_("viewer")
+    before = dict(me.cookies)
+    assert me.post("/logout").headers["location"] == "/login"
+    me.cookies = before
+    assert me.get("/queue").status_code == 303
+
+
+def test_a_session_that_was_idle_too_long_has_ended(filled: Small) -> None:
+    clock = [0.0]
+    filled.app.clock = lambda: clock[0]
+    me = filled.as_("viewer")
+    clock[0] = 11.9 * 3600
+    assert me.get("/queue").status_code == 200
+    clock[0] += 12.1 * 3600
+    assert me.get("/queue").status_code == 303
+
+
+def test_a_policy_with_an_error_is_told(filled: Small) -> None:
+    filled.outpost.policy_file.write_text("typo = 1\n")
+    answer = filled.as_("viewer").get("/lists")
+    assert answer.status_code == 409 and "typo" in answer.text
+
+
+def test_static_files_are_kept_by_browsers_and_others_are_not(filled: Small) -> None:
+    me = filled.as_("viewer")
+    page = me.get("/queue")
+    assert page.headers["cache-control"] == "no-store"
+    for address in set(re.findall(r'"(/static/[^"]+)"', page.text)):
+        answer = Browser(filled.app).get(address)
+        assert answer.status_code == 200 and "immutable" in answer.headers["cache-control"]

@@ -288,7 +288,7 @@ class PublicInbox:
         self.address = f"{name}@lists.example.org"
         self.url = ""
         self._server: subprocess.Popen[bytes] | None = None
-        self._environment = {
+        self.environment = {
             **os.environ,
             "PI_CONFIG": str(folder / "config"),
             "PI_DIR": str(folder / "dot"),
@@ -302,7 +302,7 @@ class PublicInbox:
         return f"http://127.0.0.1:{port}/{self.name}/"
 
     def run(self, *command: str, stdin: bytes = b"", code: int = 0) -> bytes:
-        done = subprocess.run(command, input=stdin, capture_output=True, check=False, env=self._environment)
+        done = subprocess.run(command, input=stdin, capture_output=True, check=False, env=self.environment)
         assert done.returncode == code, done.stderr.decode()
         return done.stdout
 
@@ -338,7 +338,7 @@ class PublicInbox:
         self.run("git", "config", "-f", str(self.folder / "config"), f"publicinbox.{self.name}.url", self.url)
         command = ["public-inbox-httpd", "-l", f"http://127.0.0.1:{port}", "-W", "0"]
         log = (self.folder / "httpd.log").open("wb")
-        self._server = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
+        self._server = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
         for _ in range(200):
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()

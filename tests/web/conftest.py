@@ -7,10 +7,11 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -24,6 +25,7 @@ from lorelint.web.app import application
 from lorelint.web.guard import Door
 from lorelint.wire import House
 
+T = TypeVar("T")
 HOST = "127.0.0.1:8080"
 TOKENS = {"viewer": "v" * 30, "triager": "t" * 30, "releaser": "r" * 30, "nobody": "n" * 30}
 SERVE = ServeConfig(viewers=("viewer",), triagers=("triager",), releasers=("releaser",))
@@ -33,6 +35,13 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+
+
+_ASKING = ThreadPoolExecutor(1)  # a thread of its own: a real browser's loop runs in the test's
+
+
+def ask(asked: Coroutine[Any, Any, T]) -> T:
+    return _ASKING.submit(asyncio.run, asked).result()
 
 
 class Browser:
@@ -45,13 +54,15 @@ class Browser:
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         async def asked() -> httpx.Response:
+            sent = httpx.Cookies(self.cookies)
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=more.pop("raises", True))
-            async with httpx.AsyncClient(transport=transport, base_url=self.base, cookies=self.cookies) as client:
+            async with httpx.AsyncClient(transport=transport, base_url=self.base, cookies=sent) as client:
                 answer = await client.request(method, path, follow_redirects=False, **more)
-                self.cookies = dict(client.cookies)
+                for name, value in answer.cookies.items():
+                    self.cookies[name] = value
                 return answer
 
-        return asyncio.run(asked())
+        return ask(asked())
 
     def get(self, path: str, **more: Any) -> httpx.Response:
         return self.ask("GET", path, **more)

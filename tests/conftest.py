@@ -287,6 +287,7 @@ class PublicInbox:
         self.path = folder / name
         self.address = f"{name}@lists.example.org"
         self.url = ""
+        self.port = 0
         self._server: subprocess.Popen[bytes] | None = None
         self.environment = {
             **os.environ,
@@ -329,11 +330,13 @@ class PublicInbox:
     def remove(self, mail: bytes) -> None:
         self.run("public-inbox-learn", "rm", stdin=mail)
 
-    def serve(self) -> str:
-        """Its address, until the end of the test."""
+    def serve(self, port: int = 0) -> str:
+        """Its address, until the end of the test; on a port that it had before, else on a free one."""
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+            if not port:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+        self.port = port
         self.url = self._place(port).rstrip("/")
         self.run("git", "config", "-f", str(self.folder / "config"), f"publicinbox.{self.name}.url", self.url)
         command = ["public-inbox-httpd", "-l", f"http://127.0.0.1:{port}", "-W", "0"]

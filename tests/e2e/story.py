@@ -15,6 +15,9 @@ from tests.conftest import ROOT, Checkout
 from tests.e2e.loop import TREE, Loop
 from tests.edge.signing import signed
 
+from lorelint.edge.store.database import Database
+from lorelint.model.store import FindingRow, Letter, Life, SeriesRow
+
 SOURCE = "drivers/misc/dmamap/dmamap.c"
 AUTHOR = "Tomas Lindqvist <tomas@example.org>"
 V1 = "20260402-dmamap-zap-race-v1-1-7c21f0b9d4e3@example.org"
@@ -67,7 +70,11 @@ def answer(letter: EmailMessage, text: str = DISMISSED) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """Mail comes, then a command is run. `comes` gives the mails that are delivered before."""
+    """Mail comes, then a command is run.
+
+    command  its arguments as things stand; none where there is nothing to do
+    comes    the mails that are delivered before
+    """
 
     name: str
     command: Callable[[Loop], tuple[str, ...]]
@@ -84,7 +91,7 @@ def _send(loop: Loop) -> tuple[str, ...]:
 
 def _release(loop: Loop) -> tuple[str, ...]:
     held = [each["letter"] for each in loop.run("outbox", "--json").json()["letters"] if each["state"] == "held"]
-    return ("outbox", "release", *map(str, held))
+    return ("outbox", "release", *map(str, held)) if held else ()
 
 
 def _posted(loop: Loop) -> list[bytes]:
@@ -108,3 +115,32 @@ CHAPTERS = (
     Chapter("posted again", _listen, _posted_again),
     Chapter("nothing is left", _send),
 )
+
+
+def ends_as_it_should(loop: Loop) -> None:
+    """What is in the store when the story is told."""
+    store = Database("", loop.folder / "data" / "lorelint")
+    first, before = _series(store, V1)
+    second, after = _series(store, V2)
+    assert (first.life, first.superseded_by, second.life) == (Life.SUPERSEDED, second.id, Life.REVIEWED)
+    assert {rule: each.state.value for rule, each in before.items()} == {
+        "errno-collapsed-to-retry": "fixed",
+        "unbounded-retry": "sent",
+        "retry-no-resched": "false-positive",
+    }
+    assert before["errno-collapsed-to-retry"].fixed_in == 2
+    assert {rule: (each.state.value, each.since) for rule, each in after.items()} == {
+        "unbounded-retry": ("sent", 1),
+        "retry-no-resched": ("false-positive", 1),
+    }
+    with store.look() as session:
+        assert not session.outbox.of_series(second.id)
+        assert {each.state for each in session.outbox.waiting(*Letter)} == {Letter.SENT}
+    store.close()
+
+
+def _series(store: Database, msgid: str) -> tuple[SeriesRow, dict[str, FindingRow]]:
+    with store.look() as session:
+        row = session.series.of_patch(msgid)
+        assert row is not None
+        return row, {each.rule: each for each in session.findings.of_series(row.id)}

@@ -14,10 +14,7 @@ from typing import Any
 import pytest
 from tests.conftest import ROOT, Checkout
 from tests.e2e.loop import BOT, DOMAIN, TREE, Loop
-from tests.e2e.story import ANSWER, CHAPTERS, SOURCE, V1, V2, ago, written
-
-from lorelint.edge.store.database import Database
-from lorelint.model.store import FindingRow, Letter, Life, SeriesRow
+from tests.e2e.story import ANSWER, CHAPTERS, SOURCE, V1, V2, ago, ends_as_it_should, written
 
 
 @pytest.fixture
@@ -44,13 +41,6 @@ def letter(loop: Loop) -> EmailMessage:
     return found
 
 
-def series(store: Database, msgid: str) -> tuple[SeriesRow, dict[str, FindingRow]]:
-    with store.look() as session:
-        row = session.series.of_patch(msgid)
-        assert row is not None
-        return row, {each.rule: each for each in session.findings.of_series(row.id)}
-
-
 def test_the_whole_loop(loop: Loop, tmp_path: Path) -> None:
     said = told(loop, "sent")
     assert "event=reviewed" in said["posted"].err and "250 taken" in said["sent"].out
@@ -64,7 +54,7 @@ def test_the_whole_loop(loop: Loop, tmp_path: Path) -> None:
     assert f"<{ANSWER}> false-positive: obeyed" in said["answered"].err
     assert "letters=0" in said["posted again"].err and "nothing is released" in said["nothing is left"].err
     assert len(loop.sent()) == count
-    _ends_as_it_should(loop)
+    ends_as_it_should(loop)
 
 
 def _stands_in_the_thread(loop: Loop) -> None:
@@ -132,27 +122,6 @@ def _is_placed_by_b4_review(loop: Loop, folder: Path) -> None:
     lines = (checkout.path / SOURCE).read_text().splitlines()
     placed = [(each["path"], lines[each["line"] - 1].strip()) for each in patch["reviews"][BOT]["comments"]]
     assert placed == [(f"b/{SOURCE}", "return -EAGAIN;")]
-
-
-def _ends_as_it_should(loop: Loop) -> None:
-    store = Database("", loop.folder / "data" / "lorelint")
-    first, before = series(store, V1)
-    second, after = series(store, V2)
-    assert (first.life, first.superseded_by, second.life) == (Life.SUPERSEDED, second.id, Life.REVIEWED)
-    assert {rule: each.state.value for rule, each in before.items()} == {
-        "errno-collapsed-to-retry": "fixed",
-        "unbounded-retry": "sent",
-        "retry-no-resched": "false-positive",
-    }
-    assert before["errno-collapsed-to-retry"].fixed_in == 2
-    assert {rule: (each.state.value, each.since) for rule, each in after.items()} == {
-        "unbounded-retry": ("sent", 1),
-        "retry-no-resched": ("false-positive", 1),
-    }
-    with store.look() as session:
-        assert not session.outbox.of_series(second.id)
-        assert {each.state for each in session.outbox.waiting(*Letter)} == {Letter.SENT}
-    store.close()
 
 
 def test_without_the_answer_the_second_version_is_written_about(loop: Loop) -> None:

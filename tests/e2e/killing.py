@@ -1,0 +1,159 @@
+"""Commands that are killed at a chosen point of what they do to the world, and states of a loop to begin again from.
+
+A point is a system call of the command's own process: before it is done, strace(1) kills the process with SIGKILL, as
+a machine that fails or the kernel's oom killer would. The programs it has started go on, as they would then.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.loop import Loop
+from tests.e2e.story import CHAPTERS, Chapter
+
+from lorelint.jobs.send import LOST
+from lorelint.model.store import Letter
+
+KILLED = -9
+# What others can see of a process: files, locks, programs started, words on sockets.
+CALLS = (
+    "pwrite64 fdatasync fsync ftruncate unlink rename mkdir flock write "
+    "vfork clone clone3 wait4 poll connect sendto recvfrom"
+).split()
+TAKEN = '"250 taken'  # the mail server's word
+_LINE = re.compile(r"^(\w+)\(")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The nth call of a name. `taken`: the mail server has a letter, and the store does not say so yet."""
+
+    call: str
+    nth: int
+    taken: bool = False
+
+    @property
+    def under(self) -> tuple[str, ...]:
+        """The command to run a command under."""
+        inject = f"inject={self.call}:signal=SIGKILL:when={self.nth}"
+        return ("strace", "-qq", "-o", "/dev/null", "-e", f"trace={self.call}", "-e", inject)
+
+
+def recorded(loop: Loop, command: tuple[str, ...]) -> list[list[Point]]:
+    """The points of a command that is run to its end: calls of a name that follow each other are one group."""
+    log = loop.folder / "calls"
+    loop.run(*command, under=("strace", "-qq", "-o", str(log), "-e", f"trace={','.join(CALLS)}"))
+    counts: Counter[str] = Counter()
+    points, taken = [], False
+    for line in log.read_text("utf-8", "replace").splitlines():
+        match = _LINE.match(line)
+        if match and match[1] in CALLS:
+            counts[match[1]] += 1
+            points.append(Point(match[1], counts[match[1]], taken))
+            taken = TAKEN in line or (taken and match[1] != "fdatasync")
+    return [list(group) for _, group in groupby(points, key=lambda point: (point.call, point.taken))]
+
+
+def chosen(groups: list[list[Point]], count: int, seed: str) -> Iterator[Point]:
+    """Points at random. Every other one is between the mail server's word and the store, where there are such."""
+    choice = random.Random(seed)
+    between = [group for group in groups if group[0].taken]
+    for number in range(count):
+        yield choice.choice(choice.choice(between if between and number % 2 else groups))
+
+
+class Warm:
+    """A loop just before the command of a chapter, again and again."""
+
+    def __init__(self, loop: Loop, name: str) -> None:
+        self.loop = loop
+        self._kept = loop.folder / "kept"
+        for chapter in CHAPTERS:
+            self.chapter = chapter
+            loop.inbox.deliver(*chapter.comes(loop))
+            self.command = chapter.command(loop)
+            if chapter.name == name:
+                break
+            loop.run(*self.command)
+        for folder in self._folders:
+            shutil.copytree(folder, self._kept / folder.relative_to(loop.folder))
+        self._head = self._archived()
+        self.groups = recorded(loop, self.command)
+        self.after = state(loop)
+
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        """What a command changes; the cache is left as it comes to be."""
+        return (self.loop.folder / "data", self.loop.mails, self.loop.inbox.path)
+
+    def _archived(self) -> bytes:
+        return self.loop.inbox.run("git", f"--git-dir={self.loop.inbox.path}/git/0.git", "rev-parse", "HEAD")
+
+    def again(self) -> None:
+        """Back to before the command."""
+        changed = self._archived() != self._head
+        for folder in self._folders:
+            if folder != self.loop.inbox.path or changed:
+                shutil.rmtree(folder)
+                shutil.copytree(self._kept / folder.relative_to(self.loop.folder), folder)
+        if changed:
+            self.loop.inbox.close()
+            self.loop.inbox.serve(self.loop.inbox.port)  # it had the old files open
+
+    def killed(self, point: Point) -> bool:
+        """Run the command until it is killed; whether it came that far."""
+        ran = self.loop.run(*self.command, under=point.under, code=None)
+        assert ran.code in (KILLED, 0), ran
+        return ran.code == KILLED
+
+
+def state(loop: Loop) -> dict[str, Any]:
+    """All that the store holds, but for times and for how a pass went."""
+    database = sqlite3.connect(f"file:{loop.folder}/data/lorelint/store.sqlite?mode=ro", uri=True)
+    tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    found = {name: _rows(database, name) for name in sorted(tables) if name not in ("notes", "sqlite_sequence")}
+    database.close()
+    return found
+
+
+def _rows(database: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
+    columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+    kept = [name for name in columns if name not in ("at", "seconds") and not name.endswith("_at")]
+    return sorted(database.execute(f"SELECT {', '.join(kept)} FROM {table}"), key=repr)
+
+
+def letters(loop: Loop) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = loop.run("outbox", "--all", "--json").json()["letters"]
+    return found
+
+
+def no_letter_is_doubled_or_lost(loop: Loop) -> None:
+    """Each was handed over at most once; one of which that is not known is held and says so."""
+    handed = Counter(str(mail["Message-ID"]) for mail in loop.sent())
+    assert set(handed.values()) <= {1}, handed
+    for letter in letters(loop):
+        there = handed.pop(f"<{letter['message_id']}>", 0)
+        if letter["state"] == Letter.HELD:
+            assert LOST in letter["why"] or not there, letter
+        else:
+            assert letter["state"] == (Letter.SENT if there else Letter.RELEASED), letter
+    assert not handed, handed
+
+
+def run_until_done(loop: Loop, chapter: Chapter, most: int = 3) -> int:
+    """Run the command of a chapter again until a run did all there was to do, as a supervisor would; how often."""
+    for number in range(1, most + 1):
+        command = chapter.command(loop)
+        ran = loop.run(*command, code=None) if command else None
+        if ran is None or ran.code == 0:
+            return number
+    raise AssertionError(ran)

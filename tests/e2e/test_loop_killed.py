@@ -1,0 +1,144 @@
+"""The loop, killed: each message is seen once, no mail is doubled, none is lost without being held and named.
+
+Mails are counted at a server that takes whatever comes. CI tells the whole story with each command killed on its way;
+`make prove` kills every command at many points, each time from the same state, 200 in all.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import SEED
+from tests.e2e.killing import (
+    KILLED,
+    Point,
+    Warm,
+    chosen,
+    letters,
+    no_letter_is_doubled_or_lost,
+    run_until_done,
+    state,
+)
+from tests.e2e.loop import Loop
+from tests.e2e.story import CHAPTERS, ends_as_it_should
+
+from lorelint.jobs.send import LOST
+
+Make = Callable[[str], Loop]
+
+
+@pytest.fixture
+def make_loop(tmp_path: Path, program: Callable[[str], str]) -> Iterator[Make]:
+    for name in ("public-inbox-init", "public-inbox-httpd", "public-inbox-mda", "git", "strace"):
+        program(name)
+    made: list[Loop] = []
+
+    def make(name: str) -> Loop:
+        (tmp_path / name).mkdir()
+        made.append(Loop(tmp_path / name).__enter__())
+        return made[-1]
+
+    yield make
+    for loop in made:
+        loop.__exit__()
+
+
+# The nth calls that each run of a command makes at least.
+MADE = {
+    "listen": {"pwrite64": 20, "fdatasync": 3, "wait4": 8},
+    "outbox": {"pwrite64": 12, "fdatasync": 3, "ftruncate": 1},
+    "send": {"pwrite64": 20, "sendto": 4, "recvfrom": 4},
+}
+
+
+def test_a_run_that_is_killed_all_the_way_ends_as_one_that_is_not(make_loop: Make) -> None:
+    """Every command is killed, and then let be."""
+    choice = random.Random(SEED)
+    loop = make_loop("killed")
+    for chapter in CHAPTERS[:-1]:
+        loop.inbox.deliver(*chapter.comes(loop))
+        for _ in range(2 if chapter.name in ("posted", "sent") else 1):
+            command = chapter.command(loop)
+            call, most = choice.choice(sorted(MADE[command[0]].items()))
+            point = Point(call, choice.randint(1, most))
+            assert loop.run(*command, under=point.under, code=None).code == KILLED, (chapter.name, point)
+        run_until_done(loop, chapter)
+        no_letter_is_doubled_or_lost(loop)
+        _looked_after(loop)
+    ends_as_it_should(loop)
+    assert "nothing is released" in loop.run("send", "--once").err
+
+
+def _looked_after(loop: Loop) -> None:
+    """What is held since nobody knows whether it arrived is let out by a person who has seen that it did not."""
+    handed = {mail["Message-ID"] for mail in loop.sent()}
+    lost = [each for each in letters(loop) if LOST in each["why"] and f"<{each['message_id']}>" not in handed]
+    if lost:
+        loop.run("outbox", "release", *(str(each["letter"]) for each in lost))
+        loop.run("send", "--once")
+        no_letter_is_doubled_or_lost(loop)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize(
+    ("chapter", "count", "part"),
+    [
+        ("posted", 35, 1),
+        ("sent", 30, 1),
+        ("posted", 35, 2),
+        ("sent", 30, 2),
+        ("posted again", 40, 1),
+        ("answered", 20, 1),
+        ("released", 10, 1),
+    ],
+)
+def test_killed_at_many_points(
+    chapter: str, count: int, part: int, make_loop: Make, sampled: Callable[..., list[Any]]
+) -> None:
+    warm = Warm(make_loop("loop"), chapter)
+    points = sampled(list(chosen(warm.groups, count, f"{SEED} {chapter} {part}")))
+    assert chapter != "sent" or any(point.taken for point in points)
+    told: Counter[str] = Counter()
+    start = time.monotonic()
+    for number, point in enumerate(points):
+        warm.again()
+        archive = warm.loop.mails / "closed"
+        if number % 3 == 2:
+            archive.touch()  # what is sent does not come to the archive
+        try:
+            told["killed"] += warm.killed(point)
+            told["more than one restart"] += run_until_done(warm.loop, warm.chapter) > 1
+            _stands(warm, chapter, point, told, archived=not archive.exists())
+        except AssertionError as error:
+            raise AssertionError(f"killed at {point}, number {number}: {error}") from error
+    seconds = time.monotonic() - start
+    print(f"\n{chapter}: {len(points)} points, {dict(told)}, {seconds / len(points):.1f} s each")
+    assert told["killed"] >= 0.9 * len(points)
+
+
+def _stands(warm: Warm, chapter: str, point: Point, told: Counter[str], archived: bool) -> None:
+    loop = warm.loop
+    no_letter_is_doubled_or_lost(loop)
+    if chapter != "sent":
+        assert state(loop) == warm.after
+        return
+    for _ in range(5):  # an archive may take its time: what it has later is found later
+        waiting = [letter for letter in letters(loop) if LOST in letter["why"]]
+        handed = {str(mail["Message-ID"]) for mail in loop.sent()}
+        missing = [letter for letter in waiting if f"<{letter['message_id']}>" in handed]
+        if not (missing and archived):
+            break
+        time.sleep(0.3)
+        run_until_done(loop, warm.chapter)
+    else:
+        raise AssertionError("what is in the archive is held for ever")
+    told["held"] += bool(waiting)
+    told["sent and held"] += bool(missing)
+    assert bool(missing) <= (not archived)
+    assert waiting or state(loop)["letters"] == warm.after["letters"]

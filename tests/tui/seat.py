@@ -40,7 +40,7 @@ max_age_days = 300
 """
 
 
-def outpost(folder: Path, tree: Path) -> Outpost:
+def outpost(folder: Path, tree: Path, cwd: Path | None = None) -> Outpost:
     """The folders of one; made where they are not there."""
     folder.mkdir(exist_ok=True)
     policy, config = folder / "policy.toml", folder / "config.toml"
@@ -49,7 +49,7 @@ def outpost(folder: Path, tree: Path) -> Outpost:
         f'policy = "{policy}"\n[inbox.dmamap]\nurl = "{folder}"\naddress = "dmamap@lists.example.org"\n'
         f'[tree.small]\npath = "{tree}"\n[listen]\nmax_age_days = 36500\n'
     )
-    house = House(parse(config.read_text(), str(config)), cwd=folder, cache=folder / "cache")
+    house = House(parse(config.read_text(), str(config)), cwd=cwd or folder, cache=folder / "cache")
     return Outpost(house, folder / "data" / "lorelint", policy)
 
 

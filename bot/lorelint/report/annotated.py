@@ -48,29 +48,33 @@ def annotated(diff: str, remarks: Sequence[Remark], note: str) -> str:
 def _placed(diff: str) -> Iterator[tuple[str, tuple[str, int] | None]]:
     """Lines of a diff, each with its place after the patch; None for those that are not there then.
 
-    b4 splits lines wherever Python does, at a form feed, too: such characters are spelt out.
+    b4 splits lines wherever Python does, at a form feed, too: such characters are spelt out. It takes a line for a
+    header of a file even within a hunk, where it would be the patch's own: such a line gets a blank.
     """
-    path, number = "", 0
-    left = 0  # lines that the hunk still has after the patch
+    path, number, inside = "", 0, False
     for raw in diff.rstrip("\n").split("\n"):
         line = clean(raw, tabs=True)
         hunk = _HUNK.match(raw)
         if hunk:
             number = int(hunk[1])
-            left = 1
+            inside = True
             yield line, None
         elif raw.startswith("diff --git "):
-            path, left = "", 0
+            path, inside = "", False
             yield line, None
-        elif not left:
+        elif not inside:
             if raw.startswith("+++ b/"):
                 path = raw[6:]
             yield line, None
         elif raw.startswith(("+", " ")) or not raw:
-            yield line, (path, number)
+            yield _own(line), (path, number)
             number += 1
         else:
-            yield line, None
+            yield _own(line), None
+
+
+def _own(line: str) -> str:
+    return f"{line[0]} {line[1:]}" if line.startswith(("+++ ", "--- ")) else line
 
 
 def _said(text: str) -> list[str]:

@@ -50,7 +50,7 @@ class Deciding(Face):
         def decide() -> str:
             told = self.office.decide(ids, move, reason=reason, until=until)
             self.decided()
-            return f"{told}; u takes it back"
+            return told
 
         self.do(decide)
 

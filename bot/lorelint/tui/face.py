@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.style import Style
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.events import Key
 from textual.screen import ModalScreen, Screen
+from textual.strip import Strip
 from textual.widgets import Input, OptionList, Static
 
 from lorelint.model.errors import LorelintError
@@ -38,6 +41,12 @@ class Lines(OptionList, inherit_bindings=False):
         key("pageup,backspace,ctrl+b", "page_up", "a page up"),
         key("enter", "select", "open"),
     ]
+
+    def render_line(self, y: int) -> Strip:
+        """Without colours the line under the cursor stands in reverse, which a list of Textual (8.2) leaves out."""
+        strip = super().render_line(y)
+        here = self.app.has_class("plain") and self.highlighted == self.scroll_offset.y + y
+        return strip.apply_style(Style(reverse=True)) if here else strip
 
 
 class Pager(VerticalScroll, can_focus=True, inherit_bindings=False):
@@ -205,11 +214,11 @@ class Choose(ModalScreen[str]):
         with Horizontal(id="prompt"):
             yield Static(Content(self.question), id="question")
 
-    def on_key(self, event: object) -> None:
-        pressed = getattr(event, "key", "")
-        if pressed in self.keys:
-            self.dismiss(pressed)
-        elif pressed in ("escape", "q", "ctrl+c", "ctrl+g"):
+    def on_key(self, event: Key) -> None:
+        event.stop()  # the screen below is not to hear it as well
+        if event.key in self.keys:
+            self.dismiss(event.key)
+        elif event.key in ("escape", "q", "ctrl+c", "ctrl+g"):
             self.dismiss("")
 
 

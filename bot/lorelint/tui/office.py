@@ -195,7 +195,8 @@ class Office:
         """Raises LorelintError, see `jobs.triage.decide`."""
         with self.store.begin() as session:
             done = triage.decide(session, ids, move, self.by, self.now(), reason=reason, until=until)
-        return _told(done, f"{_SAID[move]}{f' until {until[:10]}' if until else ''}")
+        told = _told(done, f"{_SAID[move]}{f' until {until[:10]}' if until else ''}")
+        return f"{told}; u takes it back" if done.done else told
 
     def waiting(self, series: Sequence[int]) -> tuple[int, ...]:
         """The findings of some series that wait for a decision."""

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from tests.conftest import PublicInbox, missing
 from tests.jobs.listing import Listing
-from tests.web.world import POLICY, World
+from tests.web.world import POLICY, World, mails, second
 
 from lorelint.config import Config, ServeConfig
 from lorelint.outpost import Outpost
@@ -149,6 +149,23 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def full_world(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[World]:
+    """One with all threads of our own writing, a second version among them."""
+    for name in ("public-inbox-init", "public-inbox-mda"):
+        if shutil.which(name) is None:
+            missing(f"{name} is not installed (make tools)")
+    folder = tmp_path_factory.mktemp("world")
+    tree = Path(shutil.copytree(root / "corpora" / "trees" / "small", folder / "small"))
+    world = World(folder, tree, PublicInbox(folder / "archive", "dmamap"))
+    world.take(mails(root, "dmamap-retry"), "2026-04-03T10:00:00Z")
+    world.take([second(mails(root, "dmamap-retry")[0])], "2026-04-06T10:00:00Z")
+    for name in ("dmamap-answered", "aperture-mmap", "winview-bounded"):
+        world.take(mails(root, name), "2026-04-09T10:00:00Z")
+    yield world
+    world.close()
 
 
 @pytest.fixture

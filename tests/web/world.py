@@ -61,3 +61,11 @@ class World:
 
 def mails(root: Path, name: str) -> list[bytes]:
     return [mail.as_bytes() for mail in mailbox.mbox(root / "corpora" / "threads" / f"{name}.mbox")]
+
+
+def second(mail: bytes) -> bytes:
+    """The patch of `dmamap-retry` as its author would send it again: another word in a comment, nothing else."""
+    changed = (
+        mail.replace(b"[PATCH]", b"[PATCH v2]").replace(b"-v1-1-", b"-v2-1-").replace(b"02 Apr 2026", b"05 Apr 2026")
+    )
+    return changed.replace(b"The fault went well", b"The fault was good").replace(b"Thu, 05", b"Sun, 05")

@@ -15,11 +15,12 @@ from starlette.types import ASGIApp
 
 from lorelint.jobs.triage import wake
 from lorelint.outpost import Outpost
-from lorelint.web import render
+from lorelint.web import render, watch
 from lorelint.web.guard import Door, Guard, Proxied
 from lorelint.web.pages import entrance, finding, outbox, queue, rules, series, status
 from lorelint.web.people import Role
 from lorelint.web.visit import Page, Place, asked
+from lorelint.web.watch import Say, Watched
 
 WAKE = 60.0  # seconds between two looks at what was put off
 
@@ -46,13 +47,16 @@ _PAGES: tuple[tuple[str, str, Page, Role], ...] = (
     ("/lists", "GET", status.lists, Role.VIEWER),
     ("/status", "GET", status.show, Role.VIEWER),
     ("/trail", "GET", status.trail, Role.VIEWER),
+    (watch.METRICS, "GET", watch.show, Role.VIEWER),
     ("/help", "GET", status.help, Role.VIEWER),
     ("/logout", "POST", entrance.leave, Role.VIEWER),
 )
 
 
-def application(outpost: Outpost, door: Door, now: Callable[[], str]) -> ASGIApp:
-    """The whole face on a store, ready for a server."""
+def application(
+    outpost: Outpost, door: Door, now: Callable[[], str], say: Say = lambda event, **facts: None
+) -> ASGIApp:
+    """The whole face on a store, ready for a server. `say` takes a line of the log for each request."""
     place = Place(outpost, door, now)
     routes = [Route("/", _home), Route("/static/{name}", _static)]
     routes += [Route("/login", entrance.come_in(place), methods=["GET", "POST"])]
@@ -70,7 +74,8 @@ def application(outpost: Outpost, door: Door, now: Callable[[], str]) -> ASGIApp
 
     made = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _missing, 405: _missing, 500: _broken})
     guarded: ASGIApp = Guard(made, door)
-    return Proxied(guarded, door.settings.proxies) if door.header else guarded
+    outside = Proxied(guarded, door.settings.proxies) if door.header else guarded
+    return Watched(outside, place, say)
 
 
 async def _wake(place: Place) -> None:

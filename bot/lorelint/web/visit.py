@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lorelint.model.status import Status
     from lorelint.model.store import Session
     from lorelint.outpost import Outpost
+    from lorelint.web.watch import Requests
 
 FIELDS = 2_000  # of one form
 _HERE = re.compile(r"/(?:[A-Za-z0-9][A-Za-z0-9/_.-]*)?(?:\?[A-Za-z0-9%&=+._~*-]*)?")
@@ -67,6 +68,7 @@ class Visit:
     names: Mapping[str, str]  # out of the path
     now: str
     leave: Callable[[], None]
+    requests: Requests | None = None  # counted so far
     form: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -172,6 +174,7 @@ def asked(place: Place, page: Page, *, role: Role = Role.VIEWER) -> Callable[[Re
             names={key: str(value) for key, value in request.path_params.items()},
             now=place.now(),
             leave=lambda: guard_of(request).sessions.end(request.state.key),
+            requests=getattr(request.state, "requests", None),
         )
         if user.role < role:
             return _wrong(visit, 403, f"this takes a {role.shown}; {user.name or 'nobody'} is a {user.role.shown}")

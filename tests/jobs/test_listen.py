@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,35 @@ def test_nothing_is_done_twice(place: Place, inbox: Any, root: Path) -> None:
     done = place.listen("2026-04-03T10:05:00Z")
     assert (done.taken, done.reviewed, done.letters) == (0, 0, 0)
     assert len(place.series()) == 1
+
+
+def test_what_a_mail_server_says_of_a_letter(place: Place, inbox: Any, root: Path) -> None:
+    """Where the bot's own mailbox is followed: the letter is marked, once, and never by a person's mail or twice."""
+    from tests.mail.test_bounce import REPORT
+
+    inbox.deliver(*mails(root, "dmamap-retry"))
+    place.listen()
+    store = place.outpost.store
+    with store.begin() as session:
+        (letter,) = session.outbox.waiting(Letter.HELD)
+        steps = (Letter.HELD, Letter.RELEASED, Letter.SENDING, Letter.SENT)
+        for was, state in pairwise(steps):
+            assert session.outbox.change(letter.id, state, was=was, at=NOW)
+    report = REPORT.replace(b"lorelint-1234@bot.example.org", letter.msgid.encode())
+    person = report.replace(b"MAILER-DAEMON@mx", b"mallory@mx").replace(b"Auto-Submitted: auto-replied\n", b"")
+    inbox.deliver(b"Message-ID: <person@mx.example.org>\n" + person)
+    assert place.listen("2026-04-03T10:05:00Z").fresh == 1
+    with store.look() as session:
+        assert session.outbox.waiting(Letter.SENT)
+    place.log.clear()
+    inbox.deliver(b"Message-ID: <1@mx.example.org>\n" + report, b"Message-ID: <2@mx.example.org>\n" + report)
+    assert place.listen("2026-04-03T10:10:00Z").fresh == 2
+    with store.look() as session:
+        (row,) = session.outbox.waiting(Letter.BOUNCED)
+        assert "ida@example.org did not get it: 5.1.1" in row.why[0]
+        assert [what for _, _, what, _, _ in session.notes.trail(row.msgid)].count("letter bounced") == 1
+    told = [facts for event, facts in place.log if event == "bounced"]
+    assert told == [{"inbox": "small", "letter": letter.id, "msgid": "1@mx.example.org"}]
 
 
 def test_what_a_person_has_raised_is_not_mailed(place: Place, inbox: Any, root: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lorelint.jobs import life
+from lorelint.jobs.bounces import bounced
 from lorelint.jobs.life import Pace
 from lorelint.mail.patchid import patch_id
 from lorelint.model.errors import LorelintError
@@ -43,13 +44,19 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of an arrival. `fresh`: it was not in the store; `series`: numbers of those that it changed."""
+    """What became of an arrival.
+
+    fresh    it was not in the store
+    series   numbers of those that it changed
+    bounced  number of the letter of ours that it says did not arrive, 0 for none
+    """
 
     msgid: str
     nature: Nature
     why: str
     fresh: bool
     series: tuple[int, ...] = ()
+    bounced: int = 0
 
 
 def take(store: Store, arrival: Arrival, reader: Reader, *, now: str, pace: Pace) -> Taken:
@@ -135,7 +142,9 @@ class _Intake:
         series: tuple[int, ...] = ()
         if kept.nature in _POSTED and (kept.nature.reviewed or self.session.series.of_root(root)):
             series = self._series(replace(kept, root=root))
-        return Taken(kept.msgid, kept.nature, kept.why, True, series)
+        # Where the bot's own mailbox is followed as a list, what mail servers say of its letters comes this way.
+        letter = bounced(self.session, kept.raw, self.now) if kept.nature is Nature.ROBOT else None
+        return Taken(kept.msgid, kept.nature, kept.why, True, series, letter.id if letter else 0)
 
     def _compare(self, before: Kept, message: Message, arrival: Arrival) -> None:
         """The same Message-ID with other words: the first is kept, and that there was another is noted.

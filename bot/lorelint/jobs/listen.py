@@ -120,6 +120,8 @@ def _follow(parts: Listening, feed: Feed, now: str, done: Pass) -> None:
                 done.fresh += taken.fresh
                 if taken.fresh and (taken.series or taken.nature is Nature.ANSWER):
                     parts.say("taken", inbox=feed.inbox, nature=taken.nature.value, msgid=taken.msgid)
+                if taken.bounced:
+                    parts.say("bounced", inbox=feed.inbox, letter=taken.bounced, msgid=taken.msgid)
     except LorelintError as error:
         _note(parts, f"inbox:{feed.inbox}", now, False, str(error), done)
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 from lorelint.cli import CLEAN, UNDONE
 from lorelint.cli.clock import now
 from lorelint.cli.common import outpost
+from lorelint.cli.logs import LOG, Say, log
 from lorelint.model.errors import LorelintError
 
 
@@ -20,30 +20,30 @@ from lorelint.model.errors import LorelintError
 @click.option("--since", metavar="DAY", default="", help="Where the first start begins: 2026-03-17 [default: now].")
 @click.option("--inbox", "inbox", metavar="NAME", default="", help="Only this list of the settings.")
 @click.option("--config", metavar="FILE", default="", help="Settings [default: ~/.config/lorelint/config.toml].")
-def command(once: bool, since: str, inbox: str, config: str) -> int:
+@LOG
+def command(once: bool, since: str, inbox: str, config: str, form: str) -> int:
     """Follow the lists of the settings: take mail in, review series, write what may be said into the outbox.
 
     Nothing is sent: `lorelint send` is a process of its own, and `lorelint outbox` shows what waits. A list that is
     followed for the first time begins at now, or at DAY. The process may be ended at any time and goes on where it was;
-    SIGTERM and SIGINT end it after the step that is being done. What it does is told on stderr, one line each, as
-    name=value.
+    SIGTERM and SIGINT end it after the step that is being done. What it does is told on stderr, one line each.
 
     Exit codes: 0 ended, or with --once all was done; 2 with --once something could not be done, which is told.
     """
     _check(since)
-    place = outpost(config)
+    place, say = outpost(config), log(form)
     ending = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda number, frame: ending.set())
     try:
         with place.alone():
             parts = place.listening(inbox, since, say=say, stop=ending.is_set)
-            return _passes(parts, once, place.config.listen.poll_seconds, ending)
+            return _passes(parts, say, once, place.config.listen.poll_seconds, ending)
     finally:
         place.close()
 
 
-def _passes(parts: Any, once: bool, seconds: float, ending: threading.Event) -> int:
+def _passes(parts: Any, say: Say, once: bool, seconds: float, ending: threading.Event) -> int:
     """Pass after pass; a store that fails is asked again, as a database may be started anew."""
     from lorelint.jobs.listen import listen
 
@@ -70,20 +70,3 @@ def _check(since: str) -> None:
             datetime.fromisoformat(since)
     except ValueError:
         raise LorelintError("is no day", where=f"--since {since}", remedy="write 2026-03-17") from None
-
-
-def say(event: str, **facts: object) -> None:
-    """One line of the log: the time, what happened, and what is known of it."""
-    told = " ".join(f"{name}={_value(value)}" for name, value in facts.items())
-    sys.stderr.write(f"time={now()} event={event} {told}".rstrip() + "\n")
-    sys.stderr.flush()
-
-
-def _value(value: object) -> str:
-    from lorelint.report.text import words
-
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = words(str(value))
-    plain = text and not any(char in text for char in ' "=')
-    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -22,8 +22,8 @@ _CONFIG = click.option(
 def command() -> None:
     """Look after the store: what is kept of the lists, the findings, the letters.
 
-    It is an SQLite file in the user's data folder, or what [store] url of the settings names. A backup of either kind of
-    store can be restored into either.
+    It is an SQLite file in the user's data folder, or what [store] url of the settings names. A backup of either kind
+    of store can be restored into either.
     """
 
 

@@ -214,13 +214,17 @@ class Outpost:
 
     def status(self, now: str) -> Status:
         """How it stands. A list is stale where it was not read in three times the pause, and a review's longest."""
+        import shutil
+
         from lorelint.jobs.policy.current import current
         from lorelint.jobs.status import Bounds, status
 
         settings = self.config.listen
         policy, wrong = current(self.policy)
         bounds = Bounds(3 * settings.poll_seconds + settings.review_seconds)
-        return status(self.store, [each.name for each in self.config.inboxes], policy, wrong, bounds, now)
+        names, store = [each.name for each in self.config.inboxes], self.store
+        free = shutil.disk_usage(self.data).free if self.data.is_dir() else None
+        return status(store, names, policy, wrong, bounds, now, free)
 
     def _index(self, fresh: set[str]) -> list[tuple[str, bool, str]]:
         """Read trees that were fetched, and all when the process has just begun, into the index: whatever is asked of

@@ -190,7 +190,7 @@ def test_leaving_ends_the_session(filled: Small) -> None:
 
 def test_a_session_that_was_idle_too_long_has_ended(filled: Small) -> None:
     clock = [0.0]
-    filled.app.clock = lambda: clock[0]
+    filled.app.app.clock = lambda: clock[0]
     me = filled.as_("viewer")
     clock[0] = 11.9 * 3600
     assert me.get("/queue").status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 from lorelint.cli import CLEAN
 from lorelint.cli.clock import now, who
 from lorelint.cli.common import note, outpost
+from lorelint.cli.logs import LOG, log, with_libraries
 from lorelint.model.errors import LorelintError
 
 if TYPE_CHECKING:
@@ -25,33 +27,49 @@ LISTEN = "127.0.0.1:8080"
 @click.option("--identity-header", metavar="NAME", default="", help="The header in which a proxy says who it is.")
 @click.option("--behind-proxy", is_flag=True, help="Nobody reaches this but through that proxy.")
 @click.option("--config", metavar="FILE", default="", help="Settings to use instead of the user's.")
-def command(listen: str, token_file: str, identity_header: str, behind_proxy: bool, config: str) -> int:
+@LOG
+def command(listen: str, token_file: str, identity_header: str, behind_proxy: bool, config: str, form: str) -> int:
     """Show the queue, findings and letters in a browser, and take decisions there.
 
     By itself it waits on this machine alone and prints an address with a token: whoever opens it may everything. With
     --token-file each has a token of his own, and with --identity-header X-Remote-User --behind-proxy a proxy that has
     asked for a password says who somebody is; what he may then stands in [serve] of the settings. No page can send
     mail: `lorelint send` does, and reads what was released here.
+
+    /healthz and /readyz tell anybody whether it lives and whether the store answers; /metrics has numbers for
+    Prometheus, for whoever may look (Authorization: Bearer TOKEN). Each request is told on stderr, one line each.
     """
+    _there()
     host, port = _address(listen)
     every = outpost(config)
     settings = every.config.serve
     door = _door(settings, host, port, token_file, identity_header, behind_proxy)
-    try:
-        import uvicorn
+    import uvicorn
 
-        from lorelint.web.app import application
+    from lorelint.web.app import application
+
+    every.store.close()  # what is wrong with it is told before anybody waits
+    place = f"http://{_shown(host)}:{port}"
+    note(f"on {place}/login?token={next(iter(door.tokens))}" if door.alone else f"on {place}/")
+    say = log(form)
+    with_libraries(say, "uvicorn", "uvicorn.error", "asyncio")
+    app = application(every, door, now, say)
+    say("start", address=place)
+    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, proxy_headers=False, server_header=False)
+    say("end")
+    every.close()
+    return CLEAN
+
+
+def _there() -> None:
+    """Raises LorelintError where what the face stands on is not installed."""
+    try:
+        for name in ("starlette", "uvicorn", "jinja2", "pygments"):
+            importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise LorelintError(
             f"what the web face stands on is missing ({error.name})", where="serve", remedy="install lorelint[web]"
         ) from None
-    every.store.close()  # what is wrong with it is told before anybody waits
-    place = f"http://{_shown(host)}:{port}"
-    note(f"on {place}/login?token={next(iter(door.tokens))}" if door.alone else f"on {place}/")
-    app = application(every, door, now)
-    uvicorn.run(app, host=host, port=port, log_level="warning", proxy_headers=False, server_header=False)
-    every.close()
-    return CLEAN
 
 
 def _address(listen: str) -> tuple[str, int]:

@@ -15,14 +15,29 @@ MOST = 1_000  # series that are due, counted
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What is too long: seconds since a list was read, hours that a released letter or a series waits."""
+    """What is too long: seconds since a list was read, hours that a released letter or a series waits.
+
+    And what is too little: `room` bytes on the disk of our data.
+    """
 
     stale: float
     waits: float = 24.0
+    room: float = 2e8
 
 
-def status(store: Store, names: Sequence[str], policy: Policy, wrong: str, bounds: Bounds, now: str) -> Status:
-    """`names` are the lists of the settings; `wrong` is what is wrong with the policy, "" for nothing."""
+def status(
+    store: Store,
+    names: Sequence[str],
+    policy: Policy,
+    wrong: str,
+    bounds: Bounds,
+    now: str,
+    free: int | None = None,
+) -> Status:
+    """`names` are the lists of the settings; `wrong` is what is wrong with the policy, "" for nothing.
+
+    `free` is how many bytes the disk of our data has left.
+    """
     with store.look() as session:
         notes = {note.name: note for note in session.notes.all()}
         counts = session.mails.counts()
@@ -39,6 +54,9 @@ def status(store: Store, names: Sequence[str], policy: Policy, wrong: str, bound
             letters=tuple(session.outbox.counts()),
             hourly=(session.outbox.sent_since(_before(now, hours=1)), policy.hourly_cap),
             dry_run=policy.dry_run,
+            reviews=session.series.reviewing(),
+            waits=tuple((each.value, each.waits) for each in session.queue.counts("rule") if each.waits),
+            free=free,
         )
         problems = (*_problems(found, bounds), *_letters(session, bounds, now), *([wrong] if wrong else []))
     return replace(found, problems=problems)
@@ -79,6 +97,8 @@ def _problems(found: Status, bounds: Bounds) -> Iterator[str]:
     for note in (*found.trees, *found.others):
         if not note.ok:
             yield f"{note.name.replace(':', ' ')}: {note.text}"
+    if found.free is not None and found.free < bounds.room:
+        yield f"the disk of our data is nearly full: {found.free / 1e6:,.0f} MB are left"
     if found.oldest and _seconds(found.oldest, found.at) > bounds.waits * 3600:
         yield f"a series waits to be reviewed since {found.oldest}"
 

@@ -32,7 +32,12 @@ class ListStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All of it. `problems` is what a supervisor has to know; none means healthy."""
+    """All of it. `problems` is what a supervisor has to know; none means healthy.
+
+    reviews  (those that were done, those that failed, seconds of the former)
+    waits    (rule, series with findings of it that wait for a person)
+    free     bytes on the disk that holds our data, None where that is not asked
+    """
 
     at: str
     lists: tuple[ListStatus, ...]
@@ -45,3 +50,6 @@ class Status:
     hourly: tuple[int, int]  # letters sent in an hour, as many as may be
     dry_run: bool
     problems: tuple[str, ...] = ()
+    reviews: tuple[int, int, float] = (0, 0, 0.0)
+    waits: tuple[tuple[str, int], ...] = ()
+    free: int | None = None

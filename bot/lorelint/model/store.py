@@ -299,6 +299,8 @@ class SeriesBook(Protocol):
 
     def recent(self, most: int = 100) -> tuple[SeriesRow, ...]: ...
     def counts(self) -> Sequence[tuple[str, int]]: ...
+    def reviewing(self) -> tuple[int, int, float]:
+        """Reviews that were done, those that failed, and the seconds of the former."""
 
 
 class Findings(Protocol):

@@ -101,6 +101,9 @@ def document(status: Status) -> dict[str, Any]:
         "sent_last_hour": status.hourly[0],
         "hourly_cap": status.hourly[1],
         "dry_run": status.dry_run,
+        "reviews": dict(zip(("done", "failed", "seconds"), status.reviews, strict=True)),
+        "waits": dict(status.waits),
+        "free_bytes": status.free,
     }
 
 

@@ -61,7 +61,7 @@ class SeriesTables:
 
     def of_author(self, address: str, subject: str) -> tuple[SeriesRow, ...]:
         newest = sa.select(SERIES).where(SERIES.c.address == address[:_ADDRESS].lower()).order_by(SERIES.c.id.desc())
-        rows = [_as_series(row) for row in self._connection.execute(newest.limit(MAX_VERSIONS))]
+        rows = [as_series(row) for row in self._connection.execute(newest.limit(MAX_VERSIONS))]
         return tuple(sorted((row for row in rows if same_subject(row.subject, subject)), key=_age))
 
     def of_patch(self, msgid: str) -> SeriesRow | None:
@@ -74,15 +74,20 @@ class SeriesTables:
         # Few are due, of very many: they are found by their life and then put in order, not looked for in that order.
         order = (SERIES.c.first_at + "", SERIES.c.id)
         wanted = sa.select(SERIES).where(SERIES.c.life.in_(_TO_COME), may).order_by(*order).limit(most)
-        return tuple(_as_series(row) for row in self._connection.execute(wanted))
+        return tuple(as_series(row) for row in self._connection.execute(wanted))
 
     def recent(self, most: int = 100) -> tuple[SeriesRow, ...]:
         wanted = sa.select(SERIES).order_by(SERIES.c.first_at.desc(), SERIES.c.id.desc()).limit(most)
-        return tuple(_as_series(row) for row in self._connection.execute(wanted))
+        return tuple(as_series(row) for row in self._connection.execute(wanted))
 
     def counts(self) -> Sequence[tuple[str, int]]:
         found = sa.select(SERIES.c.life, sa.func.count()).group_by(SERIES.c.life).order_by(SERIES.c.life)
         return [(row[0], row[1]) for row in self._connection.execute(found)]
+
+    def reviewing(self) -> tuple[int, int, float]:
+        failed = sa.func.sum(sa.case((REVIEWS.c.failure != "", 1), else_=0))
+        row = self._connection.execute(sa.select(sa.func.count(), failed, sa.func.sum(REVIEWS.c.seconds))).one()
+        return row[0] - (row[1] or 0), row[1] or 0, row[2] or 0.0
 
     # Patches
 
@@ -144,7 +149,7 @@ class SeriesTables:
 
     def _rows(self, which: sa.ColumnElement[bool]) -> tuple[SeriesRow, ...]:
         wanted = sa.select(SERIES).where(which)
-        return tuple(sorted((_as_series(row) for row in self._connection.execute(wanted)), key=_age))
+        return tuple(sorted((as_series(row) for row in self._connection.execute(wanted)), key=_age))
 
 
 def _age(row: SeriesRow) -> tuple[int, str, int]:
@@ -172,7 +177,7 @@ def _values(row: SeriesRow) -> dict[str, Any]:
     }
 
 
-def _as_series(row: Row[tuple[Any, ...]]) -> SeriesRow:
+def as_series(row: Row[tuple[Any, ...]]) -> SeriesRow:
     return SeriesRow(
         id=row.id,
         root=row.root,

@@ -69,7 +69,7 @@ def open_letter(mail: Mail) -> Letter:
     letter.subject = _decoded(_raw(letter, "subject"))
     letter.sender = next(iter(_addresses(letter, "from")), ("", ""))
     letter.to, letter.cc = _addresses(letter, "to"), _addresses(letter, "cc")
-    letter.date = _date(_raw(letter, "date"))
+    letter.date = date_of(_raw(letter, "date"))
     if letter.date is None and not mail.local:
         letter.trouble("date", "no date that can be read")
     letter.references = tuple(dict.fromkeys(_MSGID.findall(_raw(letter, "references"))))[-MAX_REFERENCES:]
@@ -151,7 +151,8 @@ def _first_id(text: str) -> str:
     return found.group(1) if found else ""
 
 
-def _date(text: str) -> datetime | None:
+def date_of(text: str) -> datetime | None:
+    """What a Date header says, None for nothing that can be read."""
     try:
         parts = parsedate_tz(text)
         if parts is None:

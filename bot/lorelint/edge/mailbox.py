@@ -5,9 +5,10 @@ What a file is, is told by what is in it, never by its name. Everything is bound
 
 from __future__ import annotations
 
+import io
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -91,8 +92,8 @@ def read_bytes(content: bytes, where: str) -> Mailbox:
         text = text.lstrip()
     if not text.strip():
         raise LorelintError("holds nothing", where=where, remedy="name a file that holds a mail or a patch")
-    if _starts_mbox(text):
-        return _bounded(tuple(_split(text)), (), where)
+    if starts_mbox(text):
+        return _bounded(tuple(split(io.BytesIO(text))), (), where)
     if _is_mail(text):
         return _bounded((Mail(text),), (), where)
     if text.startswith(b"<"):
@@ -170,7 +171,7 @@ def _read_directory(path: Path) -> Mailbox:
     return _bounded(tuple(mails), tuple(troubles), str(path))
 
 
-def _starts_mbox(text: bytes) -> bool:
+def starts_mbox(text: bytes) -> bool:
     first, _, rest = text.partition(b"\n")
     return first.startswith(b"From ") and _FIELD.match(rest) is not None
 
@@ -190,31 +191,49 @@ def _is_mail(text: bytes) -> bool:
     return found
 
 
-def _split(text: bytes) -> Iterator[Mail]:
-    """The mails of an mbox. A separator has a time in it, and a header follows."""
-    lines = text.split(b"\n")
-    start = 0
-    for at in range(1, len(lines) + 1):
-        if at < len(lines) and not _separates(lines, at):
+def split(lines: Iterable[bytes]) -> Iterator[Mail]:
+    """The mails of an mbox, from its lines with their ends. A separator has a time in it, and a header follows.
+
+    Of a mail over MAX_MAIL the beginning is given, a little more than that.
+    """
+    rest = iter(lines)
+    separator = last = next(rest, b"")
+    held = b""  # may be a separator: the line behind it tells
+    mail: list[bytes] = []
+    size = 0
+    for line in rest:
+        if held:
+            if _separates(last, line):
+                yield _mail(separator, mail)
+                separator, mail, size = held, [], 0
+            elif size <= MAX_MAIL:
+                mail.append(held)
+                size += len(held)
+            last, held = held, b""
+        if line.startswith(b"From ") and _FROM_LINE.match(line):
+            held = line
             continue
-        separator = lines[start]
-        mail = b"\n".join(lines[start + 1 : at]) + (b"\n" if at < len(lines) else b"")
-        # The blank line before the next separator belongs to the mailbox, not to the mail.
-        mail = mail.removesuffix(b"\n") if mail.endswith(b"\n\n") else mail
-        local = _GIT_FROM_LINE.match(separator) is not None
-        # mboxrd (and mboxo) put a ">" before body lines that look like a separator; git does not.
-        yield Mail(mail if local else _unescaped(mail), local)
-        start = at
+        if size <= MAX_MAIL:
+            mail.append(line)
+            size += len(line)
+        last = line
+    yield _mail(separator, [*mail, held])
 
 
-def _separates(lines: Sequence[bytes], at: int) -> bool:
-    if not lines[at].startswith(b"From ") or not _FROM_LINE.match(lines[at]) or at + 1 == len(lines):
-        return False
-    field = _FIELD.match(lines[at + 1])
-    if field is None:
-        return False
+def _separates(before: bytes, behind: bytes) -> bool:
+    """Whether a line that may be a separator is one, by those around it."""
+    field = _FIELD.match(behind)
     # Not every writer puts the blank line before; without it the header has to look like one.
-    return not lines[at - 1].rstrip(b"\r") or field.group(1).lower() in _KNOWN
+    return field is not None and (not before.rstrip(b"\r\n") or field.group(1).lower() in _KNOWN)
+
+
+def _mail(separator: bytes, lines: Sequence[bytes]) -> Mail:
+    mail = b"".join(lines)
+    # The blank line before the next separator belongs to the mailbox, not to the mail.
+    mail = mail.removesuffix(b"\n") if mail.endswith(b"\n\n") else mail
+    local = _GIT_FROM_LINE.match(separator) is not None
+    # mboxrd (and mboxo) put a ">" before body lines that look like a separator; git does not.
+    return Mail(mail if local else _unescaped(mail), local)
 
 
 def _unescaped(mail: bytes) -> bytes:

@@ -85,6 +85,12 @@ class Database:
             yield _session(connection)
 
     @contextmanager
+    def batch(self) -> Iterator[OpenStore]:
+        """A store whose transactions are parts of one that is committed at the end of the block."""
+        with self.transaction(writes=True) as connection:
+            yield OpenStore(connection, self.engine)
+
+    @contextmanager
     def transaction(self, *, writes: bool = False) -> Iterator[Connection]:
         """The connection itself, for what goes over all tables."""
         with transaction(self.engine, writes=writes) as connection:
@@ -94,6 +100,31 @@ class Database:
         self.engine.dispose()
 
 
+class OpenStore:
+    """A store within one transaction: what fails is undone alone, and all that was done is kept together or not at all.
+
+    Implements `lorelint.model.store.Store`.
+    """
+
+    def __init__(self, connection: Connection, engine: Engine) -> None:
+        self._connection = connection
+        self._engine = engine
+
+    @contextmanager
+    def begin(self) -> Iterator[OpenSession]:
+        with _told(self._engine), self._connection.begin_nested():
+            session = _session(self._connection)
+            yield session
+            session.touched.settle()
+
+    @contextmanager
+    def look(self) -> Iterator[OpenSession]:
+        yield _session(self._connection)
+
+    def close(self) -> None:
+        """Its transaction ends it."""
+
+
 @contextmanager
 def transaction(engine: Engine, *, writes: bool = False) -> Iterator[Connection]:
     """One that reads sees one state of everything. Raises LorelintError where the database fails."""
@@ -101,11 +132,17 @@ def transaction(engine: Engine, *, writes: bool = False) -> Iterator[Connection]
     serves = engine.dialect.name == "postgresql"
     if serves and not writes:
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with _told(engine), engine.connect().execution_options(**options) as connection, connection.begin():
+        if serves and writes:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER)))
+        yield connection
+
+
+@contextmanager
+def _told(engine: Engine) -> Iterator[None]:
+    """What goes wrong with the database, for a person."""
     try:
-        with engine.connect().execution_options(**options) as connection, connection.begin():
-            if serves and writes:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER)))
-            yield connection
+        yield
     except (sa.exc.DataError, sa.exc.IntegrityError):
         raise  # what was to be written is wrong, not the database: a bug of ours
     except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:

@@ -41,6 +41,7 @@ _COMMANDS = {
     "outbox": ("outbox", "What waits to be sent: show, release, drop, edit."),
     "send": ("send", "Send what is released; the only command with a mail server."),
     "policy": ("policy", "Check the policy, or explain it for one patch."),
+    "sweep": ("sweep", "Review whole archives, on this machine or on a cluster."),
     "measure": ("measure", "Precision and recall of the rules over labelled functions."),
     "store": ("store", "Look after the store: upgrade, backup, restore, check."),
 }

@@ -98,8 +98,7 @@ def desk(config: str, checkout: str, only: tuple[str, ...] = (), stage: str | No
     """What an author's commands are built of, by the settings of the user. Raises LorelintError."""
     from lorelint.desk import Desk
 
-    data = _folder("XDG_DATA_HOME", Path.home() / ".local" / "share")
-    return Desk(house(config), data, checkout, only, stage or "queue")
+    return Desk(house(config), data(), checkout, only, stage or "queue")
 
 
 def outpost(config: str) -> Outpost:
@@ -107,10 +106,14 @@ def outpost(config: str) -> Outpost:
     from lorelint.outpost import Outpost
 
     every = house(config)
-    data = _folder("XDG_DATA_HOME", Path.home() / ".local" / "share")
     beside = _settings_file(config)[0].parent
     policy = beside / Path(every.config.policy or "policy.toml").expanduser()
-    return Outpost(every, data, policy)
+    return Outpost(every, data(), policy)
+
+
+def data() -> Path:
+    """The folder of the user's data that is ours."""
+    return _folder("XDG_DATA_HOME", Path.home() / ".local" / "share")
 
 
 def tree_of(every: House, spec: str, overlays: tuple[str, ...]) -> OpenTree:

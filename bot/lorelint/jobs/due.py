@@ -12,7 +12,7 @@ from typing import Protocol
 from lorelint.jobs.applied import held
 from lorelint.jobs.base import climb
 from lorelint.jobs.review import newest, review
-from lorelint.kernel.maintainers import maintainers
+from lorelint.kernel.maintainers import Charge, Maintainers, maintainers
 from lorelint.model.base import Applied, Grade
 from lorelint.model.errors import LorelintError
 from lorelint.model.finding import Report
@@ -183,7 +183,7 @@ def _opened(
 
 @dataclass(frozen=True, slots=True)
 class _Area:
-    """What MAINTAINERS of the first tree says of the files of a series; not that everything belongs to everybody."""
+    """What MAINTAINERS of the first tree says of the files of a series."""
 
     trees: tuple[str, ...] = ()
     subsystems: tuple[str, ...] = ()
@@ -197,10 +197,15 @@ def _area(series: Series, bench: Bench) -> _Area:
         except LorelintError:
             continue
         charge = known.of(paths)
-        whole = {section.name for section in known.sections if section.everything}
-        named = [each for each in charge.subsystems if each not in whole]
-        return _Area(charge.trees, tuple(named[:MAX_SUBSYSTEMS]))
+        return _Area(charge.trees, subsystems_of(known, charge))
     return _Area()
+
+
+def subsystems_of(known: Maintainers, charge: Charge) -> tuple[str, ...]:
+    """The subsystems of some files by who is in charge of them; not that everything belongs to everybody."""
+    whole = {section.name for section in known.sections if section.everything}
+    named = [each for each in charge.subsystems if each not in whole]
+    return tuple(named[:MAX_SUBSYSTEMS])
 
 
 def _sources(report: Report, applied: Applied) -> dict[tuple[int, str], bytes]:

@@ -1,7 +1,9 @@
 """A Patchwork over its REST API, version 1.2.
 
 Written by its published schema (``docs/api/schemas/v1.2/patchwork.yaml`` of Patchwork: GET /patches/?msgid=,
-POST /patches/{id}/checks/), and tested against a server of our own that holds to that schema; no Patchwork was at hand.
+POST /patches/{id}/checks/), and tested against a server of our own that holds to that schema, field by field. It was
+never tried against a Patchwork: the application is in no package registry (``patchwork`` on PyPI is another program,
+Debian has the client ``git-pw`` alone).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from lorelint.model.queue import OPEN, STATES, Filter, Sort, version_tag
 
 SEVERITIES = ("error", "warning", "note")
 _KEYS = ("list", "sub", "rule")
-_SPAN = re.compile(r"(\d{1,3})\s*([hdw]?)")
+_SPAN = re.compile(r"([0-9]{1,3}) *([hdw]?)")
 _HOURS = {"h": 1, "d": 24, "": 24, "w": 168}
 
 
@@ -34,7 +34,7 @@ def limit(text: str, area: tuple[str, ...] = ()) -> Filter:
             wanted = replace(wanted, state=part)
         elif part in SEVERITIES:
             wanted = replace(wanted, severity=part)
-        elif re.fullmatch(r"v\d{1,4}", part):
+        elif re.fullmatch(r"v[0-9]{1,4}", part):
             wanted = replace(wanted, version=version_tag(int(part[1:])))
         elif part == "mine":
             wanted = replace(wanted, mine=_area(area))

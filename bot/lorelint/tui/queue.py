@@ -41,6 +41,7 @@ class Queue(Deciding):
         self.wanted = wanted
         self.entries: list[Entry] = []
         self.after = ""
+        self.count = 0
         self.tagged: set[int] = set()
         self.searched = ""
 
@@ -66,6 +67,7 @@ class Queue(Deciding):
             self.after = page.after
             if not self.after:
                 break
+        self.count = self.office.count(self.wanted)
         self._show()
         place = next((n for n, each in enumerate(self.entries) if here and each.series == here.series), at)
         self.lines.highlighted = min(place, len(self.entries) - 1) if self.entries else None
@@ -80,13 +82,12 @@ class Queue(Deciding):
         return Option(rows.queue(entry, self.size.width, entry.series in self.tagged), id=str(entry.series))
 
     def _status(self) -> None:
-        count = self.office.count(self.wanted)
-        every = f"more than {COUNTED}" if count > COUNTED else str(count)
+        every = f"more than {COUNTED}" if self.count > COUNTED else str(self.count)
         at = (self.lines.highlighted or 0) + 1 if self.entries else 0
         shown = typed(self.wanted) or "open"
         tagged = f" ─ {len(self.tagged)} tagged" if self.tagged else ""
         here = self.here()
-        told = list(rows.peek(here, columns=self.size.width)) if here else ["nothing waits" if not count else ""]
+        told = list(rows.peek(here, columns=self.size.width)) if here else ["nothing waits"]
         self.query_one("#peek", Static).update(Content("\n".join(f" {each}" for each in told)))
         self.place(f"lorelint ─ {words(shown)} ─ {at}/{every} series{tagged}")
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lorelint.cli import CLEAN
-from lorelint.cli.clock import now
+from lorelint.cli.clock import now, who
 from lorelint.cli.common import JSON, common, outpost, page, put
+
+if TYPE_CHECKING:
+    from lorelint.outpost import Outpost
 
 
 @click.group("policy", context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,6 +22,7 @@ def command() -> None:
     \b
     lorelint policy check deploy/policy.toml     is it well formed, and what does it let out?
     lorelint policy explain MESSAGE-ID           who would get what about a patch, and which line says so?
+    lorelint policy mute RULE --why REASON       a rule says nothing more on the lists; unmute lets it speak again
     """
 
 
@@ -87,4 +92,71 @@ def explain_one(msgid: str, as_json: bool, config: str, color: str, width: int |
         colour=out.colour,
     )
     put(text)
+    return CLEAN
+
+
+RULE = click.argument("rule", metavar="RULE")
+INBOX = click.option("--inbox", "inbox", metavar="NAME", default="", help="On this list alone [default: on all].")
+
+
+@command.command("mute")
+@RULE
+@INBOX
+@click.option("--why", required=True, help="Why; kept, and told to nobody outside.")
+@JSON
+@common
+def mute_one(rule: str, inbox: str, why: str, as_json: bool, config: str, color: str, width: int | None) -> int:
+    """Let RULE say nothing more on a list: no letter with it goes out, those that are released neither.
+
+    It takes effect at once. The rule is still asked, and what it says is in the queue. `lorelint status` shows what is
+    mute.
+    """
+    from lorelint.jobs.muting import mute
+
+    every, lists = _lists(config, rule, inbox)
+    with every.store.begin() as session:
+        done = mute(session, rule, lists, who(), why, now())
+    return _told(rule, "mute", "mute already", lists, done, as_json)
+
+
+@command.command("unmute")
+@RULE
+@INBOX
+@JSON
+@common
+def unmute_one(rule: str, inbox: str, as_json: bool, config: str, color: str, width: int | None) -> int:
+    """Let RULE speak again on a list, whoever muted it: a person, an answer of a maintainer, or the floor.
+
+    Letters that were ended meanwhile stay so; it counts for what is reviewed from now on.
+    """
+    from lorelint.jobs.muting import unmute
+
+    every, lists = _lists(config, rule, inbox)
+    with every.store.begin() as session:
+        done = unmute(session, rule, lists, who(), now())
+    return _told(rule, "heard again", "not mute", lists, done, as_json)
+
+
+def _lists(config: str, rule: str, inbox: str) -> tuple[Outpost, tuple[str, ...]]:
+    """The lists that are meant. Raises LorelintError for a rule or a list that is none."""
+    import difflib
+
+    from lorelint.model.errors import LorelintError
+
+    every = outpost(config)
+    known = sorted(each.name for each in every.house.rules(stage="trial"))
+    if rule not in known:
+        near = difflib.get_close_matches(rule, known, n=1)
+        remedy = f"did you mean {near[0]}?" if near else "`lorelint rules` lists them"
+        raise LorelintError("no rule of that name", where=rule, remedy=remedy)
+    return every, tuple(each.name for each in every.inboxes(inbox))
+
+
+def _told(rule: str, so: str, before: str, lists: tuple[str, ...], done: tuple[str, ...], as_json: bool) -> int:
+    from lorelint.report import json
+
+    if as_json:
+        put(json.dump({"rule": rule, "lists": list(lists), "changed": list(done)}))
+    else:
+        put("".join(f"{rule} is {so if each in done else before} on {each}\n" for each in lists))
     return CLEAN

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lorelint.cli import CLEAN, FINDINGS
+from lorelint.cli.clock import now
 from lorelint.cli.common import JSON, outpost, put
 
 if TYPE_CHECKING:
     from lorelint.edge.store.upkeep import Upkeep
 
+_NAMED = "lorelint-"  # how backups in a folder begin
 _CONFIG = click.option(
     "--config", metavar="FILE", default="", help="Settings [default: ~/.config/lorelint/config.toml]."
 )
@@ -66,14 +69,30 @@ def downgrade(revision: str, as_json: bool, config: str) -> int:
 
 
 @command.command("backup")
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE|FOLDER", type=click.Path(path_type=Path))
+@click.option(
+    "--keep", metavar="N", type=click.IntRange(1), default=None, help="In a FOLDER: the last N; older ones go."
+)
 @JSON
 @_CONFIG
-def backup(path: Path, as_json: bool, config: str) -> int:
-    """Write everything into a new FILE, while the rest goes on."""
-    count = _upkeep(config).backup(path)
-    size = path.stat().st_size
-    _done(f"{path}: {count:,} rows, {size / 1e6:.1f} MB", as_json, file=str(path), rows=count, bytes=size)
+def backup(path: Path, keep: int | None, as_json: bool, config: str) -> int:
+    """Write everything into a new FILE, while the rest goes on.
+
+    In a FOLDER the file is called by the time; an older one goes when the new one is whole, and never before.
+    """
+    from lorelint.model.errors import LorelintError
+
+    folder = path if path.is_dir() else None
+    if keep and folder is None:
+        raise LorelintError("is no folder", where=str(path), remedy="--keep is for a folder that is there")
+    file = path if folder is None else folder / f"{_NAMED}{re.sub('[^0-9TZ]', '', now())}.sqlite"
+    count = _upkeep(config).backup(file)
+    size = file.stat().st_size
+    gone = [] if folder is None or keep is None else sorted(folder.glob(f"{_NAMED}*.sqlite"))[:-keep]
+    for old in gone:
+        old.unlink()
+    told = f"{file}: {count:,} rows, {size / 1e6:.1f} MB" + (f"; {len(gone)} older ones are gone" if gone else "")
+    _done(told, as_json, file=str(file), rows=count, bytes=size, gone=[str(old) for old in gone])
     return CLEAN
 
 

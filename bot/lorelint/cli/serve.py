@@ -113,11 +113,12 @@ def _door(settings: ServeConfig, host: str, port: int, token_file: str, header: 
 
 def _private(name: str) -> str:
     """A file that nobody else may read. Raises LorelintError."""
+    from lorelint.edge.private import others_may_read
     from lorelint.wire import read
 
     path = Path(name).expanduser()
     text = read(str(path)).decode("utf-8", "replace")
-    if path.stat().st_mode & 0o077:
+    if others_may_read(path.stat()):
         raise LorelintError("others may read the tokens", where=name, remedy=f"chmod 600 {name}")
     return text
 

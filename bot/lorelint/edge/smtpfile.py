@@ -10,11 +10,11 @@ envelope_from = ""             # where bounces go [default: the policy's sender]
 
 from __future__ import annotations
 
-import stat
 import tomllib
 from pathlib import Path
 from typing import Any
 
+from lorelint.edge.private import others_may_read
 from lorelint.edge.smtp import Settings
 from lorelint.model.errors import LorelintError
 
@@ -26,7 +26,7 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 def smtp_file(path: Path) -> Settings:
     """The settings of a file. Raises LorelintError for one that is no such file, or that others may read."""
     try:
-        mode = path.stat().st_mode
+        there = path.stat()
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         said = getattr(error, "strerror", None) or str(error)
@@ -36,7 +36,7 @@ def smtp_file(path: Path) -> Settings:
     settings = Settings(**values) if values.get("host") else None
     if settings is None:
         raise LorelintError("names no mail server", where=str(path), remedy='write host = "mail.example.org"')
-    if settings.password and stat.S_IMODE(mode) & 0o077:
+    if settings.password and others_may_read(there):
         raise LorelintError("others may read the password in it", where=str(path), remedy=f"chmod 600 {path}")
     if settings.user and settings.security == "none" and settings.host not in _HERE:
         what = "the password would cross the network unencrypted"

@@ -135,8 +135,8 @@ class Queue(Protocol):
     def count(self, wanted: Filter, most: int = 1_000) -> int:
         """How many series there are, counted no further than `most` + 1."""
 
-    def counts(self, kind: str) -> tuple[Count, ...]:
-        """The values of one kind, those with most open series first."""
+    def counts(self, *kinds: str) -> tuple[Count, ...]:
+        """The values of some kinds, those with most open series first."""
 
     def next(self, wanted: Filter, series: int) -> int:
         """The series after one in the queue, 0 for none."""
@@ -193,6 +193,9 @@ class Sights(Protocol):
 
     def letters(self, *states: str, after: int = 0, most: int = 50) -> tuple[LetterRow, ...]:
         """Letters in some states, those with the highest numbers first, below `after` where that is given."""
+
+    def letters_of(self, series: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """The states of the letters about some series, each state once."""
 
     def said_of(self, rule: str, most: int = 30) -> tuple[VerdictRow, ...]:
         """The last verdicts on a rule."""

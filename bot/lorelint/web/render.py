@@ -60,6 +60,11 @@ def told(text: str) -> Markup:
     return Markup("").join([*parts, escape(text[at:])])
 
 
+def brief(number: int) -> str:
+    """A number in little room: 987, 16k."""
+    return str(number) if number < 1_000 else f"{number // 1_000}k"
+
+
 def when(at: str) -> str:
     """A time for the eye: day and minute."""
     return at[:16].replace("T", " ")
@@ -99,7 +104,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"when": when, "since": since, "verbatim": verbatim, "told": told, "grave": _grave}
+    made.filters |= {"when": when, "since": since, "verbatim": verbatim, "told": told, "brief": brief, "grave": _grave}
     made.globals |= {"asset": asset, "query": query, "many": many}
     return made
 

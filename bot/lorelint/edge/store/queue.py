@@ -72,8 +72,8 @@ class QueueTables:
         some = sa.select(walk.table.c.series).select_from(source).where(*walk.where).limit(most + 1).subquery()
         return self._connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
-    def counts(self, kind: str) -> tuple[Count, ...]:
-        wanted = sa.select(TALLIES).where(TALLIES.c.kind == kind)
+    def counts(self, *kinds: str) -> tuple[Count, ...]:
+        wanted = sa.select(TALLIES).where(TALLIES.c.kind.in_(kinds))
         wanted = wanted.order_by(TALLIES.c.waits.desc(), TALLIES.c.every.desc(), TALLIES.c.value)
         return tuple(Count(row.kind, row.value, row.waits, row.every) for row in self._connection.execute(wanted))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -33,6 +35,13 @@ class SightTables:
     def letters(self, *states: str, after: int = 0, most: int = 50) -> tuple[LetterRow, ...]:
         below = LETTERS.c.id < after if after else sa.true()
         return LetterTable(self._connection).some(sa.and_(LETTERS.c.state.in_(states), below), most)
+
+    def letters_of(self, series: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        wanted = sa.select(LETTERS.c.series, LETTERS.c.state).where(LETTERS.c.series.in_(series)).distinct()
+        found: dict[int, tuple[str, ...]] = {}
+        for number, state in self._connection.execute(wanted.order_by(LETTERS.c.series, LETTERS.c.state)):
+            found[number] = (*found.get(number, ()), state)
+        return found
 
     def said_of(self, rule: str, most: int = 30) -> tuple[VerdictRow, ...]:
         return VerdictTables(self._connection).last(rule, most)

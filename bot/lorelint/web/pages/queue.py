@@ -11,7 +11,6 @@ from starlette.responses import RedirectResponse, Response
 from lorelint.jobs import triage
 from lorelint.jobs.life import later
 from lorelint.model.queue import OPEN, STATES, Count, Filter, Sort
-from lorelint.model.store import Session
 from lorelint.web import render
 from lorelint.web.visit import Refused, Visit
 
@@ -80,9 +79,8 @@ def show(visit: Visit) -> Response:
         found = session.queue.page(
             wanted, most=ROWS, after=visit.asked.get("after", ""), before=visit.asked.get("before", "")
         )
-        letters: dict[int, list[str]] = {}
-        for entry in found.entries:
-            letters[entry.series] = sorted({letter.state.value for letter in session.outbox.of_series(entry.series)})
+        letters = session.sights.letters_of([entry.series for entry in found.entries])
+        counts = session.queue.counts("state", *(name for name, _ in _FACETS))
         return visit.show(
             session,
             "queue.html",
@@ -91,8 +89,8 @@ def show(visit: Visit) -> Response:
             found=found,
             letters=letters,
             count=session.queue.count(wanted) if found.before or found.after else len(found.entries),
-            states=_states(session, wanted, values),
-            facets=[_facet(session, name, title, wanted, values) for name, title in _FACETS],
+            states=_states(counts, wanted, values),
+            facets=[_facet(counts, name, title, wanted, values) for name, title in _FACETS],
             sorts=[(each.value, render.query(values, sort=_unless(each, Sort.GRAVEST))) for each in Sort],
             views=session.steps.views(visit.user.name),
             own=own,
@@ -105,8 +103,8 @@ def _unless(sort: Sort, default: Sort) -> str:
     return "" if sort is default else sort.value
 
 
-def _states(session: Session, wanted: Filter, values: Mapping[str, object]) -> list[Choice]:
-    counts = {count.value: count.every for count in session.queue.counts("state")}
+def _states(known: Sequence[Count], wanted: Filter, values: Mapping[str, object]) -> list[Choice]:
+    counts = {count.value: count.every for count in known if count.kind == "state"}
     return [
         Choice(
             state,
@@ -119,9 +117,9 @@ def _states(session: Session, wanted: Filter, values: Mapping[str, object]) -> l
     ]
 
 
-def _facet(session: Session, name: str, title: str, wanted: Filter, values: Mapping[str, object]) -> Facet:
+def _facet(known: Sequence[Count], name: str, title: str, wanted: Filter, values: Mapping[str, object]) -> Facet:
     chosen = getattr(wanted, name)
-    counts = list(session.queue.counts(name))
+    counts = [count for count in known if count.kind == name]
     if name in ("severity", "version"):
         counts.sort(key=lambda count: (_ORDER.get(count.value, 9), len(count.value), count.value))
     there = [each for each in counts if _of(each, wanted)]

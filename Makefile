@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 THREAD := corpora/threads/dmamap-retry.mbox
 TREE := corpora/trees/small
 
-.PHONY: help venv dev tools trees review test prove bench measure bless docs lock clean
+.PHONY: pictures help venv dev tools trees review test prove bench measure bless docs lock clean
 
 help:
 	@echo "make review   set up, then review a thread of our own writing against a small tree of our own writing"
@@ -20,6 +20,7 @@ help:
 	@echo "make prove    the long tests over whole kernel trees (LORELINT_SAMPLE=N takes N subjects of each)"
 	@echo "make bench    warm and cold review, beside a raw parse and spatch on the same files"
 	@echo "make bless    write the expected outputs anew; read them in the diff"
+	@echo "make pictures take the pictures of the web pages anew"
 	@echo "make measure  every measurement of every rule, written into corpora/ledger.toml (some half an hour)"
 	@echo "make docs     write the pages about the rules into build/docs"
 	@echo "make trees    fetch and unpack the kernel sources the tests use (some 7 GB)"
@@ -79,6 +80,9 @@ measure: $(VENV)/.installed
 bless: $(VENV)/.installed-dev
 	LORELINT_BLESS=1 $(BIN)/python -m pytest -q tests/golden tests/examples tests/house tests/jobs/test_draft.py
 
+pictures: $(VENV)/.installed-dev tools
+	LORELINT_PICTURES=1 $(BIN)/python -m pytest -q tests/web/test_pictures.py
+
 # --- the pages about the rules: plain files, open build/docs/index.html
 
 docs: $(VENV)/.installed
@@ -92,6 +96,8 @@ LOCK := $(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extr
 lock: | $(VENV)/.installed-dev
 	$(LOCK) --upgrade --output-file requirements.lock pyproject.toml
 	$(LOCK) --upgrade --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --extra postgresql --extra web --extra metrics --extra triage --constraint requirements-dev.lock \
+		--output-file deploy/requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .cache

@@ -64,13 +64,14 @@ def rebuild(connection: Connection) -> None:
 
 def refresh(connection: Connection, ids: Sequence[int]) -> None:
     """Make anew what follows from some series."""
-    for at in range(0, len(ids), _SOME):
-        _refresh(connection, ids[at : at + _SOME])
-
-
-def _refresh(connection: Connection, ids: Sequence[int]) -> None:
-    facts = _facts(connection, ids)
     deltas: Counter[tuple[str, str, bool]] = Counter()
+    for at in range(0, len(ids), _SOME):
+        _refresh(connection, ids[at : at + _SOME], deltas)
+    _add_up(connection, deltas)
+
+
+def _refresh(connection: Connection, ids: Sequence[int], deltas: Counter[tuple[str, str, bool]]) -> None:
+    facts = _facts(connection, ids)
     before = sa.select(TAGS.c.series, TAGS.c.kind, TAGS.c.value).where(TAGS.c.series.in_(ids))
     old: dict[int, set[tuple[str, str]]] = {}
     for series, kind, value in connection.execute(before):
@@ -90,7 +91,6 @@ def _refresh(connection: Connection, ids: Sequence[int]) -> None:
     if rows:
         connection.execute(sa.insert(QUEUE), rows)
         connection.execute(sa.insert(TAGS), labels)
-    _add_up(connection, deltas)
 
 
 def _tally(deltas: Counter[tuple[str, str, bool]], tags: set[tuple[str, str]], sign: int) -> None:

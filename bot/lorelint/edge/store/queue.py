@@ -33,6 +33,7 @@ class _Walk:
     """The table that is walked along, and what must hold of its rows."""
 
     table: Any  # TAGS, or the distinct rows of it
+    source: Any  # the same, with the words beside it where these are searched
     where: tuple[Any, ...]
 
 
@@ -49,10 +50,14 @@ class QueueTables:
             key = _KEY.match(before)
             back = key is not None
         walk = self._walk(wanted)
-        asked = sa.select(*_shown(walk.table)).where(*walk.where).select_from(_joined(walk.table))
+        table = walk.table.c
+        asked = sa.select(table.series, table.at, table.rank).select_from(walk.source).where(*walk.where)
         if key is not None:
             asked = asked.where(_beyond(walk.table, wanted.sort, key, back))
-        rows = self._connection.execute(asked.order_by(*_order(walk.table, wanted.sort, back)).limit(most + 1)).all()
+        # What is shown is fetched for the rows of the page alone.
+        chosen = asked.order_by(*_order(walk.table, wanted.sort, back)).limit(most + 1).subquery("chosen")
+        shown = sa.select(*_shown(chosen)).select_from(_joined(chosen)).order_by(*_order(chosen, wanted.sort, back))
+        rows = self._connection.execute(shown).all()
         more = len(rows) > most
         entries = tuple(_entry(row) for row in rows[:most])
         if back:
@@ -68,8 +73,7 @@ class QueueTables:
             known = sa.select(TALLIES.c.every).where(TALLIES.c.kind == kind, TALLIES.c.value == value)
             return self._connection.scalar(known) or 0
         walk = self._walk(wanted)
-        source = _joined(walk.table) if wanted.text else walk.table
-        some = sa.select(walk.table.c.series).select_from(source).where(*walk.where).limit(most + 1).subquery()
+        some = sa.select(walk.table.c.series).select_from(walk.source).where(*walk.where).limit(most + 1).subquery()
         return self._connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
     def counts(self, *kinds: str) -> tuple[Count, ...]:
@@ -117,7 +121,8 @@ class QueueTables:
         if wanted.text:
             like = "%" + re.sub(r"([%_\\])", r"\\\1", wanted.text[:_TEXT].lower()) + "%"
             where += (QUEUE.c.words.like(like, escape="\\"),)
-        return _Walk(table, where)
+        source = table.join(QUEUE, QUEUE.c.series == table.c.series) if wanted.text else table
+        return _Walk(table, source, where)
 
     def _rarest_first(self, tags: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         if len(tags) == 1:

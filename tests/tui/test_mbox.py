@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.tui.seat import Seat
 
 from lorelint.cli import run
+from lorelint.cli.clock import who
 from lorelint.edge.mailbox import read_bytes
 from lorelint.edge.reader import reader
 from lorelint.mail.mboxrd import mboxrd
@@ -131,3 +132,11 @@ def test_the_users_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert reader("") is None
     (tmp_path / "mutt").symlink_to(program)
     assert reader("") is not None
+
+
+def test_what_is_somebodys(seat: Seat, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["triage", "--mine", "dmamap", "--mine", "APERTURE DRIVER"]) == 0
+    assert capsys.readouterr().err == "lorelint: yours: dmamap, APERTURE DRIVER\n"
+    with seat.outpost.store.look() as session:
+        assert session.steps.area(who()) == ("dmamap", "APERTURE DRIVER")
+    assert run(["triage", "--mine", ""]) == 0 and capsys.readouterr().err == "lorelint: yours: nothing\n"

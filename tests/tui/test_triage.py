@@ -34,7 +34,7 @@ class Hand:
         """Keys, one after the other; the screen then."""
         for each in keys:
             await self.pilot.press(each)
-            await self.pilot.pause()
+        await self.pilot.pause()
         await self.pilot.pause()
         return self.screen
 
@@ -336,3 +336,18 @@ async def test_a_store_that_moves_on(seat: Seat) -> None:
         await hand.press("c")
         assert "stays: it is confirmed" in hand.said
         assert "confirmed" in await hand.press("ctrl+l")
+
+
+async def test_what_cannot_be_read_is_told(seat: Seat) -> None:
+    """A policy with a typo in it: the screen says so, nothing is done by it, and all goes on when it is mended."""
+    async with sat(seat) as hand:
+        policy = seat.outpost.policy_file.read_text()
+        seat.outpost.policy_file.write_text(policy + "no_such_key = 1\n")
+        await hand.press("j", "enter", "enter", "v")
+        assert "unknown key" in hand.said
+        await hand.press("r", "e")
+        seat.outpost.policy_file.write_text(policy)
+        assert "In-Reply-To" in await hand.press("ctrl+l")
+        hand.app.open_mail(b"\xff\x00")  # a thread's mail may be anything
+        await hand.press("j", "q", "q", "q", "q")
+        assert isinstance(hand.app.screen, Queue)

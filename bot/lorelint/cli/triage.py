@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 @click.option(
     "--b4-review", "b4_review", is_flag=True, help="Put findings where `b4 review` reads them, in the checkout here."
 )
-@click.option("--mine", metavar="NAME", multiple=True, help='A list or subsystem that is yours; "" takes all away.')
+@click.option(
+    "--mine",
+    metavar="NAME",
+    multiple=True,
+    help='Keep a list or subsystem as yours, for the limit "mine"; "" takes all away.',
+)
 @click.option("--theme", type=click.Choice(["dark", "light", "terminal"]), default="dark", help="Colours.")
 @common
 def command(
@@ -43,6 +48,8 @@ def command(
     are those of mutt and of `b4 review`; ? lists them. Each decision is kept with who took it, and u takes it back.
     Nothing is sent from here.
     """
+    from lorelint.report.text import words
+
     every = outpost(config)
     if mbox:
         return _mbox(every, mbox)
@@ -51,6 +58,10 @@ def command(
     if mine:
         with every.store.begin() as session:
             session.steps.set_area(who(), [each for each in mine if each])
+            area = session.steps.area(who())
+        note(f"yours: {', '.join(map(words, area)) or 'nothing'}")
+        if not limit:
+            return CLEAN
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise click.UsageError("the queue needs a terminal; `lorelint status` and `lorelint outbox` do not")
     app = _app(every, limit, theme, page(color, width).colour)

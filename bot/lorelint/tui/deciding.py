@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from lorelint.jobs.triage import Move
 from lorelint.model.errors import LorelintError
 from lorelint.report.text import many
-from lorelint.tui.face import Face, key
+from lorelint.tui.face import Face, key, short
 from lorelint.tui.typed import until
 
 KINDS = {"f": Move.FALSE, "w": Move.WONTFIX, "n": Move.NOT_OURS}
@@ -88,7 +88,7 @@ class Deciding(Face):
         try:
             time = until(answer, self.office.now())
         except LorelintError as error:
-            self.say(str(error), wrong=True)
+            self.say(short(error), wrong=True)
             return
         self._decide(ids, Move.SNOOZE, until=time)
 

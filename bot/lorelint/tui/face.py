@@ -17,7 +17,7 @@ from textual.strip import Strip
 from textual.widgets import Input, OptionList, Static
 
 from lorelint.model.errors import LorelintError
-from lorelint.report.text import cut, words, wrap
+from lorelint.report.text import cut, width, words, wrap
 
 if TYPE_CHECKING:
     from lorelint.tui.app import Triage
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 def key(name: str, action: str, told: str) -> Binding:
     """A key with what it does; `told` is what the bar and the help say."""
     return Binding(name, action, told, show=False)
+
+
+def short(error: LorelintError) -> str:
+    """What went wrong first, and what to do, then where: one line may have no room for all of it."""
+    return "; ".join(part for part in (error.what, error.remedy, error.where) if part)
 
 
 class Lines(OptionList, inherit_bindings=False):
@@ -96,24 +101,30 @@ class Face(Screen[None]):
     def body(self) -> ComposeResult:
         raise NotImplementedError
 
-    def on_mount(self) -> None:
-        self.fill()
-
     def on_resize(self) -> None:
-        self.fill()
+        self.look()
 
     def on_screen_resume(self) -> None:
         if self.is_mounted and self.size.width:
+            self.look()
+
+    def look(self) -> bool:
+        """Fill the screen, or tell why that cannot be done."""
+        try:
             self.fill()
+        except LorelintError as error:
+            self.say(short(error), wrong=True)
+            return False
+        return True
 
     def fill(self) -> None:
-        """Read the store, and show what there is."""
+        """Read the store, and show what there is. Raises LorelintError."""
         raise NotImplementedError
 
     def place(self, status: str) -> None:
         """The bar of keys, and what is shown."""
         self.query_one("#bar", Static).update(Content(_fitting(self.BAR.split("  "), self.size.width)))
-        self.query_one("#status", Static).update(Content(cut(f"─ {status}", self.size.width)))
+        self.query_one("#status", Static).update(Content(_whole(f"─ {status}", self.size.width)))
 
     def say(self, text: str, wrong: bool = False) -> None:
         line = self.query_one("#talk", Static)
@@ -125,10 +136,10 @@ class Face(Screen[None]):
         try:
             told = what()
         except LorelintError as error:
-            self.say(str(error), wrong=True)
+            self.say(short(error), wrong=True)
             return False
-        self.fill()
-        self.say(told)
+        if self.look():
+            self.say(told)
         return True
 
     # -- talk
@@ -151,7 +162,7 @@ class Face(Screen[None]):
         except SuspendNotSupported:
             return what()
         except LorelintError as error:
-            self.say(str(error), wrong=True)
+            self.say(short(error), wrong=True)
             return None
 
     # -- keys of all screens
@@ -163,8 +174,8 @@ class Face(Screen[None]):
         self.do(self.office.undo)
 
     def action_again(self) -> None:
-        self.fill()
-        self.say("read again")
+        if self.look():
+            self.say("read again")
 
     def action_help(self) -> None:
         self.triage.push_screen(Help(self))
@@ -177,7 +188,13 @@ def _fitting(keys: Sequence[str], columns: int) -> str:
         if len(bar) + len(each) + len(last) + 5 > columns:
             break
         bar += f" {each} "
-    return f"{bar} {last}"
+    return _whole(f"{bar} {last}", columns)
+
+
+def _whole(text: str, columns: int) -> str:
+    """A bar as wide as the screen: without colours it can be seen by that alone."""
+    shown = cut(text, columns)
+    return shown + " " * (columns - width(shown))
 
 
 class Ask(ModalScreen["str | None"]):

@@ -94,8 +94,8 @@ class Finding(Deciding):
             self.say("that was the last" if by > 0 else "that was the first")
             return
         self.number, self.step = self.ids[at], -1
-        self.fill()
-        self.say("")
+        if self.look():
+            self.say("")
         self.pager.scroll_home(animate=False)
 
     def action_draft(self) -> None:

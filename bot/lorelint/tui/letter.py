@@ -19,7 +19,7 @@ from lorelint.model.store import LetterRow
 from lorelint.report import outbox
 from lorelint.report.text import clean, many, words, wrap
 from lorelint.tui import rows
-from lorelint.tui.face import Face, Lines, Pager, key
+from lorelint.tui.face import Face, Lines, Pager, key, short
 from lorelint.tui.office import LetterSight
 
 
@@ -43,11 +43,7 @@ class Letter(Face):
         yield Pager(id="pager")
 
     def fill(self) -> None:
-        try:
-            self.sight = self.office.letter(self.number)
-        except LorelintError as error:
-            self.say(str(error), wrong=True)
-            return
+        self.sight = self.office.letter(self.number)
         if self.sight is None:
             self.say("the letter is not there any more", wrong=True)
             return
@@ -75,7 +71,9 @@ class Letter(Face):
     @work(exclusive=True)
     async def action_edit(self) -> None:
         """What is not taken is offered again, so that nobody's words are lost."""
-        body = self.sight.row.body if self.sight else ""
+        if self.sight is None:
+            return
+        body = self.sight.row.body
         while True:
             changed = cast("str | None", await self.beside(partial(self.office.programs.edit, body)))
             if changed is None:
@@ -84,8 +82,8 @@ class Letter(Face):
             try:
                 taken, told = self.office.edit(self.number, changed)
             except LorelintError as error:
-                taken, told = False, str(error)
-            self.fill()
+                taken, told = False, short(error)
+            self.look()
             self.say(told, wrong=not taken)
             if taken or await self.choose(f"{told[:200]}. [e]dit again, [f]orget it?", "ef") != "e":
                 return
@@ -186,11 +184,7 @@ class Mail(Face):
 
     def fill(self) -> None:
         columns = max(40, self.size.width - 1)
-        try:
-            mail = self.office.programs.parse(self.raw)
-        except LorelintError as error:
-            self.say(str(error), wrong=True)
-            return
+        mail = self.office.programs.parse(self.raw)
         head = [
             ("From", outbox.person((mail.from_name, mail.from_addr))),
             ("To", ", ".join(map(outbox.person, mail.to))),

@@ -17,7 +17,7 @@ from lorelint.model.queue import Entry, Filter
 from lorelint.report.text import many, words
 from lorelint.tui import rows
 from lorelint.tui.deciding import Deciding
-from lorelint.tui.face import Lines, key
+from lorelint.tui.face import Lines, key, short
 from lorelint.tui.typed import limit, typed
 
 COUNTED = 1_000
@@ -82,7 +82,7 @@ class Queue(Deciding):
         return Option(rows.queue(entry, self.size.width, entry.series in self.tagged), id=str(entry.series))
 
     def _status(self) -> None:
-        every = f"more than {COUNTED}" if self.count > COUNTED else str(self.count)
+        every = f">{COUNTED}" if self.count > COUNTED else str(self.count)
         at = (self.lines.highlighted or 0) + 1 if self.entries else 0
         shown = typed(self.wanted) or "open"
         tagged = f" ─ {len(self.tagged)} tagged" if self.tagged else ""
@@ -152,12 +152,12 @@ class Queue(Deciding):
         try:
             self.wanted = limit(answer, self.office.area())
         except LorelintError as error:
-            self.say(str(error), wrong=True)
+            self.say(short(error), wrong=True)
             return
         self.entries, self.tagged = [], set()
         self.lines.highlighted = None
-        self.fill()
-        self.say("" if self.entries else "no series is so; l limits to something else")
+        if self.look():
+            self.say("" if self.entries else "no series is so; l limits to something else")
 
     @work(exclusive=True)
     async def action_search(self) -> None:

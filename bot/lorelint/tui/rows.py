@@ -18,6 +18,7 @@ _STATE = {
     State.SENT: "$text-success",
     State.FIXED: "$text-success",
 }
+_SHORT = {State.FALSE: "false"}
 _LETTER = {Letter.HELD: "$text-warning", Letter.RELEASED: "$text-success", Letter.BOUNCED: "$text-error"}
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 Part = str | tuple[str, str]
@@ -53,7 +54,7 @@ def _mark(severity: str) -> Part:
 
 def queue_head(columns: int) -> Content:
     wide = columns >= WIDE
-    head = f"    wait  last    {fit('list', 10)} {fit('author', 20 if wide else 14)} "
+    head = f"    wait  last    {fit('list', 11)} {fit('author', 20 if wide else 14)} "
     room = columns - len(head) - (44 if wide else 0)
     return line((fit(head + fit("series", room) + (fit("  rules", 44) if wide else ""), columns), "$foreground 60%"))
 
@@ -68,7 +69,7 @@ def queue(entry: Entry, columns: int, tagged: bool) -> Content:
         f" {entry.waits or '-':>4}  ",
         (day(entry.at), "$foreground 70%"),
         "  ",
-        (fit(clean(entry.inboxes[0]) if entry.inboxes else "", 10), "$foreground 70%"),
+        (fit(clean(entry.inboxes[0]) if entry.inboxes else "", 11), "$foreground 70%"),
         f" {fit(words(author), 20 if wide else 14)} ",
     ]
     rules = 44 if wide else 0
@@ -104,7 +105,10 @@ def finding(row: FindingRow, columns: int, tagged: bool) -> Content:
         " ",
         _mark(row.severity),
         " ",
-        (fit(row.state.value, 14 if wide else 9), _STATE.get(row.state, "$foreground 70%")),
+        (
+            fit(row.state.value if wide else _SHORT.get(row.state, row.state.value), 14 if wide else 9),
+            _STATE.get(row.state, "$foreground 70%"),
+        ),
         f" {fit(clean(row.rule), 24 if wide else 22)} ",
     ]
     room = columns - _length(parts)

@@ -252,7 +252,11 @@ async def test_a_text_that_is_not_taken_is_not_lost(seat: Seat) -> None:
 
 
 async def test_the_outbox(seat: Seat) -> None:
+    """There u means nothing: it would take back what was decided about a finding, which is not what is looked at."""
     async with sat(seat) as hand:
+        await hand.press("c", "O", "u")
+        assert seat.states() == {"new": 3, "confirmed": 2}
+        await hand.press("q")
         assert "2 letters ─ 2 held" in await hand.press("O")
         await hand.press("x")
         await hand.type("")

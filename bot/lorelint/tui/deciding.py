@@ -26,6 +26,7 @@ class Deciding(Face):
         key("c", "confirm", "confirm: it is a defect"),
         key("s", "snooze", "put off until a day"),
         key("o", "reopen", "open again"),
+        key("u", "undo", "take back what you decided last about findings"),
         key("m", "mail", "open the thread in your mail reader"),
     ]
 
@@ -76,6 +77,9 @@ class Deciding(Face):
         ids = self._some()
         if ids:
             self._decide(ids, Move.REOPEN)
+
+    def action_undo(self) -> None:
+        self.do(self.office.undo)
 
     @work(exclusive=True)
     async def action_snooze(self) -> None:

@@ -80,7 +80,6 @@ class Face(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         key("q,escape", "leave", "back"),
         key("question_mark", "help", "all keys"),
-        key("u", "undo", "take back what was decided last"),
         key("ctrl+l", "again", "read again"),
     ]
 
@@ -169,9 +168,6 @@ class Face(Screen[None]):
 
     def action_leave(self) -> None:
         self.triage.pop_screen()
-
-    def action_undo(self) -> None:
-        self.do(self.office.undo)
 
     def action_again(self) -> None:
         if self.look():

@@ -22,7 +22,14 @@ PAGES = (
     "/letter/{letter}", "/rules", "/rule/retry-no-resched", "/lists", "/status", "/trail", "/help", "/area",
     "/finding/999999",
 )  # fmt: skip
-LOOKS = ((1440, "light"), (1440, "dark"), (1024, "light"), (390, "light"), (390, "dark"))
+LONG = pytest.mark.prove  # five times every page takes a minute: what is most unlike is looked at each time
+LOOKS = (
+    (1440, "light"),
+    (390, "dark"),
+    pytest.param(1440, "dark", marks=LONG),
+    pytest.param(1024, "light", marks=LONG),
+    pytest.param(390, "light", marks=LONG),
+)
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 

@@ -139,6 +139,8 @@ def _depth(text: str) -> int:
 
 
 def _diff_kind(text: str) -> str:
+    if text.rstrip() == "---":  # what b4 puts between the diff and its own lines
+        return ""
     if text.startswith(("diff --git ", "index ", "--- ", "+++ ", "new file", "deleted file", "rename ", "similarity ")):
         return "meta"
     return {"+": "add", "-": "cut", "@": "hunk"}.get(text[:1], "same")

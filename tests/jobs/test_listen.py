@@ -115,7 +115,7 @@ def test_a_series_comes_and_a_letter_waits(place: Place, inbox: Any, root: Path)
     assert letter.state is Letter.HELD and letter.patch == row.first
     assert "return -EAGAIN;" in letter.body and "unbounded-retry" in letter.rules
     assert [address for _, address in letter.to] == [row.author[1]]
-    assert {name for name, (ok, _) in place.notes().items() if ok} == {"inbox:small", "listen"}
+    assert {name for name, (ok, _) in place.notes().items() if ok} == {"inbox:small", "listen", "tree:small"}
 
 
 def test_nothing_is_done_twice(place: Place, inbox: Any, root: Path) -> None:

@@ -2,7 +2,7 @@
 # tools.sh - the programs from the system that the checkout needs.
 #
 #   tools.sh venv     what making a virtual environment needs
-#   tools.sh tests    what the tests run: git, GNU patch, public-inbox, Coccinelle, Graphviz, cscope,
+#   tools.sh tests    what the tests run: git, strace, GNU patch, public-inbox, Coccinelle, Graphviz, cscope,
 #                     PostgreSQL, Chromium
 #
 # What is missing is installed when root, else the line that installs it is named. For `venv` that is an error,
@@ -18,6 +18,7 @@ venv)
   ;;
 tests)
   need git command -v git
+  need strace command -v strace
   need patch command -v patch
   need public-inbox command -v public-inbox-httpd
   need libsearch-xapian-perl perl -MSearch::Xapian -e 1

@@ -134,6 +134,8 @@ def ends_as_it_should(loop: Loop) -> None:
         "retry-no-resched": ("false-positive", 1),
     }
     with store.look() as session:
+        count = loop.inbox.run("git", f"--git-dir={loop.inbox.path}/git/0.git", "rev-list", "--count", "HEAD")
+        assert sum(number for _, _, number in session.mails.counts()) == int(count)
         assert not session.outbox.of_series(second.id)
         assert {each.state for each in session.outbox.waiting(*Letter)} == {Letter.SENT}
     store.close()

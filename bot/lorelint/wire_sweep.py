@@ -18,7 +18,7 @@ from lorelint.model.sweep import Crew, Period, Progress, SweptSeries, Tally, Unf
 from lorelint.wire import House
 
 if TYPE_CHECKING:
-    from lorelint.edge.cluster import Own
+    from lorelint.edge.cluster import Job, Own
     from lorelint.edge.store.sweeps import SweepDatabase
     from lorelint.jobs.due import Done, Due
     from lorelint.model.mail import Message, Thread
@@ -176,8 +176,9 @@ class Sweeper:
         with held(self.store.database, "sweep", "sweeps into this store"):
             yield
 
-    def _crew(self) -> Crew[Due, Done]:
-        from lorelint.edge.cluster import SCHEME, Dask, Job, Local
+    def job(self) -> Job[Due, Done]:
+        """What workers do."""
+        from lorelint.edge.cluster import Job
 
         house, asked, limits = self.house, self.asked, self.house.config.listen
         setup = Setup(
@@ -191,13 +192,18 @@ class Sweeper:
             only=asked.only,
             stage=asked.stage,
         )
-        job: Job[Due, Done] = Job(worker, setup, limits.review_seconds, limits.review_megabytes, on_its_own)
+        return Job(worker, setup, limits.review_seconds, limits.review_megabytes, on_its_own)
+
+    def _crew(self) -> Crew[Due, Done]:
+        from lorelint.edge.cluster import SCHEME, Dask, Local
+
+        asked, job = self.asked, self.job()
         if asked.executor.startswith(SCHEME):
             return Dask(job, asked.executor)
         if asked.executor != LOCAL:
             remedy = f"it is local, or {SCHEME}HOST:PORT"
             raise LorelintError("no such executor", where=asked.executor, remedy=remedy)
-        house.index(setup.tree.partition("@")[0], asked.processes, lambda done, total: None)
+        self.house.index(self._root().partition("@")[0], asked.processes, lambda done, total: None)
         return Local(job, asked.processes)
 
 

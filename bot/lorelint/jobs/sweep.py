@@ -28,6 +28,7 @@ SECONDS = 15.0  # after which what is done is kept anyway
 TICK = 1.0  # seconds between two looks at what came
 MAILS = 500  # that are taken in in one transaction
 AFTER_DAYS = 90  # mail that came so long after the period is read: answers to what was posted in it
+EARLIEST = "1970-01-01T00:00:00Z"  # to a feed "" is now
 MAX_MAILS = 2_000  # of one thread that go to a review
 
 
@@ -85,7 +86,7 @@ def _read(parts: Sweeping, feed: Feed, now: str, tally: Tally) -> None:
 def _arrivals(feed: Feed, cursors: tuple[Cursor, ...], since: str, tally: Tally) -> Generator[Arrival, None, None]:
     try:
         feed.refresh()
-        yield from feed.arrivals(cursors or feed.start(since))
+        yield from feed.arrivals(cursors or feed.start(since or EARLIEST))
     except LorelintError as error:
         tally.troubles.append(str(error))
 

@@ -31,9 +31,11 @@ def line(series: SweptSeries) -> str:
 class Count:
     """Of a rule, a year, a subsystem, or all.
 
-    patches  that touch C and were judged on a tree; findings: each once; said: of them those that may be mailed
-    fixed    gone in a later version; raised: by a person in the thread; borne_out: either
-    noise    said, and not borne out
+    patches    that touch C and were judged on a tree
+    findings   each once
+    said       of them those that may be mailed, in some version
+    fixed      gone in a later version; raised: by a person in the thread; borne_out: either
+    noise      said, and not borne out
     """
 
     series: int = 0
@@ -68,11 +70,12 @@ class _Told:
     rule: str
     year: str
     subsystems: tuple[str, ...]
-    said: bool
+    said: bool = False
     fixed: bool = False
     raised: bool = False
 
     def see(self, finding: SweptFinding) -> None:
+        self.said |= finding.mailable
         self.fixed |= finding.fixed_in > 0
         self.raised |= finding.raised_by != ""
 
@@ -124,7 +127,7 @@ def _add(made: Summary, series: SweptSeries, told: dict[tuple[str, str, int], _T
         count.patches += series.patches if series.grade != Grade.FRAGMENTS.value else 0
     for finding in series.findings:
         key = (series.key, finding.fingerprint, finding.since)
-        told.setdefault(key, _Told(finding.rule, year, series.subsystems, finding.mailable)).see(finding)
+        told.setdefault(key, _Told(finding.rule, year, series.subsystems)).see(finding)
 
 
 # -- plain data ------------------------------------------------------------------------------------------------

@@ -86,6 +86,7 @@ class Warm:
                 break
             loop.run(*self.command)
         for folder in self._folders:
+            folder.mkdir(exist_ok=True)
             shutil.copytree(folder, self._kept / folder.relative_to(loop.folder))
         self._head = self._archived()
         self.groups = recorded(loop, self.command)
@@ -93,8 +94,8 @@ class Warm:
 
     @property
     def _folders(self) -> tuple[Path, ...]:
-        """What a command changes; the cache is left as it comes to be."""
-        return (self.loop.folder / "data", self.loop.mails, self.loop.inbox.path)
+        """What a command changes."""
+        return (self.loop.folder / "data", self.loop.folder / "cache", self.loop.mails, self.loop.inbox.path)
 
     def _archived(self) -> bytes:
         return self.loop.inbox.run("git", f"--git-dir={self.loop.inbox.path}/git/0.git", "rev-parse", "HEAD")

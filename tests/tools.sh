@@ -3,7 +3,7 @@
 #
 #   tools.sh venv     what making a virtual environment needs
 #   tools.sh tests    what the tests run: git, strace, GNU patch, public-inbox, Coccinelle, Graphviz, cscope,
-#                     PostgreSQL, Chromium
+#                     PostgreSQL, Chromium, systemd
 #
 # What is missing is installed when root, else the line that installs it is named. For `venv` that is an error,
 # for `tests` a note: tests that cannot run without a program say so and are skipped (in CI they fail).
@@ -26,6 +26,7 @@ tests)
   need graphviz command -v dot
   need cscope command -v cscope
   need chromium command -v chromium
+  need systemd sh -c 'command -v systemd-analyze && test -x /lib/systemd/systemd'
   need postgresql sh -c 'command -v postgres || ls /usr/lib/postgresql/*/bin/postgres'
   ;;
 *) sed -n '4,6p' "$0" | sed 's/^# */usage: /' >&2; exit 2 ;;

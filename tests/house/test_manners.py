@@ -94,7 +94,7 @@ def test_no_path_of_one_machine(root: Path, program: Callable[[str], str]) -> No
 
 
 def test_lock_files_pin_everything_and_name_no_origin(root: Path) -> None:
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements.lock", "requirements-dev.lock", "deploy/requirements.lock"):
         text = (root / name).read_text()
         assert "://" not in text and "--index-url" not in text and "--trusted-host" not in text
         blocks = re.split(r"\n(?=\S)", re.sub(r"(?m)^\s*#.*\n", "", text).strip())

@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 THREAD := corpora/threads/dmamap-retry.mbox
 TREE := corpora/trees/small
 
-.PHONY: pictures help venv dev tools trees review test prove bench measure bless docs lock clean
+.PHONY: pictures help venv dev tools trees review test prove bench measure bless docs lock changes release-check clean
 
 help:
 	@echo "make review   set up, then review a thread of our own writing against a small tree of our own writing"
@@ -25,6 +25,7 @@ help:
 	@echo "make docs     write the pages about the rules into build/docs"
 	@echo "make trees    fetch and unpack the kernel sources the tests use (some 7 GB)"
 	@echo "make lock     pin the dependencies anew"
+	@echo "make changes VERSION=X.Y.Z   the section of the changelog; make release-check: every step before a tag"
 
 # --- setting up
 
@@ -98,6 +99,15 @@ lock: | $(VENV)/.installed-dev
 	$(LOCK) --upgrade --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	$(LOCK) --extra postgresql --extra web --extra metrics --extra triage --constraint requirements-dev.lock \
 		--output-file deploy/requirements.lock pyproject.toml
+	$(LOCK) --extra cluster --constraint requirements-dev.lock --output-file deploy/cluster.lock pyproject.toml
+
+# --- releases
+
+changes:
+	$(BIN)/python tests/release.py changes $(VERSION)
+
+release-check: $(VENV)/.installed-dev tools
+	$(BIN)/python tests/release.py check
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .cache

@@ -14,7 +14,7 @@ from tests.conftest import ROOT, PublicInbox
 from tests.deploy.machine import Machine
 
 NEWER = "99.0.0"
-SOURCE = "/root/lorelint"
+SOURCE = "/srv/lorelint"
 REVISION = '''"""A revision of a later version.
 
 Revision ID: {revision}
@@ -85,7 +85,7 @@ def free_port() -> int:
 
 
 class Site:
-    """A machine with the source at /root/lorelint, and how what the runbook names is called here."""
+    """A machine with the source at /srv/lorelint, and how what the runbook names is called here."""
 
     def __init__(self, machine: Machine, inbox: PublicInbox, other: PublicInbox, mail_port: int) -> None:
         self.machine = machine

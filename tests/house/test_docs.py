@@ -11,7 +11,7 @@ import pytest
 from lorelint.rule.explain import doc
 from lorelint.rule.packs import load
 
-PAGES = ("README.md", "bot/README.md", "corpora/README.md", "rules/README.md", "deploy/README.md", "CHANGELOG.md")
+PAGES = ("README.md", "bot/README.md", "corpora/README.md", "rules/README.md", "deploy/README.md", "CHANGELOG.md", "CONTRIBUTING.md")
 
 
 def targets(root: Path) -> set[str]:
@@ -56,7 +56,7 @@ def test_lorelint_commands_exist(page: str, root: Path) -> None:
     assert named <= commands()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", (*PAGES, "deploy/RUNBOOK.md"))
 def test_linked_files_exist(page: str, root: Path) -> None:
     path = root / page
     links = [link for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()) if not link.startswith("http")]

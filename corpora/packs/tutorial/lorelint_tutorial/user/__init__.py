@@ -1,0 +1,1 @@
+"""What user space is handed, and hands in."""

@@ -233,7 +233,7 @@ def test_what_cannot_be_read(place: Place) -> None:
 
 
 def test_epochs_of_lists(place: Place) -> None:
-    """As a mirror of an archive has them, read from their beginning; one that is damaged is told, the others are read."""
+    """As a mirror has them, read from their beginning; an archive that is damaged is told, and the others are read."""
     every = []
     for path in sorted((place.folder / "archive").glob("*.mbox")):
         with path.open("rb") as lines:

@@ -169,8 +169,7 @@ class Dask(Generic[T, R]):
         while True:
             try:
                 self._client = connect(_tcp(self.address), timeout=ATTEMPT, set_as_default=False)
-                left = max(ATTEMPT, end - monotonic())
-                self._client.wait_for_workers(1, timeout=left)
+                self._client.wait_for_workers(1, timeout=self._patience)
                 self._pool = self._client.get_executor(pure=False)
                 self._empty_since = 0.0
                 return

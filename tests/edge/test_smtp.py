@@ -105,9 +105,9 @@ def test_an_encrypted_line(certificate: tuple[Path, Path], security: str, login:
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_a_certificate_nobody_vouches_for(certificate: tuple[Path, Path], security: str) -> None:
     """Nothing is said to such a server: no password, no mail."""
-    with serving(certificate, security, login=True) as server:
-        with pytest.raises(LorelintError, match=r"takes nothing.*certificate verify failed") as caught:
-            hand(server.settings(security, user=USER, password=PASSWORD))
+    failed = pytest.raises(LorelintError, match=r"takes nothing.*certificate verify failed")
+    with serving(certificate, security, login=True) as server, failed as caught:
+        hand(server.settings(security, user=USER, password=PASSWORD))
     assert server.logins == [] and server.handler.mails == [] and PASSWORD not in str(caught.value)
 
 
@@ -123,9 +123,9 @@ def test_a_certificate_of_another_host(certificate: tuple[Path, Path], security:
 
 @pytest.mark.usefixtures("trusted")
 def test_a_wrong_password(certificate: tuple[Path, Path]) -> None:
-    with serving(certificate, "starttls", login=True) as server:
-        with pytest.raises(LorelintError, match="535") as caught:
-            hand(server.settings("starttls", user=USER, password="wrong horse"))
+    failed = pytest.raises(LorelintError, match="535")
+    with serving(certificate, "starttls", login=True) as server, failed as caught:
+        hand(server.settings("starttls", user=USER, password="wrong horse"))
     assert "wrong horse" not in str(caught.value) and server.handler.mails == []
 
 

@@ -43,7 +43,7 @@
     releasers = []                         # and let letters out, change and drop them
 
     [triage]
-    mailer = ""                            # a mail reader; a mailbox's name is put behind it [default: $MAILER, mutt -f]
+    mailer = ""                            # a mail reader, given a mailbox's name [default: $MAILER, mutt -f]
 
     [answers]                              # by what it is known who wrote one; DKIM is always looked at
     keyrings = []                          # of patatt: folders, or ref:REPOSITORY:REF:FOLDER
@@ -219,7 +219,7 @@ def parse(text: str, where: str) -> Config:
     """
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of too many digits is no TOMLDecodeError
         raise LorelintError(
             f"not TOML: {error}", where=where, remedy="mend the file, or name another with --config"
         ) from error

@@ -28,7 +28,7 @@ def smtp_file(path: Path) -> Settings:
     try:
         there = path.stat()
         values = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         said = getattr(error, "strerror", None) or str(error)
         raise LorelintError(f"no settings of a mail server: {said}", where=str(path), remedy="mend the file") from error
     for key, value in values.items():

@@ -56,7 +56,7 @@ def parse(text: str, where: str) -> Policy:
         raise LorelintError("is too large for a policy", where=where, remedy=f"it may have {LARGEST} characters")
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of too many digits is no TOMLDecodeError
         raise LorelintError(f"not TOML: {error}", where=where, remedy="mend the line it names") from error
     reader = _Reader(where, lines_of(text))
     tables = values.pop("list", {})

@@ -22,7 +22,7 @@ help:
 	@echo "make bless    write the expected outputs anew; read them in the diff"
 	@echo "make pictures take the pictures of the web pages anew"
 	@echo "make measure  every measurement of every rule, written into corpora/ledger.toml (some half an hour)"
-	@echo "make docs     write the pages about the rules into build/docs"
+	@echo "make docs     write the site into build/docs: guides, reference, a page for each rule"
 	@echo "make trees    fetch and unpack the kernel sources the tests use (some 7 GB)"
 	@echo "make lock     pin the dependencies anew"
 	@echo "make changes VERSION=X.Y.Z   the section of the changelog; make release-check: every step before a tag"
@@ -79,15 +79,15 @@ measure: $(VENV)/.installed
 	@LORELINT=$(BIN)/lorelint tests/measure.sh
 
 bless: $(VENV)/.installed-dev
-	LORELINT_BLESS=1 $(BIN)/python -m pytest -q tests/golden tests/examples tests/house tests/jobs/test_draft.py
+	LORELINT_BLESS=1 $(BIN)/python -m pytest -q tests/golden tests/examples tests/house tests/jobs/test_draft.py tests/docs
 
 pictures: $(VENV)/.installed-dev tools
 	LORELINT_PICTURES=1 $(BIN)/python -m pytest -q tests/web/test_pictures.py
 
-# --- the pages about the rules: plain files, open build/docs/index.html
+# --- the site: plain files, open build/docs/index.html
 
 docs: $(VENV)/.installed
-	$(BIN)/lorelint docs build/docs --judged corpora/kernel
+	$(BIN)/lorelint docs build/docs --judged corpora/kernel --guide bot/docs --guide deploy/RUNBOOK.md --guide CONTRIBUTING.md
 
 # --- the lock files: versions and hashes, and no word of where they came from
 

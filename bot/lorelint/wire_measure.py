@@ -238,12 +238,28 @@ def measure_concerns(
     )
 
 
-def write_docs(house: House, folder: str, judged: Sequence[str] = ()) -> int:
-    """Write the pages about the rules into a folder, made where it is not; how many. Raises LorelintError."""
+def write_docs(
+    house: House,
+    folder: str,
+    judged: Sequence[str] = (),
+    guides: Sequence[str] = (),
+    reference: Sequence[tuple[str, str]] = (),
+) -> int:
+    """Write the site into a folder, made where it is not; how many files. Raises LorelintError.
+
+    guides     Markdown files, and folders of them with their pictures
+    reference  (name, Markdown) of pages that were made
+    """
     from lorelint.jobs.docs import docs
+    from lorelint.report.site import TextPage
     from lorelint.rule import packs
 
-    files = docs(house.rules(stage="trial"), packs.ledger(), said_of(judged), house.version())
+    found = [path for each in guides for path in _below(Path(each))]
+    texts = [TextPage(_name(path), "Guides", _text(path)) for path in found if path.suffix == ".md"]
+    texts += [TextPage(name, "Reference", text) for name, text in reference]
+    pictures = {path.name: _text(path) for path in found if path.suffix == ".svg"}
+    rules = house.rules(stage="trial")
+    files = docs(rules, packs.ledger(), said_of(judged), house.version(), texts, pictures)
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
@@ -252,3 +268,16 @@ def write_docs(house: House, folder: str, judged: Sequence[str] = ()) -> int:
         reason = (error.strerror or str(error)).lower()
         raise LorelintError(f"cannot be written: {reason}", where=folder, remedy="name another folder") from error
     return len(files)
+
+
+def _below(path: Path) -> list[Path]:
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+def _name(path: Path) -> str:
+    """``2-maintainer.md`` and ``2`` in front are for the order alone."""
+    return path.stem.lower().partition("-")[2] if path.stem[:1].isdigit() else path.stem.lower()
+
+
+def _text(path: Path) -> str:
+    return read(str(path)).decode("utf-8", "replace")

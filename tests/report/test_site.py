@@ -15,7 +15,7 @@ from lorelint.report.site import FAMILIES, RulePage, Table, site
 from lorelint.rule.ledger import CutOut, Entry, Heard
 from lorelint.rule.packs import load
 
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "img"}
 PAGE = RulePage(
     name="some-defect",
     family="retry",

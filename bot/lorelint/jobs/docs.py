@@ -1,4 +1,4 @@
-"""The pages about the rules, made from the rules, their ledger, and what persons judged."""
+"""The site: pages about the rules, made from them, their ledger, and what persons judged; and pages that are given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from lorelint.kernel.load import known_versions
 from lorelint.model.measurement import WRONG, Judgement
-from lorelint.report.site import RulePage, Table, site
+from lorelint.report.site import RulePage, Table, TextPage, site
 from lorelint.rule.door import Need, Rule
 from lorelint.rule.explain import HEADINGS, doc
 from lorelint.rule.figures import brief, tables, towards
@@ -21,12 +21,17 @@ _FAR = {
 
 
 def docs(
-    rules: Sequence[Rule], ledger: Mapping[str, Entry], judgements: Iterable[Judgement], version: str
+    rules: Sequence[Rule],
+    ledger: Mapping[str, Entry],
+    judgements: Iterable[Judgement],
+    version: str,
+    texts: Sequence[TextPage] = (),
+    pictures: Mapping[str, str] = {},
 ) -> dict[str, str]:
-    """All files of the site by name."""
+    """All files of the site by name: rules, and the pages and pictures that are given."""
     said = tuple(judgements)
     pages = [page(rule, ledger.get(rule.name), [each for each in said if each.rule == rule.name]) for rule in rules]
-    return site(pages, version)
+    return site(pages, version, texts, pictures)
 
 
 def page(rule: Rule, entry: Entry | None, said: Sequence[Judgement] = ()) -> RulePage:

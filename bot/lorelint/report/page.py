@@ -26,7 +26,7 @@ def tag(name: str, /, *content: object, **attributes: str) -> Html:
     """An element. An attribute ``cls`` is ``class``; underscores in names are hyphens."""
     named = {("class" if key == "cls" else key.replace("_", "-")): value for key, value in attributes.items()}
     told = "".join(f' {key}="{escaped(value)}"' for key, value in named.items() if value)
-    if name in ("meta", "link", "br"):
+    if name in ("meta", "link", "br", "img"):
         return Html(f"<{name}{told}>")
     return Html(f"<{name}{told}>{''.join(map(escaped, content))}</{name}>")
 

@@ -1,4 +1,4 @@
-"""The pages about the rules: a page for each, an index by family. Plain HTML and one style sheet, no script. Pure."""
+"""The site: guides and reference as they are given, a page for each rule, an index. Plain HTML, no script. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
+from lorelint.report.markdown import render, title
 from lorelint.report.page import Html, escaped, join, prose, tag, words
 
 FAMILIES: Mapping[str, str] = {
@@ -61,12 +62,33 @@ class RulePage:
     brief: str = ""  # the figures in a few words, for the index
 
 
-def site(pages: Sequence[RulePage], version: str) -> dict[str, str]:
-    """All files of the site by name, in order."""
+@dataclass(frozen=True, slots=True)
+class TextPage:
+    """A page that is written, or made from what the code says: Markdown. `name` is that of its file."""
+
+    name: str
+    group: str
+    text: str
+
+
+def site(
+    pages: Sequence[RulePage], version: str, texts: Sequence[TextPage] = (), pictures: Mapping[str, str] = {}
+) -> dict[str, str]:
+    """All files of the site by name, in order. `pictures`: name -> SVG that pages show."""
     ordered = sorted(pages, key=lambda page: (_rank(page.family), page.family, page.name))
-    files = {"index.html": _document("Rules", _index(ordered), _nav(ordered, ""), version)}
-    for page in ordered:
-        files[f"{page.name}.html"] = _document(page.name, _page(page), _nav(ordered, page.name), version)
+    names = {
+        "index.html",
+        *pictures,
+        *(f"{each.name}.html" for each in ordered),
+        *(f"{each.name}.html" for each in texts),
+    }
+    made = {"index": ("Rules", _index(ordered, texts)), **{page.name: (page.name, _page(page)) for page in ordered}}
+    made |= {each.name: (title(each.text), render(each.text, names)) for each in texts}
+    files = {
+        f"{name}.html": _document(head, body, _nav(ordered, texts, name), version)
+        for name, (head, body) in made.items()
+    }
+    files |= pictures
     files["style.css"] = resources.files("lorelint.report").joinpath("site.css").read_text("utf-8")
     return files
 
@@ -90,43 +112,54 @@ def _document(title: str, body: Html, nav: Html, version: str) -> str:
         tag("title", f"{title} - lorelint"),
         tag("link", rel="stylesheet", href="style.css"),
     )
-    foot = tag("footer", f"Made by lorelint docs from the rules themselves. {version}")
+    foot = tag("footer", f"Made by lorelint docs. {version}")
     skip = tag("a", "To the text", href="#text", cls="skip")
     whole = tag("body", skip, nav, tag("main", body, foot, id="text"))
     return f"<!doctype html>\n{tag('html', head, whole, lang='en')}\n"
 
 
-def _nav(pages: Sequence[RulePage], here: str) -> Html:
-    """The rules by family; on a phone it is folded away."""
+def _nav(pages: Sequence[RulePage], texts: Sequence[TextPage], here: str) -> Html:
+    """Guides, reference, and the rules by family; on a phone it is folded away."""
+    groups = [(group, [(each.name, title(each.text)) for each in members]) for group, members in _groups(texts)]
+    groups += [(FAMILIES.get(family, family), [(page.name,) * 2 for page in of]) for family, of in _families(pages)]
     parts: list[Html] = []
-    for family, members in _families(pages):
+    for group, members in groups:
         links = []
-        for page in members:
-            current = {"aria_current": "page"} if page.name == here else {}
-            links.append(tag("li", tag("a", page.name, href=f"{page.name}.html", **current)))
-        parts.append(tag("li", tag("span", FAMILIES.get(family, family)), tag("ul", *links)))
-    home = tag("a", "lorelint", tag("small", "rules"), href="index.html", cls="home")
-    folded = tag("details", tag("summary", "All rules"), tag("ul", *parts))
-    return tag("nav", home, folded, tag("ul", *parts, cls="wide"), aria_label="Rules")
+        for name, shown in members:
+            current = {"aria_current": "page"} if name == here else {}
+            links.append(tag("li", tag("a", shown, href=f"{name}.html", **current)))
+        parts.append(tag("li", tag("span", group), tag("ul", *links)))
+    home = tag("a", "lorelint", tag("small", "pages" if texts else "rules"), href="index.html", cls="home")
+    folded = tag("details", tag("summary", "All pages"), tag("ul", *parts))
+    return tag("nav", home, folded, tag("ul", *parts, cls="wide"), aria_label="Pages")
+
+
+def _groups(texts: Sequence[TextPage]) -> Iterator[tuple[str, list[TextPage]]]:
+    for group in dict.fromkeys(each.group for each in texts):
+        yield group, [each for each in texts if each.group == group]
 
 
 def _stage(stage: str) -> Html:
     return tag("span", stage, cls=f"stage {stage}", title=STAGES.get(stage, ""))
 
 
-def _index(pages: Sequence[RulePage]) -> Html:
+def _index(pages: Sequence[RulePage], texts: Sequence[TextPage]) -> Html:
     lead = (
         "What lorelint looks for in kernel patches: defects in memory that user space and devices share. A rule goes "
         "as far as its evidence carries it."
     )
     stages = [tag("li", _stage(stage), f" {told}") for stage, told in STAGES.items()]
-    parts = [tag("h1", "Rules"), tag("p", lead, cls="lead"), tag("ul", *stages, cls="stages")]
+    parts = []
+    for group, those in _groups(texts):
+        links = [tag("li", tag("a", title(each.text), href=f"{each.name}.html")) for each in those]
+        parts.append(tag("section", tag("h2", group), tag("ul", *links)))
+    parts = [tag("h1", "Rules"), tag("p", lead, cls="lead"), *parts, tag("ul", *stages, cls="stages")]
     for family, members in _families(pages):
         cards = []
         for page in members:
-            title = tag("a", page.name, href=f"{page.name}.html")
+            link = tag("a", page.name, href=f"{page.name}.html")
             brief = tag("p", page.brief, cls="brief") if page.brief else Html("")
-            cards.append(tag("li", tag("h3", title, _stage(page.stage)), tag("p", words(page.summary)), brief))
+            cards.append(tag("li", tag("h3", link, _stage(page.stage)), tag("p", words(page.summary)), brief))
         parts.append(tag("section", tag("h2", FAMILIES.get(family, family)), tag("ul", *cards, cls="cards")))
     return join(*parts)
 

@@ -72,6 +72,8 @@ class Cluster:
             self.port: int = probe.getsockname()[1]
         self.executor = f"dask://127.0.0.1:{self.port}"
         self._started: list[subprocess.Popen[bytes]] = []
+        self._expected = 0
+        (folder / "worker.log").touch()
         self.start(workers)
 
     def start(self, workers: int) -> None:
@@ -86,6 +88,12 @@ class Cluster:
             self._run("worker", address, *options, "--local-directory", str(self.folder / f"worker-{number}"))
             for number in range(workers)
         ]
+        self._expected += workers
+        for _ in range(600):
+            if (self.folder / "worker.log").read_bytes().count(b"Registered to:") >= self._expected:
+                return
+            time.sleep(0.1)
+        raise AssertionError((self.folder / "worker.log").read_text())
 
     def _run(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli." + f"dask_{what}", *arguments, "--no-dashboard"]

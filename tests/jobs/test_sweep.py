@@ -215,6 +215,26 @@ def test_a_period(place: Place) -> None:
     sweeper.close()
 
 
+def test_the_order_of_mail_is_no_matter(place: Place) -> None:
+    """Series are put together when all mail is there: a mailbox may come before what it follows upon."""
+    mails: list[bytes] = []
+    for path in sorted((place.folder / "archive").glob("*.mbox")):
+        with path.open("rb") as lines:
+            mails += [mail.raw for mail in split(lines)]
+    found = []
+    for number, order in enumerate((mails, mails[::-1])):
+        folder = place.folder / f"order-{number}"
+        for name in ("cur", "new"):
+            (folder / name).mkdir(parents=True)
+        for at, mail in enumerate(order):
+            (folder / "cur" / f"{at:03}").write_bytes(mail)
+        sweeper = place.sweeper(inboxes=(str(folder),), store=str(place.folder / f"{number}.sqlite"))
+        assert run(sweeper).series == 10
+        found.append(list(sweeper.swept()))
+        sweeper.close()
+    assert found[0] == found[1] and sum(each.version == 2 for each in found[0]) == 4
+
+
 def test_what_cannot_be_read(place: Place) -> None:
     (place.folder / "archive" / "README").write_text("no mail at all\n")
     (place.folder / "archive" / "zero.mbox").write_bytes(b"")

@@ -160,9 +160,10 @@ class Screen:
 
 def told(progress: Progress, seconds: float) -> str:
     """How far, how fast, how long still."""
-    if progress.phase == "reading":
+    if progress.phase != "reviewing":
+        what = "mails" if progress.phase == "reading" else "patches"
         rate = f", {progress.done / seconds:.0f} a second" if seconds >= 1 else ""
-        return f"reading: {progress.done:,} mails{rate}"
+        return f"{progress.phase}: {progress.done:,} {what}{rate}"
     text = f"reviewing: {progress.done:,} of {progress.total:,} series"
     if seconds < 1 or not progress.patches:
         return text

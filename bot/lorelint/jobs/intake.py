@@ -59,8 +59,11 @@ class Taken:
     bounced: int = 0
 
 
-def take(store: Store, arrival: Arrival, reader: Reader, *, now: str, pace: Pace) -> Taken:
-    """Take a message in. Raises LorelintError where the store fails; nothing was done then."""
+def take(store: Store, arrival: Arrival, reader: Reader, *, now: str, pace: Pace, assembled: bool = True) -> Taken:
+    """Take a message in. Raises LorelintError where the store fails; nothing was done then.
+
+    assembled  its series is put together at once; else `assemble` does so, when all of an archive is there
+    """
     if arrival.gone:
         with store.begin() as session:
             life.gone(session, arrival.msgid, now)
@@ -69,7 +72,7 @@ def take(store: Store, arrival: Arrival, reader: Reader, *, now: str, pace: Pace
     kept, message = _read(arrival, reader)
     try:
         with store.begin() as session:
-            return _Intake(session, reader, now, pace).take(kept, message, arrival)
+            return _Intake(session, reader, now, pace).take(kept, message, arrival, assembled)
     except LorelintError:
         raise
     except Exception as error:
@@ -80,6 +83,29 @@ def take(store: Store, arrival: Arrival, reader: Reader, *, now: str, pace: Pace
             session.mails.add(broken, arrival)
             session.notes.audit(now, life.US, "broken", broken.msgid, broken.why)
         return Taken(broken.msgid, broken.nature, broken.why, fresh)
+
+
+def assemble(store: Store, reader: Reader, *, now: str, pace: Pace) -> int:
+    """Put the series together of some patches that were taken in without; how many patches, 0 where none is left.
+
+    A thread is read once for all its patches, not once for each. Raises LorelintError where the store fails.
+    """
+    with store.look() as session:
+        patches = session.mails.to_do(Nature.PATCH)
+    for kept in patches:
+        try:
+            with store.begin() as session:
+                if session.series.of_patch(kept.msgid) is None:
+                    _Intake(session, reader, now, pace).assemble(kept)
+                session.mails.done(kept.msgid, "")
+        except LorelintError:
+            raise
+        except Exception as error:
+            with store.begin() as session:
+                what = f"its series cannot be put together: {type(error).__name__}"
+                session.notes.audit(now, life.US, "broken", kept.msgid, what)
+                session.mails.done(kept.msgid, "")
+    return len(patches)
 
 
 def _read(arrival: Arrival, reader: Reader) -> tuple[Kept, Message | None]:
@@ -131,7 +157,7 @@ class _Intake:
         self.now = now
         self.pace = pace
 
-    def take(self, kept: Kept, message: Message | None, arrival: Arrival) -> Taken:
+    def take(self, kept: Kept, message: Message | None, arrival: Arrival, assembled: bool) -> Taken:
         before = self.session.mails.get(kept.msgid) if self.session.mails.seen(kept.msgid) else None
         if before is not None:
             self.session.mails.add(kept, arrival)
@@ -140,11 +166,15 @@ class _Intake:
             return Taken(before.msgid, before.nature, before.why, False)
         root = self.session.mails.add(kept, arrival)
         series: tuple[int, ...] = ()
-        if kept.nature in _POSTED and (kept.nature.reviewed or self.session.series.of_root(root)):
+        if assembled and kept.nature in _POSTED and (kept.nature.reviewed or self.session.series.of_root(root)):
             series = self._series(replace(kept, root=root))
         # Where the bot's own mailbox is followed as a list, what mail servers say of its letters comes this way.
         letter = bounced(self.session, kept.raw, self.now) if kept.nature is Nature.ROBOT else None
         return Taken(kept.msgid, kept.nature, kept.why, True, series, letter.id if letter else 0)
+
+    def assemble(self, kept: Kept) -> tuple[int, ...]:
+        """The series of a patch that is in the store."""
+        return self._series(replace(kept, root=self.session.mails.root_of(kept.msgid)))
 
     def _compare(self, before: Kept, message: Message, arrival: Arrival) -> None:
         """The same Message-ID with other words: the first is kept, and that there was another is noted.

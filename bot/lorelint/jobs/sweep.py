@@ -59,6 +59,7 @@ def sweep(parts: Sweeping, now: str) -> Tally:
     for feed in parts.feeds:
         _read(parts, feed, now, tally)
     _note_left_out(parts, now)
+    _assemble(parts, now)
     tally.reading, start = parts.clock() - start, parts.clock()
     series, patches = parts.store.left(parts.period)
     if series:
@@ -103,7 +104,7 @@ def _some(parts: Sweeping, arrivals: Iterator[Arrival], now: str, tally: Tally) 
                 raise Stopped
             last = arrival.cursor
             if wanted.holds(arrival.at):
-                intake.take(store, arrival, parts.reader, now=now, pace=_PACE)
+                intake.take(store, arrival, parts.reader, now=now, pace=_PACE, assembled=False)
                 tally.taken += 1
             if number == MAILS:
                 more = True
@@ -115,6 +116,18 @@ def _some(parts: Sweeping, arrivals: Iterator[Arrival], now: str, tally: Tally) 
 
 
 _PACE = Pace(attempts=TRIES)
+
+
+def _assemble(parts: Sweeping, now: str) -> None:
+    """Put the series together, now that all their mails are there."""
+    count, some = 0, 1
+    while some:
+        if parts.stop():
+            raise Stopped
+        with parts.store.batch() as store:
+            some = intake.assemble(store, parts.reader, now=now, pace=_PACE)
+        count += some
+        parts.progress(Progress("assembling", count))
 
 
 def _note_left_out(parts: Sweeping, now: str) -> None:

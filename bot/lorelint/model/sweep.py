@@ -135,8 +135,8 @@ class SweepStore(Store, Protocol):
 class Progress:
     """How far a sweep is.
 
-    phase    "reading" archives, or "reviewing"
-    done     mails, or series
+    phase    "reading" archives, "assembling" series, "reviewing" them
+    done     mails, patches, series
     total    of series; 0 where it is not known
     patches  of the series that are done; `of_patches` of all
     """

@@ -11,7 +11,15 @@ import pytest
 from lorelint.rule.explain import doc
 from lorelint.rule.packs import load
 
-PAGES = ("README.md", "bot/README.md", "corpora/README.md", "rules/README.md", "deploy/README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+PAGES = (
+    "README.md",
+    "bot/README.md",
+    "corpora/README.md",
+    "rules/README.md",
+    "deploy/README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+)
 
 
 def targets(root: Path) -> set[str]:

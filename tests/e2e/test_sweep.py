@@ -71,7 +71,7 @@ class Place:
         """Until so many are kept, the sweep still going on."""
         while self.kept(name) < reviews:
             assert child.poll() is None, child.communicate()
-            time.sleep(0.02)
+            time.sleep(0.005)
 
 
 @pytest.fixture(scope="module")
@@ -167,16 +167,24 @@ def test_a_worker_of_the_cluster_is_killed(place: Place, dask: Callable[[], Clus
 
 
 def test_the_scheduler_is_started_again(place: Place, tmp_path: Path) -> None:
-    with cluster(tmp_path, place.environment) as dask:
-        child = place.start("scheduler", "--executor", dask.executor)
-        place.wait_for("scheduler", child, 1)
-        kill(dask.scheduler.pid)
-        for each in dask.workers:
-            each.terminate()
-        dask.start(2)
-        made = place.end(child)
-        assert made["failed"] == [] and made["run"]["lost"] > 0
-    assert place.bytes("scheduler") == place.bytes("one")
+    """In the middle of it; where the sweep was faster than we, once more."""
+    for attempt in range(5):
+        folder, name = tmp_path / str(attempt), f"scheduler-{attempt}"
+        folder.mkdir()
+        with cluster(folder, place.environment) as dask:
+            child = place.start(name, "--executor", dask.executor)
+            place.wait_for(name, child, 1)
+            child.send_signal(signal.SIGSTOP)  # or it may be done before the scheduler is dead
+            kill(dask.scheduler.pid)
+            for each in dask.workers:
+                each.terminate()
+            child.send_signal(signal.SIGCONT)
+            dask.start(2)
+            made = place.end(child)
+        assert made["failed"] == [] and place.bytes(name) == place.bytes("one")
+        if made["run"]["lost"]:
+            return
+    pytest.fail("it was done each time")
 
 
 def test_a_cluster_that_is_not_there(place: Place) -> None:

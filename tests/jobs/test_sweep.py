@@ -271,6 +271,17 @@ def test_epochs_of_lists(place: Place) -> None:
     sweeper.close()
 
 
+def test_postgresql_holds_the_same(place: Place, postgresql: Callable[[], str]) -> None:
+    found = []
+    for store in (str(place.folder / "store.sqlite"), postgresql()):
+        sweeper = place.sweeper(store=store)
+        assert run(sweeper).series == 10
+        found.append((list(sweeper.swept()), sweeper.store.mails()))
+        assert run(sweeper).series == 0
+        sweeper.close()
+    assert found[0] == found[1]
+
+
 def test_a_store_of_lists_that_are_followed(place: Place) -> None:
     from lorelint.edge.store.database import Database
     from lorelint.model.store import Note

@@ -134,7 +134,13 @@ class Dask(Generic[T, R]):
 
     def submit(self, task: T) -> Future[R | Unfit]:
         assert self._pool is not None
-        return self._pool.submit(_seated, self._job, task)
+        try:
+            return self._pool.submit(_seated, self._job, task)
+        except (OSError, RuntimeError, TimeoutError):  # it has just lost its scheduler
+            lost: Future[R | Unfit] = Future()
+            lost.cancel()
+            lost.set_running_or_notify_cancel()
+            return lost
 
     def watch(self, idle: float) -> bool:
         """See `Crew.watch`."""

@@ -19,8 +19,9 @@ from lorelint.jobs.gate import gate
 from lorelint.jobs.outbox import drop, edit, release
 from lorelint.jobs.send import ATTEMPTS, LOST, Means, Step, recover, send
 from lorelint.model.errors import LorelintError
+from lorelint.model.feed import Arrival, Cursor, Nature
 from lorelint.model.policy import Policy
-from lorelint.model.store import Letter, LetterRow, Life, State, VerdictRow
+from lorelint.model.store import Kept, Letter, LetterRow, Life, State, VerdictRow
 
 EARLY = NOW  # within the embargo
 
@@ -165,6 +166,40 @@ def test_one_finding_that_was_dismissed_holds(desk: Desk) -> None:
         session.findings.change(first.id, State.FALSE, who="max", at=NOW)
     (step,) = desk.send()
     assert step.what == "held" and desk.letter().state is Letter.HELD and desk.got == 0
+
+
+def test_what_was_dismissed_is_edited_out_and_the_rest_goes(desk: Desk) -> None:
+    with desk.room.store.begin() as session:
+        first = next(
+            each for each in session.findings.of_series(desk.letter().series) if each.rule == desk.letter().rules[0]
+        )
+        session.findings.change(first.id, State.FALSE, who="max", at=NOW)
+        done = edit(session, desk.letter().id, desk.letter().body + "\n", "ida@example.org", NOW, lambda letter: ())
+        assert not done.refused and done.letter is not None
+        assert first.fingerprint not in done.letter.fingerprints and done.letter.fingerprints
+        release(session, [desk.letter().id], "ida@example.org", NOW, lambda letter: ())
+    (step,) = desk.send()
+    assert step.what == "sent" and desk.got == 1
+
+
+@pytest.mark.parametrize(
+    ("who", "when", "what"),
+    [
+        ("rhea@example.org", LATER, "held"),
+        ("rhea@example.org", POSTED, "sent"),
+        ("ida@example.org", LATER, "sent"),  # the author
+    ],
+)
+def test_a_person_who_answers_in_between_holds(desk: Desk, who: str, when: str, what: str) -> None:
+    with desk.room.store.begin() as session:
+        patch = session.mails.get(desk.letter().patch)
+        assert patch is not None
+        reply = Kept(
+            "answer@example.org", patch.root, when, when, ("Somebody", who), "Re:", Nature.REPLY, "", patch.msgid
+        )
+        session.mails.add(reply, Arrival(b"", Cursor("ring", 0, "1"), when))
+    (step,) = desk.send()
+    assert step.what == what, step
 
 
 def test_a_rule_that_was_muted_holds(desk: Desk) -> None:

@@ -73,9 +73,17 @@ def edit(session: Session, id: int, body: str, who: str, now: str, gate: Gate) -
         return Done(id, row, "; ".join(wrong))
     if row.state is Letter.RELEASED:
         session.outbox.change(id, Letter.HELD, was=Letter.RELEASED, at=now, who=who, why=(f"edited by {who}",))
-    session.outbox.edit(id, body)
+    session.outbox.edit(id, body, _about(session, row))
     session.notes.audit(now, who, "letter edited", row.msgid)
     return Done(id, session.outbox.get(id))
+
+
+def _about(session: Session, row: LetterRow) -> dict[str, str] | None:
+    """What an edited letter still speaks of, with the rules: who edited it has read what was dismissed since. None to
+    leave it as it was: with nothing left it is pointless, whatever its text."""
+    found = {each.fingerprint: each for each in session.findings.of_series(row.series)}
+    left = {each: found[each].rule for each in row.fingerprints if each in found and found[each].state in _SPEAKS}
+    return left or None
 
 
 def silenced(session: Session, series: SeriesRow, who: str, now: str) -> None:

@@ -5,7 +5,7 @@ Times are RFC 3339 in UTC with seconds, "" for never: they sort as text, in ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -330,8 +330,8 @@ class Outbox(Protocol):
     def change(self, id: int, state: Letter, *, was: Letter, at: str, who: str = "", why: Sequence[str] = ()) -> bool:
         """One step of a letter; False where it is not (any more) in the state `was`."""
 
-    def edit(self, id: int, body: str) -> bool:
-        """Only what is held or released can be changed."""
+    def edit(self, id: int, body: str, about: Mapping[str, str] | None = None) -> bool:
+        """Only what is held or released can be changed. `about`: fingerprint -> rule of what it speaks of now."""
 
     def failed(self, id: int, error: str) -> None:
         """Back to released: another attempt is made later."""

@@ -7,7 +7,7 @@ the letter elsewhere and does nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,9 +66,13 @@ class LetterTable:
         there = sa.and_(_TABLE.id == id, _TABLE.state == was.value)
         return self._connection.execute(sa.update(LETTERS).where(there).values(**values)).rowcount == 1
 
-    def edit(self, id: int, body: str) -> bool:
+    def edit(self, id: int, body: str, about: Mapping[str, str] | None = None) -> bool:
         there = sa.and_(_TABLE.id == id, _TABLE.state.in_(_OPEN))
-        return self._connection.execute(sa.update(LETTERS).where(there).values(body=body)).rowcount == 1
+        values: dict[str, str] = {"body": body}
+        if about is not None:
+            rules = list(dict.fromkeys(about.values()))
+            values |= {"fingerprints": json.dumps(list(about)), "rules": json.dumps(rules)}
+        return self._connection.execute(sa.update(LETTERS).where(there).values(**values)).rowcount == 1
 
     def failed(self, id: int, error: str) -> None:
         """See the port; of a letter that is not being sent nothing is changed."""

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from lorelint.jobs.draft import silent
 from lorelint.jobs.policy.decide import matches, moment, shown
+from lorelint.model.feed import Nature
 from lorelint.model.policy import Audience, ListPolicy, Policy
 from lorelint.model.store import Letter, LetterRow, Life, Session
 from lorelint.report.text import listed
@@ -79,6 +80,19 @@ def _doubtful(session: Session, row: LetterRow, policy: Policy, lists: Sequence[
         elif _aged(session, row, table.max_age_days, now):
             yield f"the patch has become older than list.{table.name}.max_age_days = {table.max_age_days:g}"
     yield from _narrower(row, policy, lists)
+    yield from _answered(session, row)
+
+
+def _answered(session: Session, row: LetterRow) -> Iterator[str]:
+    """Words of a person that came when the letter was written or released already: what it says may be said."""
+    kept = session.mails.get(row.patch)
+    if kept is None:
+        return
+    for mail in session.mails.thread(kept.root):
+        theirs = mail.nature is Nature.REPLY and mail.author[1].lower() != kept.author[1].lower()
+        if theirs and mail.at > (row.released_at or row.created_at):
+            yield f"{mail.author[0] or mail.author[1]} has answered since, in <{mail.msgid}>: it may be said already"
+            return
 
 
 def _aged(session: Session, row: LetterRow, days: float, now: str) -> bool:

@@ -14,6 +14,7 @@ from lorelint.jobs import draft as drafts
 from lorelint.jobs import intake, life
 from lorelint.jobs.due import Done, Due
 from lorelint.jobs.life import Pace
+from lorelint.jobs.triage import wake
 from lorelint.model.errors import LorelintError, Stopped
 from lorelint.model.feed import Cursor, Feed, Nature
 from lorelint.model.policy import Policy
@@ -87,6 +88,8 @@ def listen(parts: Listening, now: str) -> Pass:
             _follow(parts, feed, now, done)
     if not parts.stop():
         _answers(parts, now, done)
+    with parts.store.begin() as session:
+        wake(session, now)  # a person looks at the queue in a terminal, too
     for number, row in enumerate(_due(parts, now), 1):
         _series(parts, row, now, done)
         done.more |= number == MAX_REVIEWS

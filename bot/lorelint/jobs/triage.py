@@ -216,8 +216,17 @@ class _Clerk:
 def _revive(session: Session, letters: dict[int, Letter], who: str, now: str) -> None:
     """Letters that a decision had ended have something to say again: a person has to look."""
     for id, state in letters.items():
-        if state is Letter.CANCELLED and session.steps.of_letter(id):
+        if state is Letter.CANCELLED and session.steps.of_letter(id) and _speaks(session, id):
             session.outbox.change(id, Letter.HELD, was=state, at=now, who=who, why=(f"{BACK} by {who}",))
+
+
+def _speaks(session: Session, id: int) -> bool:
+    """Whether a letter has anything left that is worth saying."""
+    letter = session.outbox.get(id)
+    found = () if letter is None else session.findings.of_series(letter.series)
+    return letter is not None and any(
+        row.fingerprint in letter.fingerprints and row.state in (State.NEW, State.CONFIRMED) for row in found
+    )
 
 
 # What was done is undone

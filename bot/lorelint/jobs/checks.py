@@ -9,7 +9,7 @@ from lorelint.jobs.policy.decide import matches
 from lorelint.model.errors import LorelintError
 from lorelint.model.patchwork import Patchwork
 from lorelint.model.policy import Audience, Policy
-from lorelint.model.store import CheckRow, Store
+from lorelint.model.store import CheckRow, Life, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,12 @@ def post(
 def _post(store: Store, row: CheckRow, policy: Policy, patchwork: Callable[[str], Patchwork], now: str) -> Posted:
     with store.look() as session:
         kept = session.mails.get(row.patch)
-    if kept is not None and matches(kept.author[1], (*policy.ignored_authors, *policy.opted_out)):
+        series = session.series.of_patch(row.patch)
+        unwanted = (*policy.ignored_authors, *policy.opted_out, *session.verdicts.opted_out())
+    if kept is not None and matches(kept.author[1], unwanted):
         return Posted("waits", row, f"{kept.author[1]} wants nothing of us")
+    if series is not None and series.life is Life.SUPERSEDED:
+        return Posted("waits", row, "a newer version of the series came")
     try:
         site = patchwork(row.url)
         number = site.patch(row.patch)

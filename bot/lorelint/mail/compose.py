@@ -52,7 +52,10 @@ def compose(row: LetterRow, policy: Policy, date: str, *, eight_bit: bool = True
         ("In-Reply-To", _msgid(row.patch)),
         ("References", "\n ".join(_msgid(each) for each in chain(row))),
         ("Auto-Submitted", "auto-generated"),
-        ("List-Unsubscribe", f"<mailto:{policy.contact or policy.sender}?subject=lorelint:%20stop&body=lorelint:%20stop>"),
+        (
+            "List-Unsubscribe",
+            f"<mailto:{policy.contact or policy.sender}?subject=lorelint:%20stop&body=lorelint:%20stop>",
+        ),
         ("X-Lorelint", _about(row)),
         ("MIME-Version", "1.0"),
         ("Content-Type", "text/plain; charset=utf-8"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.jobs.listing import AT, NOW, Listing, fingerprint
@@ -210,6 +211,28 @@ def test_what_was_put_off_wakes_when_its_time_has_come(listing: Listing) -> None
         assert wake(session, LATER) == ()
     row = rows(listing)["unbounded-retry"]
     assert row.state is State.NEW and row.reason == f"was put off until {LATER} by odile"
+
+
+def test_its_letter_comes_back_with_it(listing: Listing) -> None:
+    listing.letter("p1", Letter.RELEASED, "unbounded-retry")
+    do(listing, Move.SNOOZE, "unbounded-retry", until=LATER)
+
+    def letter() -> Any:
+        with listing.store.look() as session:
+            return session.outbox.of_series(listing.numbers["p1"])[0]
+
+    assert letter().state is Letter.CANCELLED
+    with listing.store.begin() as session:
+        wake(session, LATER)
+    assert letter().state is Letter.HELD and letter().why[0].startswith("unbounded-retry was put off until")
+
+
+def test_confirming_one_finding_brings_no_letter_about_another(listing: Listing) -> None:
+    listing.letter("p1", Letter.RELEASED, "unbounded-retry")
+    do(listing, Move.FALSE, "unbounded-retry", reason="bounded by the hardware")
+    do(listing, Move.CONFIRM, "retry-no-resched")
+    with listing.store.look() as session:
+        assert session.outbox.of_series(listing.numbers["p1"])[0].state is Letter.CANCELLED
 
 
 def test_what_waits_in_series(listing: Listing) -> None:

@@ -17,6 +17,7 @@ import pytest
 from tests.jobs.listing import AT, NOW, Listing, mail_of
 from tests.web.conftest import HOST, SERVE, Browser, Small, ask, free_port, served
 
+from lorelint.jobs.outbox import mark
 from lorelint.jobs.triage import By, Move, decide
 from lorelint.model.feed import Nature
 from lorelint.model.store import Letter, LetterRow, Life, PatchRow, ReviewRow, SeriesRow
@@ -360,7 +361,7 @@ def test_ssrf(filled: Small, address: str) -> None:
         me.post("/finding/1", move="wontfix", reason=address, back=address)
         me.post("/views", name=address, query=address)
         me.post("/area", own=address)
-        me.post("/letter/1/edit", body=f"> x\n\n{address}\n")
+        me.post("/letter/1/edit", seen=mark("body"), body=f"> x\n\n{address}\n")
         me.post("/letter/1/drop", reason=address)
         for path in ("/finding/1", "/letter/1", "/queue", "/trail", "/area", "/letter/1/raw"):
             assert address not in re.findall(r'(?:src|href)="([^"]*)"', me.get(path).text)

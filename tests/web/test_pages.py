@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.web.conftest import Browser, Small
 
+from lorelint.jobs.outbox import mark
 from lorelint.model.store import Letter, State
 
 PAGES = ("/queue", "/outbox", "/rules", "/rule/retry-no-resched", "/lists", "/status", "/trail", "/help", "/area")
@@ -118,9 +119,14 @@ def test_a_letter_is_changed_released_and_dropped(filled: Small) -> None:
 
     shown = me.get("/letter/1").text
     assert "cannot go:" in shown  # "body" is no mail that quotes something
-    refused = me.post("/letter/1/release")
+    seen = mark("body")
+    assert f'name="seen" value="{seen}"' in shown
+    refused = me.post("/letter/1/release", seen=seen)
     assert refused.status_code == 409 and letter().state is Letter.HELD
-    wrong = me.post("/letter/1/edit", body="Reviewed-by: A Person <a@example.org>\n")
+    for form in ({}, {"seen": mark("what another has made of it since")}):
+        refused = me.post("/letter/1/release", **form)
+        assert refused.status_code == 409 and re.search("which text was read|changed its text", refused.text)
+    wrong = me.post("/letter/1/edit", seen=seen, body="Reviewed-by: A Person <a@example.org>\n")
     assert wrong.status_code == 409 and "Your text was not taken" in wrong.text
     assert "Reviewed-by: A Person" in wrong.text and letter().body == "body"
     assert me.post("/letter/1/drop", reason=" ").status_code == 409

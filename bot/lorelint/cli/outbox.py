@@ -114,7 +114,7 @@ def edit(number: int, as_json: bool, config: str, color: str, width: int | None)
     The text is checked as it was when it was written. What does not pass is not taken, and is put beside for another
     attempt.
     """
-    from lorelint.jobs.outbox import edit
+    from lorelint.jobs.outbox import edit, mark
 
     every = outpost(config)
     row, gate = _one(every, number), every.gate(every.policy())
@@ -122,8 +122,9 @@ def edit(number: int, as_json: bool, config: str, color: str, width: int | None)
     if body is None:
         note("nothing was changed")
         return CLEAN
+    body = body if body.endswith("\n") else body + "\n"
     with every.store.begin() as session:
-        done = edit(session, number, body if body.endswith("\n") else body + "\n", who(), now(), gate)
+        done = edit(session, number, body, who(), now(), gate, mark(row.body))
     if done.refused and body != row.body:
         note(f"your text is in {_beside(body)}")
     return _told([done], "changed, and held", as_json)

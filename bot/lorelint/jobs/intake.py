@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from lorelint.jobs import life
 from lorelint.jobs.bounces import bounced
 from lorelint.jobs.life import Pace
+from lorelint.jobs.outbox import came_late
 from lorelint.mail.patchid import patch_id
 from lorelint.model.errors import LorelintError
 from lorelint.model.feed import Arrival, Nature
 from lorelint.model.mail import Message, Patch, Series, Thread
-from lorelint.model.store import Kept, Life, PatchRow, SeriesRow, Session, Store
+from lorelint.model.store import US, Kept, Life, PatchRow, SeriesRow, Session, Store
 
 MAX_MSGID = 900  # bytes; RFC 5322 lines end at 998, and an index of PostgreSQL holds no more than 2,700
 MAX_BROKEN = 64 << 10  # bytes that are kept of what cannot be read
@@ -81,7 +82,7 @@ def take(store: Store, arrival: Arrival, reader: Reader, *, now: str, pace: Pace
         with store.begin() as session:
             fresh = not session.mails.seen(broken.msgid)
             session.mails.add(broken, arrival)
-            session.notes.audit(now, life.US, "broken", broken.msgid, broken.why)
+            session.notes.audit(now, US, "broken", broken.msgid, broken.why)
         return Taken(broken.msgid, broken.nature, broken.why, fresh)
 
 
@@ -103,7 +104,7 @@ def assemble(store: Store, reader: Reader, *, now: str, pace: Pace) -> int:
         except Exception as error:
             with store.begin() as session:
                 what = f"its series cannot be put together: {type(error).__name__}"
-                session.notes.audit(now, life.US, "broken", kept.msgid, what)
+                session.notes.audit(now, US, "broken", kept.msgid, what)
                 session.mails.done(kept.msgid, "")
     return len(patches)
 
@@ -161,6 +162,8 @@ class _Intake:
         before = self.session.mails.get(kept.msgid) if self.session.mails.seen(kept.msgid) else None
         if before is not None:
             self.session.mails.add(kept, arrival)
+            if arrival.cursor.inbox not in before.inboxes:
+                came_late(self.session, kept.msgid, arrival.cursor.inbox, self.now)
             if message is not None:
                 self._compare(before, message, arrival)
             return Taken(before.msgid, before.nature, before.why, False)
@@ -190,7 +193,7 @@ class _Intake:
         if words and (first.subject, first.from_addr) == (message.subject, message.from_addr):
             return
         what = f"another mail with this Message-ID came over {arrival.cursor.inbox}; the first is kept"
-        self.session.notes.audit(self.now, life.US, "conflict", before.msgid, what)
+        self.session.notes.audit(self.now, US, "conflict", before.msgid, what)
 
     # Series
 
@@ -201,7 +204,7 @@ class _Intake:
             threads = self.reader.threads([each.raw for each in mails.values()])
         except Exception as error:
             what = f"the series of its thread cannot be read: {type(error).__name__}"
-            self.session.notes.audit(self.now, life.US, "broken", kept.msgid, what)
+            self.session.notes.audit(self.now, US, "broken", kept.msgid, what)
             return ()
         changed: list[int] = []
         for thread in threads:

@@ -7,16 +7,15 @@ same, or an answer in the same thread. Kin share a key, so whatever is kept unde
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from lorelint.jobs.carry import Carried, carry
 from lorelint.model.feed import Nature
 from lorelint.model.finding import Report
-from lorelint.model.store import Letter, Life, PatchRow, ReviewRow, SeriesRow, Session, State
+from lorelint.model.store import US, Letter, Life, PatchRow, ReviewRow, SeriesRow, Session, State
 
-US = "lorelint"  # who did it, where we did
 _RESENT = re.compile(r"^\s*(?:\[[^\]]*\]\s*)*?\[[^\]]*\bRE-?SEN[DT]\b", re.IGNORECASE)
 _RELAY = re.compile(r"devnull\+[^@]+@kernel\.org\Z")  # of b4: who has no mail server of his own that will do
 _ENDED = (Life.SUPERSEDED, Life.MUTED)
@@ -188,21 +187,17 @@ def gone(session: Session, msgid: str, now: str) -> None:
 # Before a review, and after
 
 
-def quiet(
-    session: Session, row: SeriesRow, now: str, *, max_age_days: float = 0.0, applied: Callable[[], str] = str
-) -> str:
+def quiet(session: Session, row: SeriesRow, now: str, *, max_age_days: float = 0.0) -> str:
     """Why a series that is due needs no review, "" where it does; patches that were reviewed before are marked.
 
     max_age_days  of its last mail; 0 for any
-    applied       where it was applied already ("commit 1234 of mainline"), "" for nowhere; asked last, it may be dear
     """
     if max_age_days and later(row.last_at, max_age_days * 24) < now:
         return f"older than {max_age_days:g} days"
     patches = _marked(session, row)
     if patches and all(patch.same_as and _said_all(session, patch.same_as) for patch in patches):
         return "every patch is as it was reviewed before"
-    where = applied()
-    return f"applied already: {where}" if where else ""
+    return ""
 
 
 def _marked(session: Session, row: SeriesRow) -> tuple[PatchRow, ...]:

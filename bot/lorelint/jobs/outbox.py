@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lorelint.jobs.gate import Gate
 from lorelint.model.errors import LorelintError
-from lorelint.model.store import Letter, LetterRow, SeriesRow, Session, State
+from lorelint.model.store import US, Letter, LetterRow, SeriesRow, Session, State
 
 OPEN = (Letter.HELD, Letter.RELEASED)
-_SPEAKS = (State.NEW, State.CONFIRMED)  # a letter about these is worth sending
+SPEAKS = (State.NEW, State.CONFIRMED)  # a letter about these is worth sending
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +23,33 @@ class Done:
     refused: str = ""
 
 
-def release(session: Session, ids: Sequence[int], who: str, now: str, gate: Gate) -> tuple[Done, ...]:
-    """Let letters out, each for itself; what does not pass the gate stays where it is."""
-    return tuple(_release(session, each, who, now, gate) for each in dict.fromkeys(ids))
+def release(
+    session: Session, ids: Sequence[int], who: str, now: str, gate: Gate, seen: Mapping[int, str] | None = None
+) -> tuple[Done, ...]:
+    """Let letters out, each for itself; what does not pass the gate stays where it is.
+
+    seen  letter -> the mark of the text that the person has read; another text since is not let out
+    """
+    return tuple(_release(session, each, who, now, gate, (seen or {}).get(each, "")) for each in dict.fromkeys(ids))
 
 
-def _release(session: Session, id: int, who: str, now: str, gate: Gate) -> Done:
+def mark(body: str) -> str:
+    """Stands for a text: another text has another."""
+    return hashlib.sha256(body.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _changed(row: LetterRow, seen: str) -> str:
+    return "somebody has changed its text since you read it: read it again" if seen and seen != mark(row.body) else ""
+
+
+def _release(session: Session, id: int, who: str, now: str, gate: Gate, seen: str) -> Done:
     row = session.outbox.get(id)
     if row is None:
         return Done(id, None, "there is no such letter")
     if row.state is not Letter.HELD:
         return Done(id, row, f"it is {row.state}, not held")
+    if _changed(row, seen):
+        return Done(id, row, _changed(row, seen))
     wrong = gate(row)
     if wrong:
         return Done(id, row, "; ".join(wrong))
@@ -59,13 +76,18 @@ def _drop(session: Session, id: int, who: str, now: str, why: str) -> Done:
     return Done(id, session.outbox.get(id))
 
 
-def edit(session: Session, id: int, body: str, who: str, now: str, gate: Gate) -> Done:
-    """Another text for a letter, which a person has to release again. What does not pass the gate is not taken."""
+def edit(session: Session, id: int, body: str, who: str, now: str, gate: Gate, seen: str = "") -> Done:
+    """Another text for a letter, which a person has to release again. What does not pass the gate is not taken.
+
+    seen  the mark of the text it was made of; see `release`
+    """
     row = session.outbox.get(id)
     if row is None:
         return Done(id, None, "there is no such letter")
     if row.state not in OPEN:
         return Done(id, row, f"it is {row.state}")
+    if _changed(row, seen):
+        return Done(id, row, _changed(row, seen))
     if body == row.body:
         return Done(id, row, "nothing was changed")
     wrong = gate(replace(row, body=body))
@@ -78,17 +100,27 @@ def edit(session: Session, id: int, body: str, who: str, now: str, gate: Gate) -
     return Done(id, session.outbox.get(id))
 
 
+def came_late(session: Session, patch: str, inbox: str, now: str) -> None:
+    """A patch came over one more list when its letter was written: that list's policy was not asked."""
+    letter = session.outbox.of_patch(patch)
+    if letter is None or letter.state not in OPEN or inbox in letter.inboxes:
+        return
+    why = list(dict.fromkeys([*letter.why, f"the patch came over {inbox} too, whose policy was not asked"]))
+    session.outbox.change(letter.id, Letter.HELD, was=letter.state, at=now, why=why)
+    session.notes.audit(now, US, "letter held", letter.msgid, why[-1])
+
+
 def _about(session: Session, row: LetterRow) -> dict[str, str] | None:
     """What an edited letter still speaks of, with the rules: who edited it has read what was dismissed since. None to
     leave it as it was: with nothing left it is pointless, whatever its text."""
     found = {each.fingerprint: each for each in session.findings.of_series(row.series)}
-    left = {each: found[each].rule for each in row.fingerprints if each in found and found[each].state in _SPEAKS}
+    left = {each: found[each].rule for each in row.fingerprints if each in found and found[each].state in SPEAKS}
     return left or None
 
 
 def silenced(session: Session, series: SeriesRow, who: str, now: str) -> None:
     """A letter with nothing left to say is cancelled; one that says what was dismissed waits for a person."""
-    silent = {row.fingerprint for row in session.findings.of_series(series.id) if row.state not in _SPEAKS}
+    silent = {row.fingerprint for row in session.findings.of_series(series.id) if row.state not in SPEAKS}
     for letter in session.outbox.of_series(series.id):
         gone = silent.intersection(letter.fingerprints)
         if letter.state not in OPEN or not gone:

@@ -17,13 +17,12 @@ from lorelint.jobs.policy.still import Check, check
 from lorelint.mail.compose import compose
 from lorelint.model.policy import Policy
 from lorelint.model.post import Fate, Handed, Post, Server
-from lorelint.model.store import Letter, LetterRow, Session, State, Store
+from lorelint.model.store import LOST, Letter, LetterRow, Session, State, Store
 
 WHO = "send"  # in what is kept of who did what
 ATTEMPTS = 8  # of one letter, until a person is asked
 FIRST_PAUSE = 300  # seconds until the second attempt; each later one waits twice as long
 FOUND = "found in the archive"
-LOST = "was on its way when sending ended, and is not in the archive: it may have arrived"
 
 Archived = Callable[[str], bool | None]  # whether a Message-ID is in the archive; None where that cannot be told
 

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from lorelint.jobs.answers import Weight
 from lorelint.mail.commands import FALSE, MUTE, WONTFIX
 from lorelint.model.policy import ListPolicy, Policy
-from lorelint.model.store import FindingRow, Session, State, Store, Told, VerdictRow
+from lorelint.model.store import US, FindingRow, Session, State, Store, Told, VerdictRow
 
-US = "lorelint"
 ENOUGH = 5  # findings that persons have judged, before a rule can fall
 COUNTS = {Weight.CLAIM: 0.0, Weight.AUTHOR: 1.0, Weight.MAINTAINER: 2.0, Weight.OPERATOR: 2.0}
 _RANK = list(Weight)

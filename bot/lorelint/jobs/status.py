@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from lorelint.model.policy import Policy
 from lorelint.model.status import ListStatus, Status
-from lorelint.model.store import Letter, Note, Session, Store
+from lorelint.model.store import LOST, Letter, Note, Session, Store
 
 MOST = 1_000  # series that are due, counted
 
@@ -58,7 +58,11 @@ def status(
             waits=tuple((each.value, each.waits) for each in session.queue.counts("rule") if each.waits),
             free=free,
         )
-        problems = (*_problems(found, bounds), *_letters(session, bounds, now), *([wrong] if wrong else []))
+        problems = (
+            *_problems(found, bounds),
+            *_letters(session, bounds, now, policy.dry_run),
+            *([wrong] if wrong else []),
+        )
     return replace(found, problems=problems)
 
 
@@ -103,13 +107,17 @@ def _problems(found: Status, bounds: Bounds) -> Iterator[str]:
         yield f"a series waits to be reviewed since {found.oldest}"
 
 
-def _letters(session: Session, bounds: Bounds, now: str) -> Iterator[str]:
+def _letters(session: Session, bounds: Bounds, now: str, dry_run: bool) -> Iterator[str]:
     stuck = session.outbox.waiting(Letter.SENDING)
     if stuck:
         yield f"{len(stuck)} letters were handed to the mail server and never confirmed"
+    lost = [row for row in session.outbox.waiting(Letter.HELD) if LOST in row.why]
+    if lost:
+        some = ", ".join(str(each.id) for each in lost[:5])
+        yield f"whether {len(lost)} letters went out is not known ({some}): look in the archive, then release or drop"
     late = [
         row
-        for row in session.outbox.waiting(Letter.RELEASED)
+        for row in (() if dry_run else session.outbox.waiting(Letter.RELEASED))
         if _seconds(max(row.released_at, row.not_before), now) > bounds.waits * 3600
     ]
     if late:

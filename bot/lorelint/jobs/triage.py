@@ -13,13 +13,12 @@ from enum import StrEnum
 
 from lorelint.jobs.answers import Weight
 from lorelint.jobs.meant import versions
-from lorelint.jobs.outbox import silenced
+from lorelint.jobs.outbox import SPEAKS, silenced
 from lorelint.model.errors import LorelintError
 from lorelint.model.queue import Change
-from lorelint.model.store import FindingRow, Letter, SeriesRow, Session, State, VerdictRow
+from lorelint.model.store import US, FindingRow, Letter, Life, SeriesRow, Session, State, VerdictRow
 from lorelint.report.text import cut, words
 
-US = "lorelint"  # who opens again what was put off
 MOST = 500  # findings that are decided at once
 REASON = 500  # characters
 BACK = "a decision was taken back"
@@ -216,17 +215,17 @@ class _Clerk:
 def _revive(session: Session, letters: dict[int, Letter], who: str, now: str) -> None:
     """Letters that a decision had ended have something to say again: a person has to look."""
     for id, state in letters.items():
-        if state is Letter.CANCELLED and session.steps.of_letter(id) and _speaks(session, id):
-            session.outbox.change(id, Letter.HELD, was=state, at=now, who=who, why=(f"{BACK} by {who}",))
+        if state is Letter.CANCELLED and session.steps.of_letter(id):
+            _hold_again(session, id, f"{BACK} by {who}", who, now)
 
 
-def _speaks(session: Session, id: int) -> bool:
-    """Whether a letter has anything left that is worth saying."""
+def _hold_again(session: Session, id: int, why: str, who: str, now: str) -> None:
+    """A cancelled letter waits for a person again, where what it names is worth saying."""
     letter = session.outbox.get(id)
     found = () if letter is None else session.findings.of_series(letter.series)
-    return letter is not None and any(
-        row.fingerprint in letter.fingerprints and row.state in (State.NEW, State.CONFIRMED) for row in found
-    )
+    if letter is not None and any(row.fingerprint in letter.fingerprints and row.state in SPEAKS for row in found):
+        session.outbox.change(id, Letter.HELD, was=Letter.CANCELLED, at=now, who=who, why=(why,))
+        session.notes.audit(now, who, "letter held", letter.msgid, why)
 
 
 # What was done is undone
@@ -308,6 +307,9 @@ def wake(session: Session, now: str) -> tuple[int, ...]:
         reason = f"was put off until {row.snoozed_until}" + (f" by {row.who}" if row.who else "")
         session.findings.change(row.id, State.NEW, who=US, at=now, reason=reason)
         session.notes.audit(now, US, "finding woken", f"finding:{row.id}", reason)
+        series, letter = session.series.get(row.series), session.outbox.of_patch(row.patch)
+        if series is not None and series.life is Life.REVIEWED and letter is not None:
+            _hold_again(session, letter.id, f"{row.rule} {reason}", US, now)
     return tuple(row.id for row in rows)
 
 

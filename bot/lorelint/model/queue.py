@@ -200,7 +200,7 @@ class Sights(Protocol):
     def said_of(self, rule: str, most: int = 30) -> tuple[VerdictRow, ...]:
         """The last verdicts on a rule."""
 
-    def trend(self, rule: str, months: int = 12) -> tuple[Trend, ...]: ...
+    def trend(self, rule: str) -> tuple[Trend, ...]: ...
 
 
 def version_tag(version: int) -> str:

@@ -155,6 +155,11 @@ class Letter(StrEnum):
     CANCELLED = "cancelled"  # what it speaks of is no more: a newer version, an answer
 
 
+US = "lorelint"  # who did it, where no person did
+#: Why a letter is held whose fate is not known.
+LOST = "was on its way when sending ended, and is not in the archive: it may have arrived"
+
+
 @dataclass(frozen=True, slots=True)
 class LetterRow:
     """One mail of ours: one a patch, whatever happens."""
@@ -320,7 +325,8 @@ class Findings(Protocol):
 
 class Outbox(Protocol):
     def add(self, row: LetterRow) -> bool:
-        """False where the patch has a letter already: nothing is changed then."""
+        """False where the patch has a letter already: nothing is changed then. One that was cancelled before it was
+        handed to a mail server gives way."""
 
     def get(self, id: int) -> LetterRow | None: ...
     def of_patch(self, msgid: str) -> LetterRow | None: ...

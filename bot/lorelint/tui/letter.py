@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from lorelint.jobs.outbox import mark
 from lorelint.model.errors import LorelintError
 from lorelint.model.store import Letter as Stands
 from lorelint.model.store import LetterRow
@@ -60,7 +61,7 @@ class Letter(Face):
             return
         to = ", ".join(outbox.person(each) for each in (*row.to, *row.cc)[:3])
         if await self.choose(f"release it to {to}? [y]es, [n]o", "yn") == "y":
-            self.do(lambda: self.office.release([row.id]))
+            self.do(lambda: self.office.release([row.id], {row.id: mark(row.body)}))
 
     @work(exclusive=True)
     async def action_drop(self) -> None:
@@ -74,20 +75,21 @@ class Letter(Face):
         if self.sight is None:
             return
         body = self.sight.row.body
+        seen = mark(body)
         while True:
             changed = cast("str | None", await self.beside(partial(self.office.programs.edit, body)))
             if changed is None:
                 self.say("nothing was changed")
                 return
             try:
-                taken, told = self.office.edit(self.number, changed)
+                taken, told = self.office.edit(self.number, changed, seen)
             except LorelintError as error:
                 taken, told = False, short(error)
             self.look()
             self.say(told, wrong=not taken)
             if taken or await self.choose(f"{told[:200]}. [e]dit again, [f]orget it?", "ef") != "e":
                 return
-            body = changed
+            body, seen = changed, mark(self.sight.row.body)
 
     @work(exclusive=True)
     async def action_mail(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -210,21 +210,22 @@ class Office:
             done = triage.undo(session, batch, self.by, self.now())
         return _told(done, "as before")
 
-    def release(self, letters: Sequence[int]) -> str:
+    def release(self, letters: Sequence[int], seen: Mapping[int, str] | None = None) -> str:
+        """See `jobs.outbox.release` for what was seen."""
         gate = self.gate(self.policy())
         with self.store.begin() as session:
-            return _letters(outbox.release(session, letters, self.by.name, self.now(), gate), "released")
+            return _letters(outbox.release(session, letters, self.by.name, self.now(), gate, seen), "released")
 
     def drop(self, letters: Sequence[int], why: str) -> str:
         with self.store.begin() as session:
             return _letters(outbox.drop(session, letters, self.by.name, self.now(), why), "dropped")
 
-    def edit(self, letter: int, body: str) -> tuple[bool, str]:
+    def edit(self, letter: int, body: str, seen: str) -> tuple[bool, str]:
         """Another text; whether it was taken, and what came of it."""
         gate = self.gate(self.policy())
         body = body if body.endswith("\n") else body + "\n"
         with self.store.begin() as session:
-            done = outbox.edit(session, letter, body, self.by.name, self.now(), gate)
+            done = outbox.edit(session, letter, body, self.by.name, self.now(), gate, seen)
         return not done.refused, _letters([done], "changed, and held")
 
 

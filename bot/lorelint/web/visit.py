@@ -103,6 +103,7 @@ class Visit:
         """A page. `session` tells what the head of each page counts; None: nothing is counted."""
         shared = {
             "me": self.user,
+            "leaves": not self.place.door.header,  # a proxy lets people in, and out
             "csrf": self.csrf,
             "now": self.now,
             "path": self.path,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lorelint.edge.store.database import Database
-from lorelint.model.store import CheckRow, Letter, LetterRow, Life, PatchRow, SeriesRow
+from lorelint.model.store import LOST, CheckRow, Letter, LetterRow, Life, PatchRow, SeriesRow
 
 AT, LATER = "2026-11-02T09:00:00Z", "2026-11-03T09:00:00Z"
 ROW = LetterRow(
@@ -56,6 +56,31 @@ def test_a_patch_has_one_letter_whatever_else_is_different(letters: Database) ->
         assert not session.outbox.add(replace(row, msgid="other@bot.example.org", ruleset="2"))
         assert not session.outbox.add(replace(row, patch="other@example.org"))  # our Message-ID is taken
         assert session.outbox.waiting() == (row,)
+
+
+def test_one_that_ended_before_it_was_handed_over_gives_way(letters: Database) -> None:
+    with letters.begin() as session:
+        (row,) = session.outbox.waiting()
+        assert session.outbox.change(row.id, Letter.CANCELLED, was=Letter.HELD, at=AT)
+        again = replace(row, body="> other\n", fingerprints=("f3",), created_at=LATER)
+        assert session.outbox.add(again)
+        assert session.outbox.of_patch(row.patch) == again
+        session.outbox.change(row.id, Letter.RELEASED, was=Letter.HELD, at=AT)
+        session.outbox.change(row.id, Letter.SENDING, was=Letter.RELEASED, at=AT)
+        session.outbox.change(row.id, Letter.CANCELLED, was=Letter.SENDING, at=AT)
+        assert not session.outbox.add(again)  # a mail server may have had it
+
+
+def test_what_may_have_gone_out_counts(letters: Database) -> None:
+    with letters.begin() as session:
+        (row,) = session.outbox.waiting()
+        session.outbox.change(row.id, Letter.RELEASED, was=Letter.HELD, at=AT)
+        session.outbox.change(row.id, Letter.SENDING, was=Letter.RELEASED, at=AT)
+        assert session.outbox.sent_since(AT) == session.outbox.sent_since(AT, "ring") == 1
+        session.outbox.change(row.id, Letter.HELD, was=Letter.SENDING, at=AT, why=(LOST, "and more"))
+        assert session.outbox.sent_since(AT) == 1
+        session.outbox.change(row.id, Letter.RELEASED, was=Letter.HELD, at=LATER)
+        assert session.outbox.sent_since(AT) == 0  # a person has looked
 
 
 def test_the_life_of_a_letter(letters: Database) -> None:

@@ -12,7 +12,7 @@ from lorelint.edge.store.database import Database
 from lorelint.jobs import intake, life
 from lorelint.model.errors import LorelintError
 from lorelint.model.feed import Arrival, Cursor, Nature
-from lorelint.model.store import Life
+from lorelint.model.store import Letter, Life
 
 
 def test_a_series_comes_patch_by_patch(any_house: Any, say: Any) -> None:
@@ -68,6 +68,19 @@ def test_twice_is_once_by_whatever_list_it_comes(house: Any, say: Any) -> None:
     with house.store.look() as session:
         kept = session.mails.get("a-1@x")
         assert kept is not None and kept.inboxes == ("kvm", "mm") and kept.raw == posts[1].raw
+
+
+def test_a_list_that_it_comes_over_late_holds_its_letter(house: Any, say: Any) -> None:
+    posts = say.posting("a", ["one"])
+    post = posts[1]
+    house.all(posts)
+    house.write(house.series("a-0@x"), post.msgid, Letter.RELEASED)
+    house.take(post)
+    assert house.letter(post.msgid) is Letter.RELEASED
+    house.take(post, inbox="mm")
+    assert house.letter(post.msgid) is Letter.HELD
+    with house.store.look() as session:
+        assert any("came over mm too" in details for *_, details in session.notes.trail(f"re-{post.msgid}"))
 
 
 def test_another_mail_with_the_same_message_id_is_noted(house: Any, say: Any) -> None:

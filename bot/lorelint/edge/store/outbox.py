@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from lorelint.edge.store.schema import LETTERS
-from lorelint.model.store import Letter, LetterRow
+from lorelint.model.store import LOST, Letter, LetterRow
 
 _TABLE = LETTERS.c
 _OPEN = (Letter.HELD.value, Letter.RELEASED.value)
@@ -30,10 +30,14 @@ class LetterTable:
     def add(self, row: LetterRow) -> bool:
         """See the port. The row's id is the database's to give."""
         # The unique columns are the promise; the look before keeps the transaction whole where it is known already.
-        twice = sa.or_(_TABLE.patch == row.patch, _TABLE.msgid == row.msgid)
-        if self._one(twice) is not None:
+        twice = self._one(sa.or_(_TABLE.patch == row.patch, _TABLE.msgid == row.msgid))
+        if twice is None:
+            self._connection.execute(sa.insert(LETTERS).values(**_columns(row)))
+            return True
+        if twice.state is not Letter.CANCELLED or twice.sending_at or twice.patch != row.patch:
             return False
-        self._connection.execute(sa.insert(LETTERS).values(**_columns(row)))
+        # What ended it before anybody could have had it ended too: there is something to say of the patch again.
+        self._connection.execute(sa.update(LETTERS).where(_TABLE.id == twice.id).values(**_columns(row)))
         return True
 
     def get(self, id: int) -> LetterRow | None:
@@ -82,7 +86,8 @@ class LetterTable:
     def sent_since(self, when: str, inbox: str = "") -> int:
         """Letters that went out (or may have) at `when` or later, of one list or of all."""
         handed = sa.case((_TABLE.sent_at != "", _TABLE.sent_at), else_=_TABLE.sending_at)
-        asked = sa.select(_TABLE.inboxes).where(_TABLE.state.in_(_WENT_OUT), handed >= when)
+        out = sa.or_(_TABLE.state.in_(_WENT_OUT), sa.and_(_TABLE.state == Letter.HELD.value, _TABLE.why.contains(LOST)))
+        asked = sa.select(_TABLE.inboxes).where(out, handed >= when)
         rows = self._connection.execute(asked).scalars()
         return sum(not inbox or inbox in json.loads(each) for each in rows)
 

@@ -46,12 +46,14 @@ class SightTables:
     def said_of(self, rule: str, most: int = 30) -> tuple[VerdictRow, ...]:
         return VerdictTables(self._connection).last(rule, most)
 
-    def trend(self, rule: str, months: int = 12) -> tuple[Trend, ...]:
+    def trend(self, rule: str) -> tuple[Trend, ...]:
         month = sa.func.substr(VERDICTS.c.at, 1, 7)
         right = sa.func.sum(sa.case((VERDICTS.c.verdict.in_(_RIGHT), 1), else_=0))
         wrong = sa.func.sum(sa.case((VERDICTS.c.verdict == State.FALSE.value, 1), else_=0))
         told = sa.and_(VERDICTS.c.rule == rule, VERDICTS.c.obeyed == 1, VERDICTS.c.fingerprint != "")
+        # One finding of a series counts once, by the last word on it: it may have come over several lists.
+        last = sa.select(sa.func.max(VERDICTS.c.id)).where(told).group_by(VERDICTS.c.series_key, VERDICTS.c.fingerprint)
         found = self._connection.execute(
-            sa.select(month, right, wrong).where(told).group_by(month).order_by(month.desc()).limit(months)
+            sa.select(month, right, wrong).where(VERDICTS.c.id.in_(last)).group_by(month).order_by(month)
         )
-        return tuple(Trend(row[0], int(row[1]), int(row[2])) for row in reversed(found.all()))
+        return tuple(Trend(row[0], int(row[1]), int(row[2])) for row in found)

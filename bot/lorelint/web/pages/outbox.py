@@ -62,6 +62,7 @@ def _shown(visit: Visit, id: int, *, body: str = "", wrong: Sequence[str] = (), 
             open=row.state in jobs.OPEN,
             trail=session.notes.trail(row.msgid, 30),
             draft=body or row.body,
+            seen=jobs.mark(row.body),
             wrong=wrong,
         )
 
@@ -96,17 +97,26 @@ def edit(visit: Visit) -> Response:
     body = body if body.endswith("\n") else body + "\n"
     _, gate = _policy(visit)
     with visit.begin() as session:
-        done = jobs.edit(session, id, body, visit.user.name, visit.now, gate)
+        done = jobs.edit(session, id, body, visit.user.name, visit.now, gate, _seen(visit))
     if done.refused:
         return _shown(visit, id, body=body, wrong=[done.refused], code=409)
     return visit.back(f"/letter/{id}")
 
 
+def _seen(visit: Visit) -> str:
+    """The mark of the text that the form was made of."""
+    seen = visit.sent("seen")
+    if not seen:
+        raise Refused("the form does not say which text was read")
+    return seen
+
+
 def release(visit: Visit) -> Response:
     """Let it out: it is sent by another process when it is its turn."""
     _, gate = _policy(visit)
+    id, seen = visit.number(), _seen(visit)
     with visit.begin() as session:
-        done = jobs.release(session, [visit.number()], visit.user.name, visit.now, gate)
+        done = jobs.release(session, [id], visit.user.name, visit.now, gate, {id: seen})
     return _done(visit, done[0])
 
 

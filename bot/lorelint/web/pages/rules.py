@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from lorelint.model.store import State
 from lorelint.web.source import coloured
 from lorelint.web.visit import NotFound, Visit
 
-_RIGHT = (State.CONFIRMED.value, State.WONTFIX.value)
+MONTHS = 12  # of verdicts that are drawn
 
 
 def index(visit: Visit) -> Response:
@@ -29,8 +28,9 @@ def show(visit: Visit) -> Response:
         raise NotFound
     with visit.look() as session:
         states = dict(session.queue.of_rule(page.name))
-        right, wrong = sum(states.get(each, 0) for each in _RIGHT), states.get(State.FALSE.value, 0)
         trend = session.sights.trend(page.name)
+        right, wrong = sum(each.right for each in trend), sum(each.wrong for each in trend)
+        trend = trend[-MONTHS:]
         return visit.show(
             session,
             "rule.html",

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.shares import at_least, at_most
 
 from lorelint.edge.directory import DirectoryTree
 from lorelint.jobs.measure.mutate import Place, attempt, places
@@ -85,9 +86,9 @@ def test_all_of_the_kernel_speaks(
     print(told(cuts, loud), *cut_out(Mutation("6.12", tuple(cuts), loud)), sep="\n")
     # A loop with two bounds still has one when one is taken out.
     silent = [cut for cut in cuts if not cut.spoke and not cut.why.startswith("bounded: ")]
-    assert sum(cut.spoke for cut in cuts) >= len(cuts) * 0.6, told(cuts, loud)
+    assert at_least(sum(cut.spoke for cut in cuts), len(cuts), 0.6), told(cuts, loud)
     assert len(every) >= 40 and {place.rule for place in every} >= {"unbounded-retry", "retry-no-resched"}
-    assert len(cuts) >= len(chosen) * 0.6, told(cuts, loud)
-    assert len(silent) <= len(cuts) * 0.2, told(cuts, loud)
+    assert at_least(len(cuts), len(chosen), 0.6), told(cuts, loud)
+    assert at_most(len(silent), len(cuts), 0.2), told(cuts, loud)
     assert all(cut.why for cut in silent), "a silence without a reason:\n" + told(cuts, loud)
     assert all(cut.restored for cut in cuts)

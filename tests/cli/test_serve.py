@@ -61,7 +61,7 @@ def test_the_address_it_prints_lets_in_and_no_other_does(tmp_path: Path) -> None
         cookie = entered.headers["set-cookie"].split(";")[0]
         base = f"http://127.0.0.1:{port}"
         assert "Nothing is here" in httpx.get(f"{base}/queue", headers={"cookie": cookie}).text
-        assert httpx.get(f"{base}/queue").headers["location"] == "/login"
+        assert httpx.get(f"{base}/queue").headers["location"] == "/login?next=%2Fqueue"
         assert httpx.get(f"{base}/login?token={'x' * 43}").status_code == 403
         assert httpx.get(f"{base}/queue", headers={"host": "evil.example"}).status_code == 421
         assert httpx.get(f"http://localhost:{port}/login").status_code == 200

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from tests.jobs.listing import AT, NOW, Listing, mail_of
-from tests.web.conftest import HOST, SERVE, Browser, Small, ask, free_port, served
+from tests.web.conftest import HOST, SERVE, TOKENS, Browser, Small, ask, free_port, served
 
 from lorelint.jobs.outbox import mark
 from lorelint.jobs.triage import By, Move, decide
@@ -278,7 +278,7 @@ def test_forged_requests_change_nothing(filled: Small, path: str, fields: dict[s
 def test_cookies_are_for_nobody_else(filled: Small) -> None:
     answer = Browser(filled.app).ask("POST", "/login", data={"token": "r" * 30})
     kept = answer.headers["set-cookie"]
-    assert "HttpOnly" in kept and "SameSite=Strict" in kept and "Path=/" in kept and "Domain" not in kept
+    assert "HttpOnly" in kept and "SameSite=Lax" in kept and "Path=/" in kept and "Domain" not in kept
     assert "Secure" not in kept
     behind = Browser(filled.face(secure=True)).ask("POST", "/login", data={"token": "r" * 30})
     assert "Secure" in behind.headers["set-cookie"]
@@ -314,6 +314,19 @@ def test_open_redirect(filled: Small, back: str) -> None:
     answer = filled.as_("triager").post("/finding/1", move="confirm", back=back)
     assert answer.status_code == 303
     assert re.fullmatch(r"/(queue|finding/1)\?done=\d+", answer.headers["location"]), answer.headers["location"]
+
+
+@pytest.mark.parametrize("to", AWAY)
+def test_open_redirect_at_the_door(filled: Small, to: str) -> None:
+    """Coming in leads to no other place, whether the address or the form says where."""
+    stranger = Browser(filled.app)
+    page = stranger.ask("GET", "/login", params={"next": to})
+    assert re.findall(r'name="next" value="([^"]*)"', page.text) == ["/queue"]
+    answer = stranger.ask("POST", "/login", data={"token": TOKENS["viewer"], "next": to})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/queue")
+    alone = Browser(filled.face(tokens={"a" * 30: "odile"}, alone="odile"))
+    answer = alone.ask("GET", "/login", params={"token": "a" * 30, "next": to})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/queue")
 
 
 FILES = (

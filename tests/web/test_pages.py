@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from tests.web.conftest import Browser, Small
+from tests.web.conftest import TOKENS, Browser, Small
 
 from lorelint.jobs.outbox import mark
 from lorelint.model.store import Letter, State
@@ -179,11 +180,23 @@ def test_nobody_comes_in_without_a_token(filled: Small) -> None:
     stranger = Browser(filled.app)
     for path in (*PAGES, "/series/1", "/finding/1"):
         answer = stranger.get(path)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={quote(path, safe='')}")
     assert stranger.ask("POST", "/login", data={"token": "x" * 30}).status_code == 403
     assert stranger.ask("POST", "/login", data={"token": "n" * 30}).status_code == 403  # no role
     assert stranger.get("/login?token=" + "r" * 30).status_code == 200  # in an address no person's token is taken
     assert stranger.get("/queue").status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/finding/1", "/queue?rule=gup-pin-leak&state=all", "/message?id=p1%40author.example"])
+def test_a_link_from_a_mail_leads_to_its_page(filled: Small, path: str) -> None:
+    stranger = Browser(filled.app)
+    door = stranger.get(stranger.get(path).headers["location"])
+    (to,) = re.findall(r'name="next" value="([^"]*)"', door.text)
+    assert to.replace("&amp;", "&") == path
+    wrong = stranger.ask("POST", "/login", data={"token": "x" * 30, "next": path})
+    assert f'value="{to}"' in wrong.text  # a typo does not lose it
+    answer = stranger.ask("POST", "/login", data={"token": TOKENS["viewer"], "next": path})
+    assert answer.headers["location"] == path and stranger.get(path).status_code == 200
 
 
 def test_leaving_ends_the_session(filled: Small) -> None:

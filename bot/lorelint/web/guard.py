@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
@@ -25,6 +25,7 @@ from lorelint.web.people import Role, Session, Sessions, User, a_name, role_of
 COOKIE = "lorelint"
 OPEN = ("/login", "/static/")  # paths for those who have not come in
 LARGEST = 512 * 1024  # bytes of a request's body
+LONGEST = 2_000  # characters of an address that somebody is led back to
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -117,7 +118,7 @@ class Guard:
     def _outside(self, scope: Scope) -> Response:
         if scope["method"] == "POST":
             return PlainTextResponse("come in first: /login\n", 403)
-        return RedirectResponse("/login", 303)
+        return RedirectResponse(f"/login{_next(scope)}", 303)
 
     def _answered(self, scope: Scope, send: Send, fresh: str) -> Send:
         kept = scope["path"].startswith("/static/")
@@ -159,9 +160,16 @@ class Proxied:
         await self.app(scope, receive, send)
 
 
+def _next(scope: Scope) -> str:
+    """The page that was asked for, as the query of the page that lets people in; whether it is ours is asked there."""
+    asked = scope.get("raw_path", b"") + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+    return "?" + urlencode({"next": asked.decode("latin-1")}) if 1 < len(asked) < LONGEST else ""
+
+
 def cookie(key: str, secure: bool) -> str:
-    """Of this place alone, out of the reach of scripts; a page elsewhere cannot have it sent along."""
-    return f"{COOKIE}={key}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
+    """Of this place alone, out of the reach of scripts. A page elsewhere can have it sent along by a link that somebody
+    follows (a mail with the address of a finding leads there), and by nothing that changes anything."""
+    return f"{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
 
 
 def gone(secure: bool) -> str:

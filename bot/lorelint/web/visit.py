@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from lorelint.model.errors import LorelintError
 from lorelint.model.store import Letter
 from lorelint.web import render
-from lorelint.web.guard import LARGEST, Door, Guard, same
+from lorelint.web.guard import LARGEST, LONGEST, Door, Guard, same
 from lorelint.web.people import Role, User
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Visit:
 
 def local(to: str, otherwise: str) -> str:
     """A path of this place, and nothing that a browser could take for another's."""
-    return to if len(to) < 2_000 and _HERE.fullmatch(to) and "//" not in to.partition("?")[0] else otherwise
+    return to if len(to) < LONGEST and _HERE.fullmatch(to) and "//" not in to.partition("?")[0] else otherwise
 
 
 def _badges(session: Session) -> dict[str, int]:

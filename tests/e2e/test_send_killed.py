@@ -134,11 +134,28 @@ def test_a_broken_policy_sends_nothing_and_says_so(place: Place) -> None:
 def test_two_do_not_send_at_a_time(place: Place) -> None:
     import fcntl
 
-    with (place.folder / "data" / "lorelint" / "send.lock").open("w") as file:
+    with (place.folder / "data" / "lorelint" / "store.sqlite.send.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         process = place.start()
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2 and "another process is sending" in err and not place.handler.mails
+
+
+def test_two_machines_do_not_send_from_one_store(place: Place, postgresql: Callable[[], str]) -> None:
+    """Each has a data folder of its own; what they have in common is the store."""
+    from lorelint.edge.store.database import Database
+    from lorelint.edge.store.holding import held
+
+    url = postgresql()
+    config = place.folder / "config.toml"
+    config.write_text(config.read_text() + f'[store]\nurl = "{url}"\n')
+    other = Database(url, place.folder / "another machine")
+    with held(other, "send", "is sending"):
+        process = place.start()
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 2 and "another process is sending" in err
+    other.close()
+    assert "nothing is released" in place.send()
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -23,6 +23,7 @@ from lorelint.jobs.listen import Listening, Pass, listen
 from lorelint.model.errors import LorelintError, Stopped
 from lorelint.model.store import Letter, Life, SeriesRow
 from lorelint.outpost import Outpost
+from lorelint.outpost_listen import Listener
 from lorelint.wire import House
 
 NOW = "2026-04-03T10:00:00Z"
@@ -56,17 +57,23 @@ class Place:
             f'policy = "{self.policy}"\n[inbox.small]\nurl = "{inbox.path}"\naddress = "{inbox.address}"\n'
             f'[tree.small]\npath = "{tree}"\n[listen]\npoll_seconds = 0.2\nmax_age_days = 36500\n{more}'
         )
-        self.outpost = self.again()
+        self.again()
         self.outpost.upkeep().upgrade()
         self.log: list[tuple[str, dict[str, object]]] = []
 
-    def again(self) -> Outpost:
+    def again(self) -> None:
+        """As a process that starts, by the settings as they are now."""
         config = parse(self.config.read_text(), str(self.config))
         house = House(config, cwd=self.folder, cache=self.folder / "cache")
-        return Outpost(house, self.folder / "data" / "lorelint", self.policy)
+        self.outpost = Outpost(house, self.folder / "data" / "lorelint", self.policy)
+        self.listener = Listener(self.outpost)
+
+    def close(self) -> None:
+        self.listener.close()
+        self.outpost.close()
 
     def parts(self, **changes: Any) -> Listening:
-        made = self.outpost.listening(since="2026-01-01", say=lambda event, **facts: self.log.append((event, facts)))
+        made = self.listener.listening(since="2026-01-01", say=lambda event, **facts: self.log.append((event, facts)))
         return replace(made, **changes)
 
     def listen(self, now: str = NOW, **changes: Any) -> Pass:
@@ -95,7 +102,7 @@ def inbox(make_inbox: Any) -> Any:
 def place(tmp_path: Path, tree: Path, inbox: Any) -> Iterator[Place]:
     made = Place(tmp_path, tree, inbox)
     yield made
-    made.outpost.close()
+    made.close()
 
 
 def test_a_series_comes_and_a_letter_waits(place: Place, inbox: Any, root: Path) -> None:
@@ -200,7 +207,7 @@ def test_the_best_tree_is_taken_and_any_may_hold_it(
     place.config.write_text(
         place.config.read_text().replace("[tree.small]", f'[tree.other]\npath = "{other}"\n[tree.small]')
     )
-    place.outpost = place.again()
+    place.again()
     assert place.listen().reviewed == 1
     with place.outpost.store.look() as session:
         (review,) = session.series.reviews(place.series()[0].id)
@@ -264,7 +271,7 @@ def test_a_list_that_cannot_be_followed_is_noted_and_the_others_are(place: Place
         "[tree", '[inbox.gone]\nurl = "http://127.0.0.1:9/gone"\naddress = "gone@lists.example.org"\n[tree', 1
     )
     place.config.write_text(text)
-    place.outpost = place.again()
+    place.again()
     done = place.listen()
     assert (done.taken, done.errors) == (2, 1)
     assert place.notes()["inbox:gone"][0] is False and place.notes()["inbox:small"][0] is True
@@ -279,7 +286,7 @@ def test_a_tree_that_is_not_there_is_told(place: Place, inbox: Any, root: Path) 
     place.config.write_text(
         place.config.read_text().replace("[tree.small]", '[tree.first]\npath = "/nowhere"\n[tree.small]')
     )
-    place.outpost = place.again()
+    place.again()
     assert place.listen().reviewed == 1
     with place.outpost.store.look() as session:
         (review,) = session.series.reviews(place.series()[0].id)

@@ -17,7 +17,8 @@ from lorelint.jobs.life import Pace
 from lorelint.jobs.listen import listen
 from lorelint.model.feed import Arrival, Cursor
 from lorelint.model.queue import Filter
-from lorelint.outpost import Outpost, Setup, reviewer
+from lorelint.outpost import Outpost
+from lorelint.outpost_listen import Listener, Setup, reviewer
 from lorelint.tui.app import Triage
 from lorelint.tui.office import Office, Programs
 from lorelint.wire import House
@@ -55,7 +56,7 @@ def outpost(folder: Path, tree: Path, cwd: Path | None = None) -> Outpost:
 
 def arrive(every: Outpost, raw: bytes, number: int, at: str = NOW) -> None:
     arrival = Arrival(raw, Cursor("dmamap", 0, f"{number:040x}"), at)
-    take(every.store, arrival, every.reader(), now=at, pace=Pace())
+    take(every.store, arrival, Listener(every).reader(), now=at, pace=Pace())
 
 
 def filled(folder: Path, root: Path, threads: Sequence[str] = THREADS) -> Outpost:
@@ -69,8 +70,9 @@ def filled(folder: Path, root: Path, threads: Sequence[str] = THREADS) -> Outpos
             at = parsedate_to_datetime(mail["Date"]).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             arrive(every, mail.as_bytes(), number, at)
     review = reviewer(Setup(every.config, every.house.cwd, every.house.cache, every.data, every.policy_file))
-    parts = every.listening()
-    done = listen(replace(parts, feeds=(), review=review), NOW)
+    listener = Listener(every)
+    done = listen(replace(listener.listening(), feeds=(), review=review), NOW)
+    listener.close()
     assert done.reviewed and not done.failed
     every.close()
     return every

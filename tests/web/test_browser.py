@@ -14,6 +14,7 @@ from tests.web.world import World, mails, second
 
 from lorelint.jobs.send import send
 from lorelint.model.store import Letter
+from lorelint.outpost_send import Sender
 from lorelint.web.app import application
 from lorelint.web.guard import Door
 
@@ -138,7 +139,8 @@ def test_from_the_queue_to_a_letter_that_is_sent(seat: Seat) -> None:
         smtp = world.folder / "smtp.toml"
         smtp.write_text(f'host = "127.0.0.1"\nport = {port}\n')
         policy = world.outpost.policy()
-        done = list(send(world.outpost.store, policy, world.outpost.means(policy, str(smtp)), SENT, dry_run=False))
+        means = Sender(world.outpost).means(policy, str(smtp))
+        done = list(send(world.outpost.store, policy, means, SENT, dry_run=False))
     assert [step.what for step in done] == ["sent"], done
     ((to, raw),) = handler.mails
     assert "tomas@example.org" in to and b"Is there a bound elsewhere?" in raw

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import mailbox
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lorelint.config import parse
 from lorelint.jobs.listen import listen
 from lorelint.outpost import Outpost
+from lorelint.outpost_listen import Listener
 from lorelint.wire import House
 
 NOW = "2026-04-09T10:00:00Z"
@@ -52,8 +52,11 @@ class World:
     def take(self, mails: Sequence[bytes], now: str = NOW) -> None:
         """Deliver mails to the archive, and make a pass over it."""
         self.inbox.deliver(*mails)
-        made = self.outpost.listening(since="2026-01-01", say=lambda event, **facts: None)
-        listen(replace(made), now)
+        listener = Listener(self.outpost)
+        try:
+            listen(listener.listening(since="2026-01-01", say=lambda event, **facts: None), now)
+        finally:
+            listener.close()
 
     def close(self) -> None:
         self.outpost.close()

@@ -31,15 +31,19 @@ def command(once: bool, since: str, inbox: str, config: str, form: str) -> int:
     Exit codes: 0 ended, or with --once all was done; 2 with --once something could not be done, which is told.
     """
     _check(since)
+    from lorelint.outpost_listen import Listener
+
     place, say = outpost(config), log(form)
+    listener = Listener(place)
     ending = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda number, frame: ending.set())
     try:
-        with place.alone():
-            parts = place.listening(inbox, since, say=say, stop=ending.is_set)
+        with listener.alone():
+            parts = listener.listening(inbox, since, say=say, stop=ending.is_set)
             return _passes(parts, say, once, place.config.listen.poll_seconds, ending)
     finally:
+        listener.close()
         place.close()
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lorelint.jobs.send import Means, Step
     from lorelint.model.policy import Policy
     from lorelint.outpost import Outpost
+    from lorelint.outpost_send import Sender
 
 POLL = 60.0  # seconds between two passes
 
@@ -55,13 +56,16 @@ def command(
     With --once what was done is printed. Else it is told on stderr, one line each, and SIGTERM and SIGINT end it after
     the letter that is on its way.
     """
+    from lorelint.outpost_send import Sender
+
     every = outpost(config)
+    way = Sender(every)
     server = smtp_config or os.environ.get("LORELINT_SMTP", "")
-    sender = _Sender(every, server, identity, dry_run, as_json, page(color, width), None if once else log(form))
+    sender = _Passes(every, way, server, identity, dry_run, as_json, page(color, width), None if once else log(form))
     if not once:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda number, frame: sender.ending.set())
-    with every.sending():
+    with way.alone():
         while True:
             sender.turn()
             if once or sender.ending.wait(POLL):
@@ -73,15 +77,17 @@ def command(
 
 
 @dataclass(slots=True)
-class _Sender:
+class _Passes:
     """One pass after another.
 
+    way     the mail server, Patchworks, archives
     say     where it is told while it goes on; None for one pass, whose steps are printed
     ending  the letter that is on its way is the last
     told    what was said of letters and checks that still wait, which is said once
     """
 
     every: Outpost
+    way: Sender
     server: str
     identity: str
     dry_run: bool | None
@@ -134,7 +140,7 @@ class _Sender:
         mute = policy.dry_run or bool(self.dry_run)
         if policy.dry_run and self.dry_run is False and self.say is None:
             note(f"dry_run is on in {policy.where or 'the policy, for there is none'}: nothing is sent")
-        means = self.every.means(policy, self.server, self.identity)
+        means = self.way.means(policy, self.server, self.identity)
         done = list(self._steps(policy, means, at, mute))
         if self.as_json:
             put(json.dump({"at": at, "dry_run": mute, "steps": done}))
@@ -156,7 +162,7 @@ class _Sender:
             yield self._tell(step)
             if self.ending.is_set():
                 return
-        opener = self.every.patchwork(os.environ.get("LORELINT_PATCHWORK_TOKEN", ""))
+        opener = self.way.patchwork(os.environ.get("LORELINT_PATCHWORK_TOKEN", ""))
         for posted in post(store, policy, opener, at, stopped=means.stopped, dry_run=mute):
             yield self._tell_check(posted)
             if self.ending.is_set():

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from lorelint.model.queue import Filter
-from lorelint.model.store import Letter, State
+from lorelint.model.store import CheckRow, Letter, State
 from lorelint.report.text import width
 from lorelint.tui.app import Triage
 from lorelint.tui.face import Ask, Choose, Help
@@ -68,6 +68,28 @@ async def sat(seat: Seat, size: tuple[int, int] = (80, 24), **more: Any) -> Asyn
 
 
 pytestmark = pytest.mark.asyncio
+
+
+async def test_checks_of_a_patchwork_stand_at_their_series(seat: Seat) -> None:
+    with seat.outpost.store.begin() as session:
+        row = next(each for each in session.series.recent() if "aperture" in each.subject)
+        patch = session.series.patches(row.id)[0].msgid
+        session.checks.put(
+            CheckRow(0, patch, "https://patchwork.example.org", "lorelint", "fail", "2 findings", at=NOW)
+        )
+    async with sat(seat) as hand:
+        text = await hand.press("enter")
+        assert "checks in Patchwork" in text and re.search(r"# fail +lorelint +2 findings ─ waits Apr 21", text)
+
+
+async def test_to_confirm_many_takes_a_second_key(seat: Seat) -> None:
+    async with sat(seat) as hand:
+        await hand.press("t", "t", "c")
+        assert isinstance(hand.app.screen, Choose) and "confirm 5 findings?" in hand.screen
+        await hand.press("n")
+        assert seat.states().get("confirmed", 0) == 0
+        await hand.press("c", "y")
+        assert seat.states()["confirmed"] == 5
 
 
 @pytest.mark.parametrize("size", SIZES)

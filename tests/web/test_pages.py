@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tests.web.conftest import TOKENS, Browser, Small
+from tests.web.conftest import NOW, TOKENS, Browser, Small
 
 from lorelint.jobs.outbox import mark
-from lorelint.model.store import Letter, State
+from lorelint.model.store import CheckRow, Letter, State
 
 PAGES = ("/queue", "/outbox", "/rules", "/rule/retry-no-resched", "/lists", "/status", "/trail", "/help", "/area")
 
@@ -88,10 +89,22 @@ def test_the_last_decision_is_taken_back_without_its_number(filled: Small) -> No
 
 def test_many_are_decided_together(filled: Small) -> None:
     me = filled.as_("triager")
-    answer = me.ask("POST", "/queue/decide", data={"csrf": me.csrf(), "series": ["1", "2"], "move": "confirm"})
+    form = {"csrf": me.csrf(), "series": ["1", "2"], "move": "confirm", "back": "/queue?state=all&q=ring"}
+    asked = me.ask("POST", "/queue/decide", data=form)
+    assert asked.status_code == 200 and "3 findings" in asked.text and "2 series" in asked.text
+    assert 'href="/queue?state=all&amp;q=ring"' in asked.text  # the way back
+    stale = me.ask("POST", "/queue/decide", data={**form, "sure": "2"})  # one more came since it was asked
+    assert stale.status_code == 200 and [state(filled, id) for id in (1, 2, 3)] == [State.NEW] * 3
+    sure = re.findall(r'name="(sure|series|back|move)" value="([^"]*)"', asked.text)
+    again = {"csrf": me.csrf()} | {name: [v for n, v in sure if n == name] for name in dict(sure)}
+    answer = me.ask("POST", "/queue/decide", data={**again, "back": form["back"]})
     assert answer.status_code == 303
+    assert re.fullmatch(r"/queue\?state=all&q=ring&done=\d+", answer.headers["location"])
     assert [state(filled, id) for id in (1, 2, 3)] == [State.CONFIRMED] * 3
-    assert "3 findings: confirm" in me.get(answer.headers["location"]).text
+    page = me.get(answer.headers["location"]).text
+    assert "3 findings: confirm" in page
+    # What is taken back leads to the same view.
+    assert re.search(r'action="/undo".*?name="back" value="/queue\?state=all&amp;q=ring"', page)
     assert me.post("/queue/decide", move="confirm", series="1").status_code == 409  # nothing waits
 
 
@@ -134,6 +147,30 @@ def test_a_letter_is_changed_released_and_dropped(filled: Small) -> None:
     assert me.post("/letter/1/drop", reason="said in person").status_code == 303
     assert letter().state is Letter.DROPPED and letter().why == ("said in person",)
     assert me.get("/letter/1/raw").headers["content-type"].startswith("text/plain")
+
+
+def test_checks_of_a_patchwork_stand_at_their_series(filled: Small) -> None:
+    url = "https://patchwork.example.org"
+    row = CheckRow(0, "p1@author.example", url, "lorelint", "warning", "2 findings, see below", at=NOW)
+    with filled.listing.store.begin() as session:
+        session.checks.put(row)
+        session.checks.put(replace(row, context="other", state="fail"))
+        waiting, refused = session.checks.of_patch(row.patch)
+        session.checks.posted(waiting.id, "warning", "2026-04-10T09:59:00Z")
+        session.checks.posted(refused.id, "", NOW, "answered with <403>")
+    page = filled.as_("viewer").get("/series/1").text
+    assert "Checks in Patchwork" in page and "2 findings, see below" in page and url in page
+    assert re.search(r"check-warning.*?set <time datetime=\"2026-04-10T09:59:00Z\"", page, re.S)
+    assert "could not be set: answered with &lt;403&gt;" in page and "check-fail" in page
+    assert "Checks in Patchwork" not in filled.as_("viewer").get("/series/2").text
+
+
+def test_a_letter_that_a_decision_ends_says_so_where_one_looks(filled: Small) -> None:
+    me = filled.as_("triager")
+    me.post("/queue/decide", move="wontfix", reason="known", series="1")
+    me.post("/undo")
+    page = me.get("/letter/1").text
+    assert "letter cancelled" in page and "letter held" in page and "a decision was taken back by triager" in page
 
 
 def test_views_and_area(filled: Small) -> None:
@@ -187,7 +224,9 @@ def test_nobody_comes_in_without_a_token(filled: Small) -> None:
     assert stranger.get("/queue").status_code == 303
 
 
-@pytest.mark.parametrize("path", ["/finding/1", "/queue?rule=gup-pin-leak&state=all", "/message?id=p1%40author.example"])
+@pytest.mark.parametrize(
+    "path", ["/finding/1", "/queue?rule=gup-pin-leak&state=all", "/message?id=p1%40author.example"]
+)
 def test_a_link_from_a_mail_leads_to_its_page(filled: Small, path: str) -> None:
     stranger = Browser(filled.app)
     door = stranger.get(stranger.get(path).headers["location"])

@@ -128,6 +128,8 @@ def silenced(session: Session, series: SeriesRow, who: str, now: str) -> None:
         if gone == set(letter.fingerprints):
             why = [f"answered by {who}: nothing is left to say"]
             session.outbox.change(letter.id, Letter.CANCELLED, was=letter.state, at=now, who=who, why=why)
+            session.notes.audit(now, who, "letter cancelled", letter.msgid, why[-1])
         else:
             why = list(dict.fromkeys([*letter.why, f"{who} has answered a finding that it names; edit or drop it"]))
             session.outbox.change(letter.id, Letter.HELD, was=letter.state, at=now, who=who, why=why)
+            session.notes.audit(now, who, "letter held", letter.msgid, why[-1])

@@ -292,9 +292,14 @@ def _letters_back(session: Session, change: Change, who: str, now: str) -> None:
         if letter is None:
             continue
         if letter.state is Letter.CANCELLED and was in (Letter.HELD, Letter.RELEASED):
-            session.outbox.change(id, Letter.HELD, was=letter.state, at=now, who=who, why=(f"{BACK} by {who}",))
+            becomes = Letter.HELD
         elif letter.state is Letter.HELD and was == Letter.CANCELLED:
-            session.outbox.change(id, Letter.CANCELLED, was=letter.state, at=now, who=who, why=(f"{BACK} by {who}",))
+            becomes = Letter.CANCELLED
+        else:
+            continue
+        why = f"{BACK} by {who}"
+        session.outbox.change(id, becomes, was=letter.state, at=now, who=who, why=(why,))
+        session.notes.audit(now, who, f"letter {becomes.value}", letter.msgid, why)
 
 
 # What time does

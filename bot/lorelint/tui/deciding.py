@@ -14,6 +14,7 @@ from lorelint.report.text import many
 from lorelint.tui.face import Face, key, short
 from lorelint.tui.typed import until
 
+MANY = 4  # findings: to decide about so many takes a second key
 KINDS = {"f": Move.FALSE, "w": Move.WONTFIX, "n": Move.NOT_OURS}
 DISMISS = "dismiss: [f]alse positive, [w]on't fix, [n]ot ours?"
 
@@ -68,9 +69,10 @@ class Deciding(Face):
         if reason is not None:
             self._decide(ids, move, reason=reason)
 
-    def action_confirm(self) -> None:
+    @work(exclusive=True)
+    async def action_confirm(self) -> None:
         ids = self._some()
-        if ids:
+        if ids and (len(ids) < MANY or await self.choose(f"confirm {len(ids)} findings? [y]es, [n]o", "yn") == "y"):
             self._decide(ids, Move.CONFIRM)
 
     def action_reopen(self) -> None:
@@ -86,7 +88,7 @@ class Deciding(Face):
         ids = self._some()
         if not ids:
             return
-        answer = await self.ask("put off until (3d, 2w, 2026-12-01)?", "7d")
+        answer = await self.ask(f"put {many(len(ids), 'finding')} off until (3d, 2w, 2026-12-01)?", "7d")
         if answer is None:
             return
         try:

@@ -13,7 +13,7 @@ from lorelint.jobs.triage import By, Decided, Move
 from lorelint.model.mail import Message
 from lorelint.model.policy import Policy
 from lorelint.model.queue import Change, Filter, Slice
-from lorelint.model.store import FindingRow, Kept, LetterRow, ReviewRow, SeriesRow, Session, State, Store
+from lorelint.model.store import CheckRow, FindingRow, Kept, LetterRow, ReviewRow, SeriesRow, Session, State, Store
 from lorelint.report.text import many, words
 
 PAGE = 100  # series that are fetched at once
@@ -52,6 +52,7 @@ class SeriesSight:
     review: ReviewRow | None
     findings: tuple[FindingRow, ...]
     letters: tuple[LetterRow, ...]
+    checks: tuple[CheckRow, ...]
     versions: tuple[tuple[SeriesRow, tuple[FindingRow, ...]], ...]
     mails: tuple[Kept, ...]
     inboxes: tuple[str, ...]
@@ -139,6 +140,9 @@ class Office:
                 review=next((each for each in reversed(session.series.reviews(id)) if not each.failure), None),
                 findings=_ordered(session.findings.of_series(id)),
                 letters=session.outbox.of_series(id),
+                checks=tuple(
+                    check for patch in session.series.patches(id) for check in session.checks.of_patch(patch.msgid)
+                ),
                 versions=tuple((each, _ordered(session.findings.of_series(each.id))) for each in versions),
                 mails=session.sights.heads(row.root, SHOWN_MAILS),
                 inboxes=first.inboxes if first else (),

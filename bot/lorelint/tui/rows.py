@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from textual.content import Content
 
 from lorelint.model.queue import Entry
-from lorelint.model.store import FindingRow, Kept, Letter, LetterRow, SeriesRow, State
+from lorelint.model.store import CheckRow, FindingRow, Kept, Letter, LetterRow, SeriesRow, State
+from lorelint.report.patchwork import standing
 from lorelint.report.text import clean, cut, many, width, words
 
 WIDE = 120  # columns from which there is room for more than the subject
@@ -20,6 +21,7 @@ _STATE = {
 }
 _SHORT = {State.FALSE: "false"}
 _LETTER = {Letter.HELD: "$text-warning", Letter.RELEASED: "$text-success", Letter.BOUNCED: "$text-error"}
+_CHECK = {"success": "$text-success", "warning": "$text-warning", "fail": "$text-error bold"}
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 Part = str | tuple[str, str]
 
@@ -132,6 +134,14 @@ def letter(row: LetterRow, columns: int) -> Content:
         ("  to " + cut(to, columns - _length(parts) - half - 6), "$foreground 70%"),
     ]
     return line(*parts)
+
+
+def check(row: CheckRow, columns: int) -> Content:
+    """What Patchwork is told of a patch, and whether it was told."""
+    stands = standing(row)
+    parts: list[Part] = ["  # ", (fit(row.state, 9), _CHECK.get(row.state, "")), f" {fit(clean(row.context), 14)} "]
+    told = f"{words(row.description)} ─ {words(stands.text)} {day(stands.at)}"
+    return line(*parts, (cut(told, columns - _length(parts)), "" if stands.done else "$text-warning"))
 
 
 def version(row: SeriesRow, findings: Sequence[FindingRow], columns: int, here: bool) -> Content:

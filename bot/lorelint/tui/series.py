@@ -74,6 +74,10 @@ class Series(Deciding):
             yield Option(rows.heading("letters", columns), disabled=True)
             for letter in sight.letters:
                 yield Option(rows.letter(letter, columns), id=f"letter:{letter.id}")
+        if sight.checks:
+            yield Option(rows.heading("checks in Patchwork", columns), disabled=True)
+            for check in sight.checks:
+                yield Option(rows.check(check, columns), id=f"check:{check.id}:{check.patch}")
         if len(sight.versions) > 1:
             yield Option(rows.heading("versions", columns), disabled=True)
             for row, findings in sight.versions:
@@ -128,6 +132,8 @@ class Series(Deciding):
             self.triage.open_series(int(name))
         elif kind == "mail":
             self.triage.open_mail(self.office.mail(name))
+        elif kind == "check":
+            self.triage.open_mail(self.office.mail(name.partition(":")[2]))
 
     def action_tag(self) -> None:
         here = self._finding()

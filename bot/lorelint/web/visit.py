@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FIELDS = 2_000  # of one form
 _HERE = re.compile(r"/(?:[A-Za-z0-9][A-Za-z0-9/_.-]*)?(?:\?[A-Za-z0-9%&=+._~*-]*)?")
+_JUST = ("done",)  # of a query: what was just done is told once
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -81,6 +82,12 @@ class Visit:
     def begin(self) -> AbstractContextManager[Session]:
         return self.outpost.store.begin()
 
+    @property
+    def here(self) -> str:
+        """The address of this page, with all that was asked of it but what was just done."""
+        asked = render.query({key: value for key, value in self.asked.items() if key not in _JUST})
+        return f"{self.path}?{asked}" if asked else self.path
+
     def number(self, name: str = "id") -> int:
         """A number out of the path."""
         text = self.names.get(name, "")
@@ -107,6 +114,7 @@ class Visit:
             "csrf": self.csrf,
             "now": self.now,
             "path": self.path,
+            "here": self.here,
             "triager": self.may(Role.TRIAGER),
             "releaser": self.may(Role.RELEASER),
             "badges": _badges(session) if session is not None else {},
@@ -118,7 +126,7 @@ class Visit:
         """To the page of ours that the form names, else to another of ours; `more` is added to its query."""
         to = local(self.sent("back"), otherwise)
         path, _, query = to.partition("?")
-        values = {key: value for key, value in parse_qsl(query, max_num_fields=50) if key not in ("done", "said")}
+        values = {key: value for key, value in parse_qsl(query, max_num_fields=50) if key not in _JUST}
         query = render.query(values, **more)
         return RedirectResponse(f"{path}?{query}" if query else path, 303)
 

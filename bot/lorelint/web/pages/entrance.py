@@ -19,8 +19,10 @@ _MOST = 4_096  # bytes of the form
 
 
 def come_in(place: Place) -> Callable[[Request], Awaitable[Response]]:
-    """The page that takes tokens, and leads to the page that was asked for. In an address it takes only the token of who
-    started this, as the command prints it."""
+    """The page that takes tokens, and leads to the page that was asked for.
+
+    In an address it takes only the token of who started this, as the command prints it.
+    """
 
     async def answer(request: Request) -> Response:
         token, to = "", local(request.query_params.get("next", ""), "/queue")

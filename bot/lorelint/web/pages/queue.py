@@ -11,8 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from lorelint.jobs import triage
 from lorelint.jobs.life import later
 from lorelint.model.queue import OPEN, STATES, Count, Filter, Sort
+from lorelint.model.store import Session
 from lorelint.web import render
-from lorelint.web.visit import Refused, Visit
+from lorelint.web.visit import Refused, Visit, local
 
 ROWS = 50
 CHOICES = 12  # of a facet that are offered before the rest is asked for by name
@@ -95,7 +96,6 @@ def show(visit: Visit) -> Response:
             views=session.steps.views(visit.user.name),
             own=own,
             snoozes=SNOOZES,
-            here="/queue" + (f"?{render.query(values)}" if render.query(values) else ""),
         )
 
 
@@ -148,7 +148,7 @@ def _of(count: Count, wanted: Filter) -> int:
 
 def decide(visit: Visit) -> Response:
     """Decide about all findings of some series that wait."""
-    chosen = visit.all_sent("series")
+    chosen = list(dict.fromkeys(visit.all_sent("series")))
     if not chosen:
         raise Refused("no series is chosen")
     move, until = move_of(visit)
@@ -156,9 +156,19 @@ def decide(visit: Visit) -> Response:
         ids = triage.waiting(session, chosen[:ROWS])
         if not ids:
             raise Refused("nothing in them waits for a decision")
+        if len(chosen) > 1 and visit.sent("sure") != str(len(ids)):
+            return _sure(visit, session, chosen[:ROWS], len(ids), move)
         by = triage.By(visit.user.name)
         done = triage.decide(session, ids, move, by, visit.now, reason=visit.sent("reason"), until=until)
     return visit.back(done=done.batch)
+
+
+def _sure(visit: Visit, session: Session, chosen: Sequence[int], count: int, move: triage.Move) -> Response:
+    """How many findings it is about, said before it is done: of some series one sees how many series they are."""
+    rows = [(each, len(triage.waiting(session, [each.id]))) for id in chosen if (each := session.series.get(id))]
+    fields = [(key, value) for key, value in visit.form if key not in ("csrf", "sure", "move")]
+    back = local(visit.sent("back"), "/queue")
+    return visit.show(session, "sure.html", rows=rows, count=count, move=move.value, fields=fields, back=back)
 
 
 def move_of(visit: Visit) -> tuple[triage.Move, str]:

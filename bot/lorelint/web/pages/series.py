@@ -9,7 +9,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from lorelint.model.store import FindingRow, Kept, LetterRow, ReviewRow, SeriesRow, Session
+from lorelint.model.store import CheckRow, FindingRow, Kept, LetterRow, ReviewRow, SeriesRow, Session
+from lorelint.report.patchwork import Standing, standing
 from lorelint.web.source import mail_lines
 from lorelint.web.visit import NotFound, Visit
 
@@ -64,9 +65,25 @@ def show(visit: Visit) -> Response:
             findings=findings,
             letters=letters,
             posts=_posts(session, series, findings, letters, report),
-            patches=session.series.patches(series.id),
+            checks=_checks(session, series),
             waits=sum(each.state.value == "new" for each in findings),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check of ours in a Patchwork: of which patch, and how it stands there."""
+
+    row: CheckRow
+    subject: str
+    standing: Standing
+
+
+def _checks(session: Session, series: SeriesRow) -> list[Check]:
+    patches = session.series.patches(series.id)
+    return [
+        Check(row, patch.subject, standing(row)) for patch in patches for row in session.checks.of_patch(patch.msgid)
+    ]
 
 
 def _last(reviews: Sequence[ReviewRow]) -> ReviewRow | None:

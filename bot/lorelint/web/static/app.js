@@ -154,10 +154,13 @@
     const bar = $(".bar nav", page);
     if (bar) $(".bar nav").replaceWith(document.adoptNode(bar));
     document.title = page.title;
-    if (answer.ok) history.replaceState(null, "", answer.url);
+    if (answer.ok && answer.redirected) history.replaceState(null, "", answer.url);
     ready();
     at = -1;
-    if (row >= 0 && rows().length) go(row); else $("main").focus({ preventScroll: true });
+    const first = $("[data-first]"); // what is asked before it is done
+    if (first) first.focus();
+    else if (row >= 0 && rows().length) go(row);
+    else $("main").focus({ preventScroll: true });
   }
 
   function forms() {

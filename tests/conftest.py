@@ -339,9 +339,8 @@ class PublicInbox:
         self.port = port
         self.url = self._place(port).rstrip("/")
         self.run("git", "config", "-f", str(self.folder / "config"), f"publicinbox.{self.name}.url", self.url)
-        command = ["public-inbox-httpd", "-l", f"http://127.0.0.1:{port}", "-W", "0"]
         log = (self.folder / "httpd.log").open("wb")
-        self._server = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
+        self._server = subprocess.Popen(self.command, stdout=log, stderr=log, env=self.environment)
         for _ in range(200):
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -349,6 +348,11 @@ class PublicInbox:
             except OSError:
                 time.sleep(0.05)
         pytest.fail((self.folder / "httpd.log").read_text())
+
+    @property
+    def command(self) -> list[str]:
+        """What serves it where it was served."""
+        return ["public-inbox-httpd", "-l", f"http://127.0.0.1:{self.port}", "-W", "0"]
 
     def close(self) -> None:
         if self._server is not None:

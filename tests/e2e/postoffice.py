@@ -1,6 +1,6 @@
 """A mail server in a process of its own: it keeps what it is handed, and gives to the list what is for the list.
 
-    python -m tests.e2e.postoffice FOLDER ADDRESS     prints its port on the first line
+    python -m tests.e2e.postoffice FOLDER ADDRESS [PORT]     prints its port on the first line
 
 Every mail is a file of FOLDER, on disk before its 250; two that are the same are two files. What is for ADDRESS goes
 on to public-inbox-mda, with a List-Id as a list would give it, unless FOLDER holds a file "closed": then the archive
@@ -53,9 +53,9 @@ class Office:
         subprocess.run(["public-inbox-mda", "--no-precheck"], input=mail, check=True)
 
 
-def main(folder: str, address: str) -> None:
+def main(folder: str, address: str, port: str = "0") -> None:
     loop = asyncio.new_event_loop()
-    controller = UnthreadedController(Office(Path(folder), address), hostname="127.0.0.1", port=0, loop=loop)
+    controller = UnthreadedController(Office(Path(folder), address), hostname="127.0.0.1", port=int(port), loop=loop)
     controller.begin()
     assert controller.server is not None
     print(controller.server.sockets[0].getsockname()[1], flush=True)

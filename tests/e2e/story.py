@@ -57,11 +57,11 @@ def second_version(folder: Path, first: bytes, date: str) -> bytes:
     return f"{top}\n{body}\n".encode()
 
 
-def answer(letter: EmailMessage, text: str = DISMISSED) -> bytes:
+def answer(letter: EmailMessage, text: str = DISMISSED, *, author: str = AUTHOR, msgid: str = ANSWER) -> bytes:
     """What the author writes back, signed by his domain; what he quotes asks for another thing."""
     head = (
-        f"From: {AUTHOR}\nTo: {letter['From']}\nCc: small@lists.example.org\nSubject: {letter['Subject']}\n"
-        f"Date: {ago(minutes=1)}\nMessage-ID: <{ANSWER}>\nIn-Reply-To: {letter['Message-ID']}\n"
+        f"From: {author}\nTo: {letter['From']}\nCc: small@lists.example.org\nSubject: {letter['Subject']}\n"
+        f"Date: {ago(minutes=1)}\nMessage-ID: <{msgid}>\nIn-Reply-To: {letter['Message-ID']}\n"
         f"References: {' '.join(str(letter['References']).split())} {letter['Message-ID']}\n\n"
     )
     quoted = "".join(f"> {line}".rstrip() + "\n" for line in letter.get_content().splitlines())

@@ -93,9 +93,9 @@ class Seat:
         self.asked.append(text)
         return self.edits.pop(0)(text)
 
-    def app(self, wanted: Filter | None = None, reader: bool = True, **more: Any) -> Triage:
+    def app(self, wanted: Filter | None = None, reader: bool = True, who: str = "ida", **more: Any) -> Triage:
         programs = Programs(self.outpost.mail, self._edit, self.read.append if reader else None)
-        office = Office(self.outpost.store, "ida", lambda: self.now, self.outpost.policy, self.outpost.gate, programs)
+        office = Office(self.outpost.store, who, lambda: self.now, self.outpost.policy, self.outpost.gate, programs)
         return Triage(office, wanted or Filter(), **more)
 
     def states(self) -> dict[str, int]:

@@ -23,6 +23,7 @@ def test_limits() -> None:
     assert limit("list:").text == "list:" and limit("who:x").text == "who:x"
     assert limit("it's").text == "it's"  # a quote that is never closed is a letter
     assert limit("mine", ("kvm",)).mine == ("kvm",)
+    assert (limit("mine", (), "odile").mine, limit("mine", (), "odile").me) == ((), "odile")
     with pytest.raises(LorelintError, match="no list and no subsystem"):
         limit("mine")
     with pytest.raises(LorelintError, match="is no order"):

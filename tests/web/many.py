@@ -94,6 +94,7 @@ def _series(number: int, count: int, chance: random.Random) -> Iterator[tuple[An
     yield schema.REVIEWS, {
         "id": number, "series": number, "at": at, "tree": "mainline", "commit_id": "c" * 40, "grade": "exact",
         "seconds": 1.0, "report": pack(b"{}"), "subsystems": json.dumps([subsystem]),
+        "people": json.dumps([["Odile Brandt", "odile@example.org"]] if subsystem in SUBSYSTEMS[:3] else []),
     }  # fmt: skip
     found = [_finding(number, msgid, at, version, place, chance) for place in range(count)]
     for each in found:
@@ -175,6 +176,7 @@ QUESTIONS = {
     "list and subsystem": Filter(inbox="kvm", subsystem="VFIO DRIVER"),
     "four at once": Filter(inbox="iommu", subsystem="XEN DRIVER", rule="fence-leak", severity="error"),
     "sent": Filter(state="sent"),
+    "named": Filter(mine=(), me="odile.brandt"),
     "mine": Filter(mine=("VFIO DRIVER", "XEN DRIVER", "RDMA DRIVER", "kvm")),
     "text": Filter(text="window_4321_map"),
     "text that is nowhere": Filter(text="no such words", state="all"),

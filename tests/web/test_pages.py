@@ -8,10 +8,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tests.web.conftest import NOW, TOKENS, Browser, Small
+from tests.web.conftest import HOST, NOW, TOKENS, Browser, Small
+from tests.web.world import World
 
+from lorelint.config import ServeConfig
 from lorelint.jobs.outbox import mark
 from lorelint.model.store import CheckRow, Letter, State
+from lorelint.web.app import application
+from lorelint.web.guard import Door
 
 PAGES = ("/queue", "/outbox", "/rules", "/rule/retry-no-resched", "/lists", "/status", "/trail", "/help", "/area")
 
@@ -269,3 +273,35 @@ def test_static_files_are_kept_by_browsers_and_others_are_not(filled: Small) -> 
     for address in set(re.findall(r'"(/static/[^"]+)"', page.text)):
         answer = Browser(filled.app).get(address)
         assert answer.status_code == 200 and "immutable" in answer.headers["cache-control"]
+
+
+def test_mine_follows_from_maintainers(full_world: World) -> None:
+    """Who maintains the files of a series finds it as his own, by whatever of his names he comes in."""
+    shown = {}
+    for number, who in enumerate(("odile@example.org", "Odile.Brandt", "pavel", "tomas@example.org", "odi")):
+        door = Door(frozenset({HOST}), ServeConfig(viewers=("*",)), {f"{number}" * 30: who})
+        me = Browser(application(full_world.outpost, door, lambda: NOW))
+        assert me.ask("POST", "/login", data={"token": f"{number}" * 30}).status_code == 303
+        page = me.get("/queue?mine=1&state=all").text
+        shown[who] = sorted(set(re.findall(r"data-open>misc: (\w+)", page)))
+    assert shown == {
+        "odile@example.org": ["dmamap"],
+        "Odile.Brandt": ["dmamap"],
+        "pavel": ["aperture"],
+        "tomas@example.org": [],
+        "odi": [],
+    }
+
+
+def test_counts_beside_filters_are_under_the_other_filters(filled: Small) -> None:
+    me = filled.as_("viewer")
+
+    def counts(path: str) -> dict[str, str]:
+        found = re.findall(r'<span class="name">([\w-]+)</span> <span class="count">([\d,]+)</span>', me.get(path).text)
+        return dict(found)
+
+    assert counts("/queue")["gup-pin-leak"] == "1" and counts("/queue")["ring"] == "2"
+    there = counts("/queue?rule=gup-pin-leak")
+    assert (there["ring"], there["gup-pin-leak"], there["retry-no-resched"]) == ("1", "1", "1")
+    there = counts("/queue?rule=gup-pin-leak&q=nowhere")
+    assert there == {"gup-pin-leak": "0"}

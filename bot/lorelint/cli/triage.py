@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     "--mine",
     metavar="NAME",
     multiple=True,
-    help='Keep a list or subsystem as yours, for the limit "mine"; "" takes all away.',
+    help='Keep a list or subsystem as yours, for the limit "mine", beside files that MAINTAINERS names you for; '
+    '"" takes all away.',
 )
 @click.option("--theme", type=click.Choice(["dark", "light", "terminal"]), default="dark", help="Colours.")
 @common
@@ -77,7 +78,7 @@ def _app(every: Outpost, limit: tuple[str, ...], theme: str, colour: bool) -> Tr
     mailer = every.config.triage.mailer or os.environ.get("MAILER", "")
     programs = Programs(parse=every.mail, edit=_edit, read=every.mail_reader(mailer))
     office = Office(every.store, who(), now, every.policy, every.gate, programs)
-    return Triage(office, wanted(" ".join(limit), office.area()), theme=theme, colour=colour)
+    return Triage(office, wanted(" ".join(limit), office.area(), office.by.name), theme=theme, colour=colour)
 
 
 def _edit(text: str) -> str | None:

@@ -26,6 +26,7 @@ from lorelint.rule.door import Rule
 
 MAX_TREES = 12  # that are tried for one series
 MAX_SUBSYSTEMS = 20  # that a series is found by
+MAX_PEOPLE = 60  # of those who are named for its files
 MAX_SOURCE = 4 << 20  # bytes of source that go with a report
 
 
@@ -48,7 +49,7 @@ class Done:
     applied   where it was applied already, "" for nowhere
     sources   (patch, path) -> the file after the patch, of the files a letter may quote
     exhibits  (fingerprint, source around the finding), see `jobs.exhibit`
-    subsystems  of the files of the series, as MAINTAINERS calls them
+    subsystems  of the files of the series, as MAINTAINERS calls them; people whom it names for them
     """
 
     report: Report | None
@@ -62,6 +63,7 @@ class Done:
     sources: dict[tuple[int, str], bytes] = field(repr=False, default_factory=dict)
     exhibits: tuple[tuple[str, bytes], ...] = field(repr=False, default=())
     subsystems: tuple[str, ...] = ()
+    people: tuple[tuple[str, str], ...] = ()
 
     def trees(self) -> dict[int, OverlayTree]:
         """The trees after each patch, as far as they came along."""
@@ -137,6 +139,7 @@ def review_due(due: Due, bench: Bench) -> Done:
         sources=_sources(done.report, done.applied),
         exhibits=exhibits(done.report, done.applied, place.source.version if place.source else None, bench.lay),
         subsystems=area.subsystems,
+        people=area.people,
     )
 
 
@@ -187,6 +190,7 @@ class _Area:
 
     trees: tuple[str, ...] = ()
     subsystems: tuple[str, ...] = ()
+    people: tuple[tuple[str, str], ...] = ()
 
 
 def _area(series: Series, bench: Bench) -> _Area:
@@ -197,7 +201,8 @@ def _area(series: Series, bench: Bench) -> _Area:
         except LorelintError:
             continue
         charge = known.of(paths)
-        return _Area(charge.trees, subsystems_of(known, charge))
+        people = (*charge.maintainers, *charge.reviewers, *charge.aliases)
+        return _Area(charge.trees, subsystems_of(known, charge), people[:MAX_PEOPLE])
     return _Area()
 
 

@@ -267,6 +267,7 @@ def _review(parts: Listening, row: SeriesRow, result: Done | None, now: str, fai
         seconds=result.seconds,
         report=result.document,
         subsystems=result.subsystems,
+        people=result.people,
         exhibits=result.exhibits,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,7 @@ from lorelint.model.store import FindingRow, Kept, LetterRow, State, VerdictRow
 OPEN = "open"  # of `Filter.state`: the newest version of a series, with findings that wait for a person
 DISMISSED = "dismissed"  # any of the three
 ALL = "all"
+PERSON = "person"  # kind of a tag: one of `person_keys`
 STATES = (OPEN, *(state.value for state in State if not state.dismissed), DISMISSED, ALL)
 
 
@@ -30,7 +32,8 @@ class Filter:
     inbox      the list it came over
     subsystem  as MAINTAINERS of the tree of its review calls it
     version    "1", "2", ... as `version_tag` has it
-    mine       series of one of these subsystems or lists alone; None for all
+    mine       series of one of these subsystems or lists alone, and of those that `me` is named for; None for all
+    me         somebody who has come in, "" for nobody: MAINTAINERS names him for files of a series (`person_keys`)
     text       is in the subject, the author, or the name of a function
     """
 
@@ -41,6 +44,7 @@ class Filter:
     severity: str = ""
     version: str = ""
     mine: tuple[str, ...] | None = None
+    me: str = ""
     text: str = ""
     sort: Sort = Sort.GRAVEST
 
@@ -132,11 +136,17 @@ class Queue(Protocol):
     def page(self, wanted: Filter, *, most: int = 50, after: str = "", before: str = "") -> Slice:
         """Series in order, those after (before) a key. A key that is none is as if it were not given."""
 
-    def count(self, wanted: Filter, most: int = 1_000) -> int:
-        """How many series there are, counted no further than `most` + 1."""
+    def count(self, wanted: Filter) -> int:
+        """How many series there are."""
 
     def counts(self, *kinds: str) -> tuple[Count, ...]:
         """The values of some kinds, those with most open series first."""
+
+    def under(self, wanted: Filter, *kinds: str) -> tuple[tuple[str, str, int], ...]:
+        """(kind, value, how many series there would be with it in place of what `wanted` asks of the kind), most first.
+
+        Values that no series has then are not told.
+        """
 
     def next(self, wanted: Filter, series: int) -> int:
         """The series after one in the queue, 0 for none."""
@@ -201,6 +211,14 @@ class Sights(Protocol):
         """The last verdicts on a rule."""
 
     def trend(self, rule: str) -> tuple[Trend, ...]: ...
+
+
+def person_keys(name: str, address: str) -> tuple[str, ...]:
+    """What somebody may be called where he comes in who is called so in MAINTAINERS: by the address, by what stands
+    before its @, or by the name with dots for spaces; in small letters."""
+    dotted = ".".join(re.findall(r"\w+", name.lower()))
+    keys = (address.lower(), address.lower().partition("@")[0], dotted)
+    return tuple(dict.fromkeys(each for each in keys if each))
 
 
 def version_tag(version: int) -> str:

@@ -95,6 +95,7 @@ class ReviewRow:
     report: bytes = field(repr=False, default=b"")
     subsystems: tuple[str, ...] = ()  # of its files, as MAINTAINERS calls them
     exhibits: tuple[tuple[str, bytes], ...] = field(repr=False, default=())  # (fingerprint, what `Sights` tells of)
+    people: tuple[tuple[str, str], ...] = ()  # (name, address): whom MAINTAINERS names for its files
 
 
 class State(StrEnum):

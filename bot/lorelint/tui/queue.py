@@ -20,7 +20,6 @@ from lorelint.tui.deciding import Deciding
 from lorelint.tui.face import Lines, key, short
 from lorelint.tui.typed import limit, typed
 
-COUNTED = 1_000
 SEARCHED = 20  # pages that are fetched for a search
 
 
@@ -82,14 +81,13 @@ class Queue(Deciding):
         return Option(rows.queue(entry, self.size.width, entry.series in self.tagged), id=str(entry.series))
 
     def _status(self) -> None:
-        every = f">{COUNTED}" if self.count > COUNTED else str(self.count)
         at = (self.lines.highlighted or 0) + 1 if self.entries else 0
         shown = typed(self.wanted) or "open"
         tagged = f" ─ {len(self.tagged)} tagged" if self.tagged else ""
         here = self.here()
         told = list(rows.peek(here, columns=self.size.width)) if here else ["nothing waits"]
         self.query_one("#peek", Static).update(Content("\n".join(f" {each}" for each in told)))
-        self.place(f"lorelint ─ {words(shown)} ─ {at}/{every} series{tagged}")
+        self.place(f"lorelint ─ {words(shown)} ─ {at}/{self.count} series{tagged}")
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         if event.option_index >= len(self.entries) - 2 and self.after:
@@ -150,7 +148,7 @@ class Queue(Deciding):
         if answer is None:
             return
         try:
-            self.wanted = limit(answer, self.office.area())
+            self.wanted = limit(answer, self.office.area(), self.office.by.name)
         except LorelintError as error:
             self.say(short(error), wrong=True)
             return

@@ -21,8 +21,11 @@ _SPAN = re.compile(r"([0-9]{1,3}) *([hdw]?)")
 _HOURS = {"h": 1, "d": 24, "": 24, "w": 168}
 
 
-def limit(text: str, area: tuple[str, ...] = ()) -> Filter:
-    """The filter of what was typed. Raises LorelintError for a name that is none, and `mine` without an area."""
+def limit(text: str, area: tuple[str, ...] = (), me: str = "") -> Filter:
+    """The filter of what was typed; `area` are the subsystems and lists of `me`.
+
+    Raises LorelintError for a name that is none, and for `mine` of nobody.
+    """
     wanted, free = Filter(), []
     try:
         parts = shlex.split(text)
@@ -37,7 +40,7 @@ def limit(text: str, area: tuple[str, ...] = ()) -> Filter:
         elif re.fullmatch(r"v[0-9]{1,4}", part):
             wanted = replace(wanted, version=version_tag(int(part[1:])))
         elif part == "mine":
-            wanted = replace(wanted, mine=_area(area))
+            wanted = replace(wanted, mine=_area(area, me), me=me)
         elif colon and key in _KEYS and value:
             wanted = _named(wanted, key, value)
         elif colon and key == "by":
@@ -53,8 +56,8 @@ def _named(wanted: Filter, key: str, value: str) -> Filter:
     return replace(wanted, subsystem=value) if key == "sub" else replace(wanted, rule=value)
 
 
-def _area(area: tuple[str, ...]) -> tuple[str, ...]:
-    if not area:
+def _area(area: tuple[str, ...], me: str) -> tuple[str, ...]:
+    if not area and not me:
         remedy = 'name it: lorelint triage --mine "KERNEL VIRTUAL MACHINE FOR X86 (KVM/x86)" --mine kvm'
         raise LorelintError("no list and no subsystem is yours", where="mine", remedy=remedy)
     return area

@@ -7,7 +7,7 @@ what follows is made anew at its end, so it can neither be forgotten nor be seen
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
+from lorelint.edge.store import bits
 from lorelint.edge.store.rows import loaded, put
-from lorelint.edge.store.schema import FINDINGS, PATCHES, QUEUE, REVIEWS, SERIES, SIGHTINGS, TAGS, TALLIES
-from lorelint.model.queue import ALL, DISMISSED, OPEN, version_tag
+from lorelint.edge.store.schema import BITS, FINDINGS, PATCHES, QUEUE, REVIEWS, SERIES, SIGHTINGS, TAGS, TALLIES
+from lorelint.model.queue import ALL, DISMISSED, OPEN, PERSON, person_keys, version_tag
 from lorelint.model.store import Life, State
 
 RANKS = {"error": 3, "warning": 2, "note": 1}
@@ -51,43 +52,58 @@ class _Facts:
 
     series: dict[int, Row[Any]] = field(default_factory=dict)
     subsystems: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    people: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     findings: dict[int, list[Row[Any]]] = field(default_factory=dict)
     inboxes: dict[int, list[str]] = field(default_factory=dict)
 
 
 def rebuild(connection: Connection) -> None:
     """Make all of it anew."""
-    for table in (TALLIES, TAGS, QUEUE):
+    for table in (BITS, TALLIES, TAGS, QUEUE):
         connection.execute(sa.delete(table))
     refresh(connection, connection.scalars(sa.select(FINDINGS.c.series).distinct().order_by(FINDINGS.c.series)).all())
 
 
 def refresh(connection: Connection, ids: Sequence[int]) -> None:
     """Make anew what follows from some series."""
-    deltas: Counter[tuple[str, str, bool]] = Counter()
+    moves = _Moves()
     for at in range(0, len(ids), _SOME):
-        _refresh(connection, ids[at : at + _SOME], deltas)
-    _add_up(connection, deltas)
+        _refresh(connection, ids[at : at + _SOME], moves)
+    _add_up(connection, moves.deltas)
+    bits.change(connection, moves.bits)
 
 
-def _refresh(connection: Connection, ids: Sequence[int], deltas: Counter[tuple[str, str, bool]]) -> None:
+@dataclass(slots=True)
+class _Moves:
+    """What changes about tags: how many series have one, and which."""
+
+    deltas: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
+    bits: dict[tuple[str, str], dict[int, bool]] = field(default_factory=lambda: defaultdict(dict))
+
+    def take(self, series: int, old: set[tuple[str, str]], new: set[tuple[str, str]]) -> None:
+        _tally(self.deltas, old, -1)
+        _tally(self.deltas, new, 1)
+        for tag in old ^ new:
+            self.bits[tag][series] = tag in new
+
+
+def _refresh(connection: Connection, ids: Sequence[int], moves: _Moves) -> None:
     facts = _facts(connection, ids)
     before = sa.select(TAGS.c.series, TAGS.c.kind, TAGS.c.value).where(TAGS.c.series.in_(ids))
     old: dict[int, set[tuple[str, str]]] = {}
     for series, kind, value in connection.execute(before):
         old.setdefault(series, set()).add((kind, value))
-    for tags in old.values():
-        _tally(deltas, tags, -1)
     connection.execute(sa.delete(TAGS).where(TAGS.c.series.in_(ids)))
     connection.execute(sa.delete(QUEUE).where(QUEUE.c.series.in_(ids)))
     rows, labels = [], []
     for series in ids:
         if series not in facts.series or not facts.findings.get(series):
+            moves.take(series, old.get(series, set()), set())
             continue
         row, tags = _row(series, facts)
         rows.append(row)
         labels += [{"series": series, "kind": k, "value": v, "at": row["at"], "rank": row["rank"]} for k, v in tags]
-        _tally(deltas, tags, 1)
+        moves.take(series, old.get(series, set()), tags)
     if rows:
         connection.execute(sa.insert(QUEUE), rows)
         connection.execute(sa.insert(TAGS), labels)
@@ -122,9 +138,10 @@ def _facts(connection: Connection, ids: Sequence[int]) -> _Facts:
         facts.series[row.id] = row
     last = sa.select(sa.func.max(REVIEWS.c.id)).where(REVIEWS.c.series.in_(ids), REVIEWS.c.failure == "")
     reviews = connection.scalars(last.group_by(REVIEWS.c.series)).all()
-    wanted = sa.select(REVIEWS.c.series, REVIEWS.c.subsystems).where(REVIEWS.c.id.in_(reviews))
-    for series, subsystems in connection.execute(wanted):
+    wanted = sa.select(REVIEWS.c.series, REVIEWS.c.subsystems, REVIEWS.c.people).where(REVIEWS.c.id.in_(reviews))
+    for series, subsystems, people in connection.execute(wanted):
         facts.subsystems[series] = tuple(map(str, loaded(subsystems)))
+        facts.people[series] = tuple((str(name), str(address)) for name, address in loaded(people))
     for row in connection.execute(sa.select(FINDINGS).where(FINDINGS.c.review.in_(reviews)).order_by(FINDINGS.c.id)):
         facts.findings.setdefault(row.series, []).append(row)
     seen = sa.select(PATCHES.c.series, SIGHTINGS.c.inbox).join(SIGHTINGS, SIGHTINGS.c.msgid == PATCHES.c.msgid)
@@ -157,7 +174,8 @@ def _row(series: int, facts: _Facts) -> tuple[dict[str, Any], set[tuple[str, str
         "words": " ".join(words)[:WORDS].lower(),
         "told": json.dumps(told, ensure_ascii=True, separators=(",", ":")),
     }
-    return values, _tags(row.version, findings, waiting, inboxes, subsystems)
+    tags = _tags(row.version, findings, waiting, inboxes, subsystems)
+    return values, tags | {(PERSON, key) for each in facts.people.get(series, ()) for key in person_keys(*each)}
 
 
 def _tags(

@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
+from lorelint.edge.store import bits
 from lorelint.edge.store.derive import RANKS
 from lorelint.edge.store.findings import as_finding
 from lorelint.edge.store.schema import FINDINGS, QUEUE, SERIES, TAGS, TALLIES
-from lorelint.model.queue import OPEN, Count, Entry, Filter, Slice, Sort
+from lorelint.model.queue import OPEN, PERSON, STATES, Count, Entry, Filter, Slice, Sort
 from lorelint.model.store import FindingRow
 
 MOST = 200  # rows of a page
@@ -41,6 +43,7 @@ class QueueTables:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._sets: dict[Any, bits.Set] = {}  # what was asked already: a session that looks sees one state
 
     def page(self, wanted: Filter, *, most: int = 50, after: str = "", before: str = "") -> Slice:
         most = max(1, min(most, MOST))
@@ -65,15 +68,43 @@ class QueueTables:
         first, last = (entries[0].key, entries[-1].key) if entries else ("", "")
         return Slice(entries, first if before_there else "", last if after_there else "")
 
-    def count(self, wanted: Filter, most: int = 1_000) -> int:
-        tags, single = _tags(wanted), not wanted.text and wanted.mine is None
-        if single and len(tags) == 1:
-            (kind, value) = tags[0]
-            known = sa.select(TALLIES.c.every).where(TALLIES.c.kind == kind, TALLIES.c.value == value)
-            return self._connection.scalar(known) or 0
-        walk = self._walk(wanted)
-        some = sa.select(walk.table.c.series).select_from(walk.table).where(*walk.where).limit(most + 1).subquery()
-        return self._connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    def count(self, wanted: Filter) -> int:
+        return bits.size(self._chosen(wanted))
+
+    def under(self, wanted: Filter, *kinds: str) -> tuple[tuple[str, str, int], ...]:
+        shown = {kind: _shown_kind(kind, wanted.state) for kind in kinds if kind != "state"}
+        known = bits.of_kinds(self._connection, shown.values())
+        found = []
+        for kind, tagged in shown.items():
+            others = self._chosen(_without(wanted, kind))
+            found += [(kind, marked.value, count) for marked in known[tagged] if (count := marked.within(others))]
+        if "state" in kinds:
+            each = ((state, self.count(replace(wanted, state=state))) for state in STATES)
+            found += [("state", state, count) for state, count in each if count]
+        return tuple(sorted(found, key=lambda row: (row[0], -row[2], row[1])))
+
+    def _chosen(self, wanted: Filter) -> bits.Set:
+        """The series that a filter lets through."""
+        key = replace(wanted, sort=Sort.GRAVEST)
+        if key not in self._sets:
+            every = [self._tagged(tag) for tag in _tags(wanted)]
+            if wanted.mine is not None:
+                own = [(kind, value) for kind in ("subsystem", "inbox") for value in wanted.mine]
+                every.append(self._tagged(*own, *([(PERSON, wanted.me.lower())] if wanted.me else [])))
+            every += [self._worded(wanted.text)] if wanted.text else []
+            self._sets[key] = reduce(bits.both, every)
+        return self._sets[key]
+
+    def _tagged(self, *tags: bits.Tag) -> bits.Set:
+        if tags not in self._sets:
+            self._sets[tags] = bits.of_tags(self._connection, tags)
+        return self._sets[tags]
+
+    def _worded(self, text: str) -> bits.Set:
+        if text not in self._sets:
+            there = sa.select(QUEUE.c.series).where(_words_like(text))
+            self._sets[text] = bits.of_series(self._connection.scalars(there))
+        return self._sets[text]
 
     def counts(self, *kinds: str) -> tuple[Count, ...]:
         wanted = sa.select(TALLIES).where(TALLIES.c.kind.in_(kinds))
@@ -105,7 +136,9 @@ class QueueTables:
         if wanted.mine is not None:
             # A series may be somebody's by several tags, and is there once.
             own = sa.select(TAGS.c.series, TAGS.c.at, TAGS.c.rank)
-            own = own.where(TAGS.c.kind.in_(["subsystem", "inbox"]), TAGS.c.value.in_(wanted.mine or [""]))
+            area = sa.and_(TAGS.c.kind.in_(["subsystem", "inbox"]), TAGS.c.value.in_(wanted.mine or [""]))
+            named = sa.and_(TAGS.c.kind == PERSON, TAGS.c.value == wanted.me.lower())
+            own = own.where(sa.or_(area, named) if wanted.me else area)
             table, others = own.distinct().subquery("own"), tags
             where: tuple[Any, ...] = ()
         else:
@@ -118,9 +151,8 @@ class QueueTables:
             )
             where += (there.exists(),)
         if wanted.text:
-            like = "%" + re.sub(r"([%_\\])", r"\\\1", wanted.text[:_TEXT].lower()) + "%"
             # Looked through once and by itself: to look the words up row by row in the order of the page takes longer.
-            worded = sa.select(QUEUE.c.series).where(QUEUE.c.words.like(like, escape="\\")).cte("worded")
+            worded = sa.select(QUEUE.c.series).where(_words_like(wanted.text)).cte("worded")
             worded = worded.prefix_with("MATERIALIZED", dialect="postgresql")
             where += (table.c.series.in_(sa.select(worded.c.series)),)
         return _Walk(table, where)
@@ -133,17 +165,28 @@ class QueueTables:
         return sorted(tags, key=lambda tag: (known.get(tag, 0), tag))
 
 
+def _without(wanted: Filter, kind: str) -> Filter:
+    changes: Any = {kind: ""}
+    return replace(wanted, **changes)
+
+
+def _words_like(text: str) -> sa.ColumnElement[bool]:
+    like = "%" + re.sub(r"([%_\\])", r"\\\1", text[:_TEXT].lower()) + "%"
+    return QUEUE.c.words.like(like, escape="\\")
+
+
+def _shown_kind(kind: str, state: str) -> str:
+    """The kind of tag by which it is found: of what is open, rules and severities of findings that are open."""
+    return f"{OPEN}-{kind}" if kind in ("rule", "severity") and (state or OPEN) == OPEN else kind
+
+
 def _tags(wanted: Filter) -> list[tuple[str, str]]:
     """What a filter asks for as tags; at least one."""
-    own = f"{OPEN}-" if wanted.state == OPEN else ""
-    asked = [
-        ("inbox", wanted.inbox),
-        ("subsystem", wanted.subsystem),
-        (f"{own}rule", wanted.rule),
-        (f"{own}severity", wanted.severity),
-        ("version", wanted.version),
+    asked = ((kind, getattr(wanted, kind)) for kind in ("inbox", "subsystem", "rule", "severity", "version"))
+    return [
+        ("state", wanted.state or OPEN),
+        *((_shown_kind(kind, wanted.state), value) for kind, value in asked if value),
     ]
-    return [("state", wanted.state or OPEN), *((kind, value) for kind, value in asked if value)]
 
 
 def _joined(table: Any) -> Any:

@@ -138,6 +138,7 @@ REVIEWS = Table(
     _text("failure"),
     Column("report", LargeBinary, nullable=False),  # zlib of JSON
     _text("subsystems", default="[]"),  # JSON
+    _text("people", default="[]"),  # JSON
 )
 EXHIBITS = Table(
     "exhibits",  # source around a finding, as it was reviewed
@@ -208,6 +209,14 @@ TALLIES = Table(
     Column("value", Text, primary_key=True),
     _int("waits"),
     _int("every"),
+)
+BITS = Table(
+    "tag_bits",  # which series have a tag, a block of them in a row: see `bits`
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("block", Integer, primary_key=True, autoincrement=False),
+    Column("bits", LargeBinary, nullable=False),
 )
 CHANGES = Table(
     "changes",  # what a person did with a finding

@@ -127,6 +127,7 @@ class SeriesTables:
             "failure": review.failure,
             "report": pack(review.report),
             "subsystems": dumped(review.subsystems),
+            "people": dumped(review.people),
         }
         number = insert_id(self._connection, REVIEWS, values)
         for fingerprint, shown in dict(review.exhibits).items():
@@ -216,4 +217,5 @@ def _as_review(row: Row[tuple[Any, ...]]) -> ReviewRow:
         failure=row.failure,
         report=unpack(row.report),
         subsystems=tuple(map(str, loaded(row.subsystems))),
+        people=tuple((str(name), str(address)) for name, address in loaded(row.people)),
     )

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from lorelint.jobs import triage
 from lorelint.jobs.life import later
-from lorelint.model.queue import OPEN, STATES, Count, Filter, Sort
+from lorelint.model.queue import OPEN, STATES, Filter, Sort
 from lorelint.model.store import Session
 from lorelint.web import render
 from lorelint.web.visit import Refused, Visit, local
@@ -26,6 +26,7 @@ _FACETS = (
     ("version", "Version"),
 )
 _LONGEST = 200  # characters of a value in the query
+Under = tuple[str, str, int]  # kind, value, how many series under the other filters
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -49,14 +50,15 @@ class Facet:
     more: int  # values that are not offered
 
 
-def filter_of(asked: Mapping[str, str], own: Sequence[str]) -> Filter:
-    """What a query asks for; values that are none of ours ask for nothing. `own`: somebody's subsystems and lists."""
+def filter_of(asked: Mapping[str, str], own: Sequence[str], me: str) -> Filter:
+    """What a query asks for; values that are none of ours ask for nothing. `own`: subsystems and lists of `me`."""
     state = asked.get("state", OPEN)
     sort = asked.get("sort", Sort.GRAVEST.value)
     values = {name: asked.get(name, "")[:_LONGEST] for name, _ in _FACETS}
     return Filter(
         state=state if state in STATES else OPEN,
         mine=tuple(own) if asked.get("mine") == "1" else None,
+        me=me if asked.get("mine") == "1" else "",
         text=asked.get("q", "").strip()[:_LONGEST],
         sort=Sort(sort) if sort in list(Sort) else Sort.GRAVEST,
         **values,
@@ -75,13 +77,13 @@ def show(visit: Visit) -> Response:
     """The page itself."""
     with visit.look() as session:
         own = session.steps.area(visit.user.name)
-        wanted = filter_of(visit.asked, own)
+        wanted = filter_of(visit.asked, own, visit.user.name)
         values = values_of(wanted)
         found = session.queue.page(
             wanted, most=ROWS, after=visit.asked.get("after", ""), before=visit.asked.get("before", "")
         )
         letters = session.sights.letters_of([entry.series for entry in found.entries])
-        counts = session.queue.counts("state", *(name for name, _ in _FACETS))
+        counts = session.queue.under(wanted, "state", *(name for name, _ in _FACETS))
         return visit.show(
             session,
             "queue.html",
@@ -89,7 +91,8 @@ def show(visit: Visit) -> Response:
             values=values,
             found=found,
             letters=letters,
-            count=session.queue.count(wanted) if found.before or found.after else len(found.entries),
+            count=session.queue.count(wanted),
+            named=session.queue.count(filter_of({"mine": "1"}, own, visit.user.name)),
             states=_states(counts, wanted, values),
             facets=[_facet(counts, name, title, wanted, values) for name, title in _FACETS],
             sorts=[(each.value, render.query(values, sort=_unless(each, Sort.GRAVEST))) for each in Sort],
@@ -103,8 +106,8 @@ def _unless(sort: Sort, default: Sort) -> str:
     return "" if sort is default else sort.value
 
 
-def _states(known: Sequence[Count], wanted: Filter, values: Mapping[str, object]) -> list[Choice]:
-    counts = {count.value: count.every for count in known if count.kind == "state"}
+def _states(known: Sequence[Under], wanted: Filter, values: Mapping[str, object]) -> list[Choice]:
+    counts = {value: count for kind, value, count in known if kind == "state"}
     return [
         Choice(
             state,
@@ -117,30 +120,19 @@ def _states(known: Sequence[Count], wanted: Filter, values: Mapping[str, object]
     ]
 
 
-def _facet(known: Sequence[Count], name: str, title: str, wanted: Filter, values: Mapping[str, object]) -> Facet:
+def _facet(known: Sequence[Under], name: str, title: str, wanted: Filter, values: Mapping[str, object]) -> Facet:
     chosen = getattr(wanted, name)
-    counts = [count for count in known if count.kind == name]
+    there = [(value, count) for kind, value, count in known if kind == name]
     if name in ("severity", "version"):
-        counts.sort(key=lambda count: (_ORDER.get(count.value, 9), len(count.value), count.value))
-    there = [each for each in counts if _of(each, wanted)]
-    offered = there[:CHOICES]
-    offered += [each for each in counts if each.value == chosen and each not in offered]
+        there.sort(key=lambda each: (_ORDER.get(each[0], 9), len(each[0]), each[0]))
+    offered = there[:CHOICES] + [each for each in there[CHOICES:] if each[0] == chosen]
+    if chosen and all(value != chosen for value, _ in offered):
+        offered.append((chosen, 0))
     choices = [
-        Choice(
-            each.value,
-            _of(each, wanted),
-            render.query(values, **{name: "" if each.value == chosen else each.value}),
-            each.value == chosen,
-        )
-        for each in offered
+        Choice(value, count, render.query(values, **{name: "" if value == chosen else value}), value == chosen)
+        for value, count in offered
     ]
-    if chosen and all(each.value != chosen for each in offered):
-        choices.append(Choice(chosen, 0, render.query(values, **{name: ""}), True))
     return Facet(name, title, tuple(choices), max(0, len(there) - CHOICES))
-
-
-def _of(count: Count, wanted: Filter) -> int:
-    return count.waits if wanted.state == OPEN else count.every
 
 
 # What its forms do
@@ -187,7 +179,7 @@ def keep_view(visit: Visit) -> Response:
     name = visit.sent("name").strip()
     asked = dict(parse_qsl(visit.sent("query"), max_num_fields=50))
     # What is kept is what the page understood, not what it was sent.
-    wanted = render.query(values_of(filter_of(asked, ())), mine=int(asked.get("mine") == "1"))
+    wanted = render.query(values_of(filter_of(asked, (), "")), mine=int(asked.get("mine") == "1"))
     if not name:
         raise Refused("the view has no name")
     with visit.begin() as session:

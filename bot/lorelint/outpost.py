@@ -7,6 +7,7 @@ in `outpost_send.py`: nobody who only looks and decides has either. Nothing heav
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -194,6 +195,17 @@ class Outpost:
                 rule.name: page(rule, ledger.get(rule.name)) for rule in self.house.rules(stage="trial")
             }
         return self._rule_pages
+
+    def opened(self) -> tuple[tuple[str, OpenTree], ...]:
+        """The trees of the settings that are there, as they are now; of the others it is told where they are reviewed
+        against."""
+        trees = self.trees()
+        trees.close()  # a clone of the user's may have moved on
+        found = []
+        for name in trees.order("", (), ()):
+            with suppress(LorelintError):
+                found.append((name, trees.open(name)))
+        return tuple(found)
 
     def first_tree(self) -> OpenTree | None:
         """The first tree of the settings that is there: what MAINTAINERS says is read in it."""

@@ -60,6 +60,8 @@ class Listener:
 
     def listening(self, only: str = "", since: str = "", **given: Any) -> Listening:
         """What a pass over the lists takes; `given` are its `say` and `stop`. Raises LorelintError."""
+        from time import monotonic
+
         from lorelint.jobs import draft
         from lorelint.jobs.life import Pace
         from lorelint.jobs.listen import Listening
@@ -84,6 +86,7 @@ class Listener:
             feeds=self.feeds(only),
             reader=self.reader(),
             refresh=refresh,
+            trees=every.opened,
             review=apart,
             policy=lambda: current(every.policy),
             draft=lambda policy: draft.Help(every.people, every.stage, every.gate(policy)),
@@ -91,6 +94,7 @@ class Listener:
             obey=self.obey,
             pace=Pace(wait_hours=settings.wait_hours),
             version=every.house.version(),
+            clock=monotonic,
             max_age_days=settings.max_age_days,
             since=since or settings.since,
             **given,

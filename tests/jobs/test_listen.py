@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import mailbox
 import os
 import shutil
@@ -348,3 +349,74 @@ def test_killed_at_any_point_it_goes_on(
         assert [len(session.series.reviews(row.id)) for row in rows] == [1] * len(rows)
         assert {row.life for row in rows} == {Life.REVIEWED}
         assert len(session.outbox.waiting(*Letter)) == len({each.patch for each in session.outbox.waiting(*Letter)})
+
+
+# What is applied, or comes, meanwhile
+
+
+def _apply(tree: Path, mail: bytes) -> None:
+    subprocess.run(["patch", "-p1", "-s", "-d", tree], input=mail, check=True)
+
+
+def _letters(place: Place) -> dict[str, tuple[Letter, tuple[str, ...]]]:
+    with place.outpost.store.look() as session:
+        return {each.patch: (each.state, each.why) for each in session.outbox.waiting(*Letter)}
+
+
+def test_a_letter_about_what_was_applied_since_is_not_sent(place: Place, inbox: Any, root: Path, tree: Path) -> None:
+    """The folder is taken as it is, so it is looked at whenever letters wait."""
+    first, second = mails(root, "dmamap-retry")[0], mails(root, "aperture-mmap")
+    inbox.deliver(first, *second)
+    assert place.listen().letters == 2
+    assert {state for state, _ in _letters(place).values()} == {Letter.HELD}
+    _apply(tree, first)
+    place.listen()
+    told = [facts for event, facts in place.log if event == "cancelled"]
+    assert [facts["text"] for facts in told] == ["applied already: small holds it"]
+    states = _letters(place)
+    assert states.pop(str(told[0]["patch"])) == (Letter.CANCELLED, ("applied already: small holds it",))
+    assert [state for state, _ in states.values()] == [Letter.HELD]  # the other is nobody's business
+
+
+def test_a_repository_is_looked_at_when_it_has_moved(
+    tmp_path: Path, inbox: Any, root: Path, make_checkout: Callable[..., Any]
+) -> None:
+    checkout = make_checkout(tmp_path / "linux", root / "corpora" / "trees" / "small")
+    place = Place(tmp_path, checkout.path, inbox)
+    read: list[int] = []
+    good = place.parts().reader
+
+    def counted(raws: Any) -> Any:
+        read.append(len(raws))
+        return good.threads(raws)
+
+    inbox.deliver(mails(root, "dmamap-retry")[0])
+    assert place.listen().letters == 1
+    (patch,) = _letters(place)
+    watched = replace(good, threads=counted)
+    for _ in range(3):
+        place.listen(reader=watched)
+    assert read == [1]  # once for the tip as it is
+    mailbox_file = tmp_path / "patch.mbox"
+    mailbox_file.write_bytes(b"From x Thu Jan  1 00:00:00 1970\n" + mails(root, "dmamap-retry")[0])
+    tip = checkout.am(mailbox_file)
+    place.listen(reader=watched)
+    assert _letters(place)[patch] == (Letter.CANCELLED, (f"applied already: small holds it at {tip[:12]}",))
+    place.listen(reader=watched)
+    assert read == [1, 1]
+    place.close()
+
+
+def test_a_newer_version_that_comes_while_others_are_reviewed(place: Place, inbox: Any, root: Path) -> None:
+    """A pass that has reviewed for long enough ends, so that the lists are read before the rest is reviewed."""
+    first, second = mails(root, "dmamap-retry")[0], mails(root, "winview-bounded")[0]
+    inbox.deliver(first, second)
+    clock = itertools.count(0, 40)  # a review takes so long
+    done = place.listen(clock=lambda: float(next(clock)))
+    assert done.reviewed == 1 and done.more
+    inbox.deliver(second.replace(b"[PATCH v2]", b"[PATCH v3]").replace(b"-v2-1-", b"-v3-1-"))
+    rest = place.listen()
+    assert rest.reviewed == 1 and not rest.more
+    with place.outpost.store.look() as session:
+        rows = {row.version: (row.life, len(session.series.reviews(row.id))) for row in session.series.recent()}
+    assert rows == {1: (Life.REVIEWED, 1), 2: (Life.SUPERSEDED, 0), 3: (Life.REVIEWED, 1)}

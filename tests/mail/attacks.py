@@ -15,7 +15,7 @@ from lorelint.edge.mailbox import Mail
 from lorelint.edge.proof import MailProver
 from lorelint.edge.store.database import Database
 from lorelint.jobs.answers import Help, obey
-from lorelint.jobs.intake import Reader, Taken, take
+from lorelint.jobs.intake import Reader, Taken, assemble, take
 from lorelint.jobs.life import Pace
 from lorelint.kernel.maintainers import parse
 from lorelint.mail.nature import nature
@@ -108,9 +108,9 @@ class Listing:
     def take(self, raw: bytes) -> Taken:
         self.number += 1
         at = f"2026-02-02T10:{self.number // 60:02}:{self.number % 60:02}Z"
-        return take(
-            self.store, Arrival(raw, Cursor("ring", 0, str(self.number)), at), self.reader, now=NOW, pace=Pace()
-        )
+        taken = take(self.store, Arrival(raw, Cursor("ring", 0, str(self.number)), at), self.reader, now=NOW)
+        assemble(self.store, self.reader, now=NOW, pace=Pace())
+        return taken
 
     def series(self) -> list[str]:
         with self.store.look() as session:

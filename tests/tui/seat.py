@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lorelint.config import parse
-from lorelint.jobs.intake import take
+from lorelint.jobs.intake import assemble, take
 from lorelint.jobs.life import Pace
 from lorelint.jobs.listen import listen
 from lorelint.model.feed import Arrival, Cursor
@@ -56,7 +56,9 @@ def outpost(folder: Path, tree: Path, cwd: Path | None = None) -> Outpost:
 
 def arrive(every: Outpost, raw: bytes, number: int, at: str = NOW) -> None:
     arrival = Arrival(raw, Cursor("dmamap", 0, f"{number:040x}"), at)
-    take(every.store, arrival, Listener(every).reader(), now=at, pace=Pace())
+    reader = Listener(every).reader()
+    take(every.store, arrival, reader, now=at)
+    assemble(every.store, reader, now=at, pace=Pace())
 
 
 def filled(folder: Path, root: Path, threads: Sequence[str] = THREADS) -> Outpost:

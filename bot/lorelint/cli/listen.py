@@ -16,7 +16,7 @@ from lorelint.model.errors import LorelintError
 
 
 @click.command("listen")
-@click.option("--once", is_flag=True, help="One pass, then end.")
+@click.option("--once", is_flag=True, help="Do what there is to do now, then end.")
 @click.option("--since", metavar="DAY", default="", help="Where the first start begins: 2026-03-17 [default: now].")
 @click.option("--inbox", "inbox", metavar="NAME", default="", help="Only this list of the settings.")
 @click.option("--config", metavar="FILE", default="", help="Settings [default: ~/.config/lorelint/config.toml].")
@@ -51,6 +51,7 @@ def _passes(parts: Any, say: Say, once: bool, seconds: float, ending: threading.
     """Pass after pass; a store that fails is asked again, as a database may be started anew."""
     from lorelint.jobs.listen import listen
 
+    bad = False
     while True:
         try:
             done = listen(parts, now())
@@ -59,9 +60,11 @@ def _passes(parts: Any, say: Say, once: bool, seconds: float, ending: threading.
                 raise
             say("error", text=str(error))
             done = None
-        if once:
-            return UNDONE if done is None or done.errors or done.failed else CLEAN
-        if ending.is_set() or (not (done and done.more) and ending.wait(seconds)):
+        bad |= done is None or done.errors > 0 or done.failed > 0
+        more = done is not None and done.more and not ending.is_set()
+        if once and not more:
+            return UNDONE if bad else CLEAN
+        if not once and (ending.is_set() or (not more and ending.wait(seconds))):
             say("end")
             return CLEAN
 

@@ -75,7 +75,9 @@ def obey(store: Store, help: Help, now: str) -> tuple[Obeyed, ...]:
     return tuple(_obey(store, each, help, now) for each in waiting)
 
 
-def _obey(store: Store, kept: Kept, help: Help, now: str) -> Obeyed:
+def _obey(store: Store, waits: Kept, help: Help, now: str) -> Obeyed:
+    with store.look() as session:
+        kept = session.mails.get(waits.msgid) or waits
     message = help.read(kept.raw)
     asked = commands.parse(message.body, message.from_name)
     nothing = _unheard(message, asked, help.domain)

@@ -1,7 +1,8 @@
-"""One message of an archive into the store: message, thread, series and cursor in one transaction.
+"""One message of an archive into the store: message, thread and cursor in one transaction, with what is to be done yet.
 
-However often it is taken in, by whatever list it came, and whenever the process dies, it is there once. What cannot be
-read is kept as it came, and said to be broken; it stops nobody.
+However often it is taken in, by whatever list it came, and whenever the process dies, it is there once. Its series is
+put together when what came with it is there (`assemble`): a thread is read once for all its new patches, not once for
+each of them. What cannot be read is kept as it came, and said to be broken; it stops nobody.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lorelint.model.store import US, Kept, Life, PatchRow, SeriesRow, Session, S
 MAX_MSGID = 900  # bytes; RFC 5322 lines end at 998, and an index of PostgreSQL holds no more than 2,700
 MAX_BROKEN = 64 << 10  # bytes that are kept of what cannot be read
 MAX_RAW = 16 << 20  # of any message
-MAX_THREAD = 400  # patches and cover letters of one thread that are looked at, the newest
+MAX_THREAD = 400  # patches and cover letters of one thread that are looked at at once
 MAX_NUMBER = 99_999  # of versions and patches, as far as a subject is believed
 MAX_CLIMB = 50  # messages between a patch and what it was posted under
 _POSTED = (Nature.PATCH, Nature.COVER, Nature.STABLE, Nature.BACKPORT, Nature.FOREIGN, Nature.ROBOT)
@@ -48,7 +49,6 @@ class Taken:
     """What became of an arrival.
 
     fresh    it was not in the store
-    series   numbers of those that it changed
     bounced  number of the letter of ours that it says did not arrive, 0 for none
     """
 
@@ -56,15 +56,11 @@ class Taken:
     nature: Nature
     why: str
     fresh: bool
-    series: tuple[int, ...] = ()
     bounced: int = 0
 
 
-def take(store: Store, arrival: Arrival, reader: Reader, *, now: str, pace: Pace, assembled: bool = True) -> Taken:
-    """Take a message in. Raises LorelintError where the store fails; nothing was done then.
-
-    assembled  its series is put together at once; else `assemble` does so, when all of an archive is there
-    """
+def take(store: Store, arrival: Arrival, reader: Reader, *, now: str) -> Taken:
+    """Take a message in. Raises LorelintError where the store fails; nothing was done then."""
     if arrival.gone:
         with store.begin() as session:
             life.gone(session, arrival.msgid, now)
@@ -73,7 +69,7 @@ def take(store: Store, arrival: Arrival, reader: Reader, *, now: str, pace: Pace
     kept, message = _read(arrival, reader)
     try:
         with store.begin() as session:
-            return _Intake(session, reader, now, pace).take(kept, message, arrival, assembled)
+            return _take(session, kept, message, arrival, reader, now)
     except LorelintError:
         raise
     except Exception as error:
@@ -86,27 +82,58 @@ def take(store: Store, arrival: Arrival, reader: Reader, *, now: str, pace: Pace
         return Taken(broken.msgid, broken.nature, broken.why, fresh)
 
 
-def assemble(store: Store, reader: Reader, *, now: str, pace: Pace) -> int:
-    """Put the series together of some patches that were taken in without; how many patches, 0 where none is left.
+def _take(session: Session, kept: Kept, message: Message | None, arrival: Arrival, reader: Reader, now: str) -> Taken:
+    before = session.mails.get(kept.msgid) if session.mails.seen(kept.msgid) else None
+    session.mails.add(kept, arrival)
+    if before is not None:
+        if arrival.cursor.inbox not in before.inboxes:
+            came_late(session, kept.msgid, arrival.cursor.inbox, now)
+        if message is not None and _differs(before, message, reader):
+            what = f"another mail with this Message-ID came over {arrival.cursor.inbox}; the first is kept"
+            session.notes.audit(now, US, "conflict", before.msgid, what)
+        return Taken(before.msgid, before.nature, before.why, False)
+    # Where the bot's own mailbox is followed as a list, what mail servers say of its letters comes this way.
+    letter = bounced(session, kept.raw, now) if kept.nature is Nature.ROBOT else None
+    return Taken(kept.msgid, kept.nature, kept.why, True, letter.id if letter else 0)
 
-    A thread is read once for all its patches, not once for each. Raises LorelintError where the store fails.
+
+def _differs(before: Kept, message: Message, reader: Reader) -> bool:
+    """Whether the same Message-ID came with other words. Lists add headers, and lines at the end."""
+    try:
+        first, _, _ = reader.read(before.raw)
+    except Exception:
+        return False
+    one, other = first.body.rstrip(), message.body.rstrip()
+    same = one.startswith(other) or other.startswith(one)
+    return not same or (first.subject, first.from_addr) != (message.subject, message.from_addr)
+
+
+def assemble(store: Store, reader: Reader, *, now: str, pace: Pace) -> int:
+    """Put the series together of mails that were taken in; how many mails that was, 0 where none is left.
+
+    Killed at any point it goes on with what is left. Raises LorelintError where the store fails.
     """
     with store.look() as session:
-        patches = session.mails.to_do(Nature.PATCH)
-    for kept in patches:
+        waiting = session.mails.to_do(*_POSTED)
+    left = {each.msgid for each in waiting}
+    for kept in waiting:
+        if kept.msgid not in left:
+            continue
         try:
             with store.begin() as session:
-                if session.series.of_patch(kept.msgid) is None:
-                    _Intake(session, reader, now, pace).assemble(kept)
-                session.mails.done(kept.msgid, "")
+                dealt = _Assembly(session, reader, now, pace).assemble(kept) & left | {kept.msgid}
+                for each in sorted(dealt):
+                    session.mails.done(each, "")
         except LorelintError:
             raise
         except Exception as error:
+            dealt = {kept.msgid}
             with store.begin() as session:
                 what = f"its series cannot be put together: {type(error).__name__}"
                 session.notes.audit(now, US, "broken", kept.msgid, what)
                 session.mails.done(kept.msgid, "")
-    return len(patches)
+        left -= dealt
+    return len(waiting)
 
 
 def _read(arrival: Arrival, reader: Reader) -> tuple[Kept, Message | None]:
@@ -149,7 +176,7 @@ def _short(msgids: Sequence[str]) -> Iterator[str]:
     return (each for each in msgids if each and len(each.encode("utf-8", "replace")) <= MAX_MSGID)
 
 
-class _Intake:
+class _Assembly:
     """The work of one transaction."""
 
     def __init__(self, session: Session, reader: Reader, now: str, pace: Pace) -> None:
@@ -158,55 +185,19 @@ class _Intake:
         self.now = now
         self.pace = pace
 
-    def take(self, kept: Kept, message: Message | None, arrival: Arrival, assembled: bool) -> Taken:
-        before = self.session.mails.get(kept.msgid) if self.session.mails.seen(kept.msgid) else None
-        if before is not None:
-            self.session.mails.add(kept, arrival)
-            if arrival.cursor.inbox not in before.inboxes:
-                came_late(self.session, kept.msgid, arrival.cursor.inbox, self.now)
-            if message is not None:
-                self._compare(before, message, arrival)
-            return Taken(before.msgid, before.nature, before.why, False)
-        root = self.session.mails.add(kept, arrival)
-        series: tuple[int, ...] = ()
-        if assembled and kept.nature in _POSTED and (kept.nature.reviewed or self.session.series.of_root(root)):
-            series = self._series(replace(kept, root=root))
-        # Where the bot's own mailbox is followed as a list, what mail servers say of its letters comes this way.
-        letter = bounced(self.session, kept.raw, self.now) if kept.nature is Nature.ROBOT else None
-        return Taken(kept.msgid, kept.nature, kept.why, True, series, letter.id if letter else 0)
-
-    def assemble(self, kept: Kept) -> tuple[int, ...]:
-        """The series of a patch that is in the store."""
-        return self._series(replace(kept, root=self.session.mails.root_of(kept.msgid)))
-
-    def _compare(self, before: Kept, message: Message, arrival: Arrival) -> None:
-        """The same Message-ID with other words: the first is kept, and that there was another is noted.
-
-        Lists add headers, and lines at the end.
-        """
-        try:
-            first, _, _ = self.reader.read(before.raw)
-        except Exception:
-            return
-        one, other = first.body.rstrip(), message.body.rstrip()
-        words = one.startswith(other) or other.startswith(one)
-        if words and (first.subject, first.from_addr) == (message.subject, message.from_addr):
-            return
-        what = f"another mail with this Message-ID came over {arrival.cursor.inbox}; the first is kept"
-        self.session.notes.audit(self.now, US, "conflict", before.msgid, what)
-
-    # Series
-
-    def _series(self, kept: Kept) -> tuple[int, ...]:
-        """Read the series that a message is among, and write what has changed of them."""
+    def assemble(self, kept: Kept) -> set[str]:
+        """Read the series that a message is among, and write what has changed of them; the messages that were read."""
+        kept = replace(kept, root=self.session.mails.root_of(kept.msgid))
+        if not kept.nature.reviewed and not self.session.series.of_root(kept.root):
+            return set()
         mails = {each.msgid: each for each in self._around(kept)}
         try:
             threads = self.reader.threads([each.raw for each in mails.values()])
         except Exception as error:
             what = f"the series of its thread cannot be read: {type(error).__name__}"
             self.session.notes.audit(self.now, US, "broken", kept.msgid, what)
-            return ()
-        changed: list[int] = []
+            return set()
+        read: set[str] = set()
         for thread in threads:
             names = [message.msgid for message in thread.messages]
             if kept.msgid not in names:
@@ -214,16 +205,17 @@ class _Intake:
             root = self.session.mails.join(names)
             taken: set[str] = set()
             for series in thread.series:
-                changed += self._put(series, root, mails, taken)
+                self._put(series, root, mails, taken)
                 taken |= {mail.msgid for mail in _mails(series)}
-        return tuple(changed)
+            read.update(names)
+        return read
 
     def _around(self, kept: Kept) -> list[Kept]:
         """What can be in a series with a message: what was posted in its thread, with what that stands under; and what
         its author sent about that time, where nothing refers to anything.
         """
         thread = {each.msgid: each for each in self.session.mails.thread(kept.root)}
-        posted = [each for each in thread.values() if each.nature in _POSTED][-MAX_THREAD:]
+        posted = _window([each for each in thread.values() if each.nature in _POSTED], kept.msgid)
         wanted = {each.msgid for each in posted}
         for each in posted:
             at = each.parent
@@ -247,7 +239,7 @@ class _Intake:
             if whole is not None:
                 yield whole
 
-    def _put(self, series: Series, root: str, mails: Mapping[str, Kept], taken: set[str]) -> Iterator[int]:
+    def _put(self, series: Series, root: str, mails: Mapping[str, Kept], taken: set[str]) -> None:
         """One revision. `taken` are mails of earlier ones, from which a partial reroll may have patches."""
         own = [mails[mail.msgid] for mail in _mails(series) if mail.msgid not in taken and mail.msgid in mails]
         if not own:
@@ -272,14 +264,14 @@ class _Intake:
             last_at=max(each.at for each in own),
             due_at="",
         )
-        if known is not None and self._same(known, row, patches):
+        if known is not None and (self._cut_off(known, mails) or self._same(known, row, patches)):
             return
         for each in others:
             self.session.series.move(
                 each.id, Life.SUPERSEDED, "is part of a series that came", known.id if known else 0
             )
         muted = next((f"{each.nature.value}: {each.why}" for each in own if not each.nature.reviewed), "")
-        yield life.settle(self.session, row, patches, pace=self.pace, now=self.now, muted=muted)
+        life.settle(self.session, row, patches, pace=self.pace, now=self.now, muted=muted)
 
     def _known(self, series: Series, own: Sequence[Kept]) -> tuple[SeriesRow | None, list[SeriesRow]]:
         """The row of a revision, and rows of what was taken for others before the mail that connects them came."""
@@ -295,6 +287,10 @@ class _Intake:
     def _patch(self, patch: Patch) -> PatchRow:
         return PatchRow(patch.msgid, 0, patch.seq, patch.subject, patch_id(patch.body))
 
+    def _cut_off(self, known: SeriesRow, mails: Mapping[str, Kept]) -> bool:
+        """Whether patches of a series were not among the mails that were read: then it is not known any better."""
+        return any(patch.msgid not in mails for patch in self.session.series.patches(known.id))
+
     def _same(self, known: SeriesRow, row: SeriesRow, patches: Sequence[PatchRow]) -> bool:
         """Whether all that is read of a series is in the store already."""
         there = {patch.msgid for patch in self.session.series.patches(known.id)}
@@ -303,6 +299,12 @@ class _Intake:
             superseded_by=known.superseded_by, attempts=known.attempts, author=known.author, subject=known.subject,
         )  # fmt: skip
         return as_known == known and there == {patch.msgid for patch in patches}
+
+
+def _window(posted: Sequence[Kept], msgid: str) -> Sequence[Kept]:
+    """The newest of what was posted in a thread; where a message is not among them, those around it."""
+    at = next((at for at, each in enumerate(posted) if each.msgid == msgid), len(posted))
+    return posted[max(0, min(at - MAX_THREAD // 2, len(posted) - MAX_THREAD)) :][:MAX_THREAD]
 
 
 def _mails(series: Series) -> list[Message]:

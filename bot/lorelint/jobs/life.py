@@ -154,7 +154,7 @@ def supersede(session: Session, row: SeriesRow, by: SeriesRow, stays: frozenset[
     why = _came(by, row)
     for letter in session.outbox.of_series(row.id):
         if letter.patch not in stays:
-            _cancel(session, letter.id, letter.state, why, now)
+            cancel(session, letter.id, letter.state, why, now)
     if row.life not in _ENDED:
         session.series.move(row.id, Life.SUPERSEDED, why, by.id)
 
@@ -162,13 +162,16 @@ def supersede(session: Session, row: SeriesRow, by: SeriesRow, stays: frozenset[
 def mute(session: Session, row: SeriesRow, why: str, now: str) -> None:
     """A series is not reviewed, and what waits to be said of it is not said."""
     for letter in session.outbox.of_series(row.id):
-        _cancel(session, letter.id, letter.state, why, now)
+        cancel(session, letter.id, letter.state, why, now)
     session.series.move(row.id, Life.MUTED, why)
 
 
-def _cancel(session: Session, id: int, state: Letter, why: str, now: str) -> None:
-    if state in _UNSENT and session.outbox.change(id, Letter.CANCELLED, was=state, at=now, who=US, why=(why,)):
-        session.notes.audit(now, US, "cancelled", f"letter:{id}", why)
+def cancel(session: Session, id: int, state: Letter, why: str, now: str) -> bool:
+    """End a letter in some state, where it has not been handed over; whether it was ended."""
+    if state not in _UNSENT or not session.outbox.change(id, Letter.CANCELLED, was=state, at=now, who=US, why=(why,)):
+        return False
+    session.notes.audit(now, US, "cancelled", f"letter:{id}", why)
+    return True
 
 
 def gone(session: Session, msgid: str, now: str) -> None:

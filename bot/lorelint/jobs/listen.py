@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from lorelint.jobs import draft as drafts
-from lorelint.jobs import intake, life
+from lorelint.jobs import intake, life, taken
 from lorelint.jobs.due import Done, Due
 from lorelint.jobs.life import Pace
 from lorelint.jobs.triage import wake
@@ -22,7 +22,8 @@ from lorelint.model.store import Life, Note, ReviewRow, SeriesRow, Session, Stor
 from lorelint.report.place import Source
 
 MAX_TAKEN = 5_000  # messages of one list in one pass: the others and the reviews have their turn
-MAX_REVIEWS = 50  # in one pass, then the lists are looked at again
+MAX_REVIEWS = 50  # in one pass
+LOOK_AGAIN = 60.0  # seconds of reviewing, then the lists are looked at again: a newer version may have come
 MAX_MAILS = 2_000  # of one thread that go to a review
 
 Say = Callable[..., None]
@@ -34,11 +35,13 @@ class Listening:
     """All that a pass takes.
 
     refresh   brings the trees up to date; (tree, whether it could be, what is so) of those that were due
+    trees     those that are there, by name, as they are now
     review    one series, apart; LorelintError where it failed
     draft     what drafting under a policy asks of others
     source    the lines that a review's letters may quote
     policy    as its file stands now, and what is wrong with it
     obey      deals with the answers that wait; a line about each
+    clock     seconds
     stop      whether to end after the step that is being done
     since     where the very first start begins (RFC 3339), "" for now
     """
@@ -47,6 +50,7 @@ class Listening:
     feeds: Sequence[Feed]
     reader: intake.Reader
     refresh: Callable[[str], Sequence[tuple[str, bool, str]]]
+    trees: Callable[[], taken.Trees]
     review: Callable[[Due], Done]
     policy: Callable[[], tuple[Policy, str]]
     draft: Callable[[Policy], drafts.Help]
@@ -54,6 +58,7 @@ class Listening:
     obey: Callable[[str], Sequence[str]]
     pace: Pace
     version: str
+    clock: Callable[[], float]
     max_age_days: float = 0.0
     since: str = ""
     say: Say = field(default=lambda event, **facts: None)
@@ -86,13 +91,20 @@ def listen(parts: Listening, now: str) -> Pass:
     for feed in parts.feeds:
         if not parts.stop():
             _follow(parts, feed, now, done)
+    while not parts.stop() and intake.assemble(parts.store, parts.reader, now=now, pace=parts.pace):
+        pass  # what is left when the process ends is put together by the next
     if not parts.stop():
         _answers(parts, now, done)
     with parts.store.begin() as session:
         wake(session, now)  # a person looks at the queue in a terminal, too
-    for number, row in enumerate(_due(parts, now), 1):
+    if not parts.stop():
+        _withdraw(parts, now, done)
+    began = parts.clock()
+    for number, row in enumerate(_due(parts, now)):
+        if number == MAX_REVIEWS or parts.clock() - began >= LOOK_AGAIN:
+            done.more = True
+            break
         _series(parts, row, now, done)
-        done.more |= number == MAX_REVIEWS
     _note(parts, "listen", now, True, f"{done.taken} messages taken, {done.reviewed} series reviewed", done)
     return done
 
@@ -118,13 +130,13 @@ def _follow(parts: Listening, feed: Feed, now: str, done: Pass) -> None:
                 if parts.stop() or done.taken - before >= MAX_TAKEN:
                     break
                 arrival = replace(arrival, at=min(arrival.at, now))  # an archive's clock may be ahead
-                taken = intake.take(parts.store, arrival, parts.reader, now=now, pace=parts.pace)
+                came = intake.take(parts.store, arrival, parts.reader, now=now)
                 done.taken += 1
-                done.fresh += taken.fresh
-                if taken.fresh and (taken.series or taken.nature is Nature.ANSWER):
-                    parts.say("taken", inbox=feed.inbox, nature=taken.nature.value, msgid=taken.msgid)
-                if taken.bounced:
-                    parts.say("bounced", inbox=feed.inbox, letter=taken.bounced, msgid=taken.msgid)
+                done.fresh += came.fresh
+                if came.fresh and (came.nature.reviewed or came.nature is Nature.ANSWER):
+                    parts.say("taken", inbox=feed.inbox, nature=came.nature.value, msgid=came.msgid)
+                if came.bounced:
+                    parts.say("bounced", inbox=feed.inbox, letter=came.bounced, msgid=came.msgid)
     except LorelintError as error:
         _note(parts, f"inbox:{feed.inbox}", now, False, str(error), done)
         return
@@ -157,6 +169,15 @@ def _answers(parts: Listening, now: str, done: Pass) -> None:
             parts.say("answer", text=line)
     except LorelintError as error:
         _note(parts, "answers", now, False, str(error), done)
+
+
+def _withdraw(parts: Listening, now: str, done: Pass) -> None:
+    """Letters about what was applied since they were written."""
+    try:
+        for letter, why in taken.withdraw(parts.store, parts.trees, parts.reader.threads, now, parts.stop):
+            parts.say("cancelled", letter=letter.id, patch=letter.patch, text=why)
+    except LorelintError as error:
+        _note(parts, "letters", now, False, str(error), done)
 
 
 # Series

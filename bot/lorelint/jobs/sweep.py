@@ -104,7 +104,7 @@ def _some(parts: Sweeping, arrivals: Iterator[Arrival], now: str, tally: Tally) 
                 raise Stopped
             last = arrival.cursor
             if wanted.holds(arrival.at):
-                intake.take(store, arrival, parts.reader, now=now, pace=_PACE, assembled=False)
+                intake.take(store, arrival, parts.reader, now=now)
                 tally.taken += 1
             if number == MAILS:
                 more = True

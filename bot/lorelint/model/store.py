@@ -264,6 +264,9 @@ class Mails(Protocol):
     def thread(self, root: str, most: int = 5_000) -> tuple[Kept, ...]:
         """All messages of a thread with their bytes, oldest first."""
 
+    def replies(self, root: str, since: str, most: int = 100) -> tuple[Kept, ...]:
+        """What persons said in a thread after a time, oldest first; without the bytes."""
+
     def root_of(self, msgid: str) -> str: ...
     def join(self, msgids: Iterable[str]) -> str:
         """Make the threads of some messages one; its root, "" where none of them is here."""
@@ -272,8 +275,8 @@ class Mails(Protocol):
         """What somebody sent that answers nothing, by the time the archive took it; without the bytes."""
 
     def renature(self, msgid: str, nature: Nature, why: str) -> None: ...
-    def to_do(self, nature: Nature) -> tuple[Kept, ...]:
-        """Messages of a nature that nobody has dealt with, oldest first."""
+    def to_do(self, *natures: Nature) -> tuple[Kept, ...]:
+        """Messages of some natures that nobody has dealt with, oldest first; without the bytes."""
 
     def done(self, msgid: str, why: str) -> None: ...
     def counts(self) -> Sequence[tuple[str, str, int]]:

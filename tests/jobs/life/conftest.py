@@ -115,12 +115,19 @@ class House:
     reader: intake.Reader = field(default_factory=lambda: intake.Reader(read, threads))
     count: int = 0
 
-    def take(self, post: Post | bytes, minute: float | None = None, inbox: str = "kvm") -> intake.Taken:
+    def take(
+        self, post: Post | bytes, minute: float | None = None, inbox: str = "kvm", together: bool = True
+    ) -> intake.Taken:
+        """A message comes, and series are put `together` with it."""
         self.count += 1
         raw = post if isinstance(post, bytes) else post.raw
         when = at(minute if minute is not None else post.minute if isinstance(post, Post) else 0)
         arrival = Arrival(raw, Cursor(inbox, 0, f"{self.count:040}"), when, f"{self.count:08x}")
-        return intake.take(self.store, arrival, self.reader, now=when, pace=PACE)
+        taken = intake.take(self.store, arrival, self.reader, now=when)
+        if together:
+            while intake.assemble(self.store, self.reader, now=when, pace=PACE):
+                pass
+        return taken
 
     def all(self, posts: Sequence[Post]) -> None:
         for post in posts:

@@ -18,12 +18,14 @@ from lorelint.model.store import Letter, Life
 def test_a_series_comes_patch_by_patch(any_house: Any, say: Any) -> None:
     house = any_house
     cover, one, two = say.posting("a", ["one", "two"])
-    assert house.take(cover).series == ()
+    house.take(cover)
+    assert house.every() == ()
     house.take(one)
     row = house.series("a-0@x")
     assert (row.life, row.have, row.expected, row.why) == (Life.WAITING, 1, 2, "1 of 2 patches are missing")
     assert (row.first, row.due_at, row.key) == ("a-0@x", say.at(1 + 24 * 60), "a-0@x")
-    assert house.take(two).series == (row.id,)
+    house.take(two)
+    assert house.every() == (house.series("a-1@x"),)
     row = house.series("a-2@x")
     assert (row.life, row.have, row.due_at, row.first_at, row.last_at) == (Life.READY, 2, "", say.at(0), say.at(2))
     assert [(each.seq, each.msgid, len(each.patch_id)) for each in house.patches(row)] == [
@@ -99,7 +101,8 @@ def test_answers_change_no_series(house: Any, say: Any) -> None:
     house.all(say.posting("a", ["one"]))
     before = house.every()
     reply = say.Post("r@x", "Re: [PATCH 1/1] vfio: add one", "> int one;\nWhy?\n", "a-1@x", ("a-0@x", "a-1@x"), 9)
-    assert house.take(reply).series == () and house.every() == before
+    house.take(reply)
+    assert house.every() == before
     with house.store.look() as session:
         assert [each.msgid for each in session.mails.thread("a-0@x")] == ["a-0@x", "a-1@x", "r@x"]
 
@@ -175,7 +178,7 @@ def test_a_reader_that_raises_stops_nobody(house: Any, say: Any) -> None:
     assert (taken.nature, taken.why) == (Nature.BROKEN, "cannot be read: RecursionError")
     house.reader = intake.Reader(good.read, raises)
     taken = house.take(say.posting("b", ["one"])[1])
-    assert (taken.nature, taken.series) == (Nature.PATCH, ()) and house.trail() == [("broken", "b-1@x")]
+    assert taken.nature is Nature.PATCH and house.every() == () and house.trail() == [("broken", "b-1@x")]
     house.reader = good
     house.take(say.posting("b", ["one"])[0])
     assert house.series("b-1@x").life is Life.READY
@@ -185,10 +188,11 @@ def test_what_no_transaction_takes_is_told_apart(any_house: Any, say: Any) -> No
     """A bug of ours costs one message; of what was begun for it nothing is left."""
     house, good = any_house, any_house.reader
 
-    def spoilt(raws: Any) -> Any:
-        return [say.replace(each, series=(say.replace(each.series[0], version=None),)) for each in good.threads(raws)]
+    def spoilt(raw: bytes) -> Any:
+        message, nature, why = good.read(raw)
+        return say.replace(message, date=None), nature, why
 
-    house.reader = intake.Reader(good.read, spoilt)
+    house.reader = intake.Reader(spoilt, good.threads)
     taken = house.take(say.posting("a", ["one"])[1])
     assert taken.nature is Nature.BROKEN and house.trail() == [("broken", taken.msgid)]
     with house.store.look() as session:
@@ -196,14 +200,69 @@ def test_what_no_transaction_takes_is_told_apart(any_house: Any, say: Any) -> No
         assert session.mails.cursors("kvm") == (Cursor("kvm", 0, f"{1:040}"),)
 
 
+def test_a_series_that_no_transaction_takes_is_told_of(any_house: Any, say: Any) -> None:
+    """The message is kept, and the others have their turn."""
+    house, good = any_house, any_house.reader
+
+    def spoilt(raws: Any) -> Any:
+        return [say.replace(each, series=(say.replace(each.series[0], version=None),)) for each in good.threads(raws)]
+
+    house.reader = intake.Reader(good.read, spoilt)
+    assert house.take(say.posting("a", ["one"])[1]).nature is Nature.PATCH
+    assert house.every() == () and house.trail() == [("broken", "a-1@x")]
+    house.reader = good
+    house.take(say.patch("b@x", "[PATCH] vfio: another", "b", minute=3))
+    assert [row.first for row in house.every()] == ["b@x"]
+
+
+def test_a_thread_is_read_once_for_all_that_came(house: Any, say: Any) -> None:
+    """And what was taken in before the process ended is put together by the next."""
+    read = []
+
+    def counted(raws: Any) -> Any:
+        read.append(len(raws))
+        return good.threads(raws)
+
+    good = house.reader
+    posts = say.posting("a", [f"w{number}" for number in range(40)])
+    for post in posts:
+        house.take(post, together=False)
+    assert house.every() == ()
+    later = intake.Reader(good.read, counted)
+    assert intake.assemble(house.store, later, now=say.at(60), pace=say.pace) == 41
+    assert intake.assemble(house.store, later, now=say.at(60), pace=say.pace) == 0
+    assert read == [41]
+    (row,) = house.every()
+    assert (row.life, row.have, row.last_at) == (Life.READY, 40, say.at(40))
+
+
+def test_a_thread_that_is_too_long_to_be_read_at_once(house: Any, say: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its length each of its series is found."""
+    monkeypatch.setattr(intake, "MAX_THREAD", 8)
+    posts = [
+        post
+        for version in range(1, 7)
+        for post in say.posting(
+            f"v{version}", ["one", "two"], version=version, parent="v1-0@x" if version > 1 else "", minute=version * 10
+        )
+    ]
+    for post in posts:
+        house.take(post, together=False)
+    while intake.assemble(house.store, house.reader, now=say.at(90), pace=say.pace):
+        pass
+    rows = sorted(house.every(), key=lambda row: row.version)
+    assert [(row.first, row.have) for row in rows] == [(f"v{version}-0@x", 2) for version in range(1, 7)]
+    assert [row.life for row in rows] == [Life.SUPERSEDED] * 5 + [Life.READY]
+
+
 def test_a_store_that_fails_moves_no_cursor(house: Any, say: Any) -> None:
     house.take(say.posting("a", ["one"])[0])
     with house.store.transaction(writes=True) as connection:
-        connection.exec_driver_sql("ALTER TABLE patches RENAME TO gone")
+        connection.exec_driver_sql("ALTER TABLE links RENAME TO gone")
     with pytest.raises(LorelintError, match="the store fails"):
         house.take(say.posting("a", ["one"])[1])
     with house.store.transaction(writes=True) as connection:
-        connection.exec_driver_sql("ALTER TABLE gone RENAME TO patches")
+        connection.exec_driver_sql("ALTER TABLE gone RENAME TO links")
     with house.store.look() as session:
         assert not session.mails.seen("a-1@x") and session.mails.cursors("kvm") == (Cursor("kvm", 0, f"{1:040}"),)
     house.take(say.posting("a", ["one"])[1])
@@ -213,11 +272,11 @@ def test_a_store_that_fails_moves_no_cursor(house: Any, say: Any) -> None:
 def test_what_an_archive_removes_is_not_reviewed(house: Any, say: Any) -> None:
     house.all(say.posting("a", ["one", "two"]))
     removed = Arrival(b"", Cursor("kvm", 0, "after"), say.at(9), gone=True, msgid="a-1@x")
-    intake.take(house.store, removed, house.reader, now=say.at(9), pace=say.pace)
+    intake.take(house.store, removed, house.reader, now=say.at(9))
     row = house.series("a-1@x")
     assert row.life is Life.MUTED and "removed" in row.why
     never = Arrival(b"", Cursor("kvm", 0, "later"), say.at(9), gone=True, msgid="never@x")
-    intake.take(house.store, never, house.reader, now=say.at(9), pace=say.pace)
+    intake.take(house.store, never, house.reader, now=say.at(9))
     with house.store.look() as session:
         assert session.mails.cursors("kvm") == (Cursor("kvm", 0, "later"),)
         kept = session.mails.get("a-1@x")

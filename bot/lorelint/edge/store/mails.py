@@ -18,6 +18,7 @@ MAX_LINKS = 100  # messages that one message can say it belongs to
 MAX_TO_DO = 1_000  # at once
 _TEXT = 2_000  # characters of a header that are kept; the mail itself has it all
 _ADDRESS = 320  # as long as RFC 3696 has them; an index of PostgreSQL holds 2,700 bytes
+_LIGHT = [column for column in MESSAGES.c if column.name != "raw"]  # all but the bytes
 
 
 class MailTables:
@@ -80,8 +81,8 @@ class MailTables:
         values = {"nature": nature.value, "why": why, "todo": 1}
         self._connection.execute(sa.update(MESSAGES).where(MESSAGES.c.msgid == msgid).values(values))
 
-    def to_do(self, nature: Nature) -> tuple[Kept, ...]:
-        wanted = sa.select(MESSAGES).where(MESSAGES.c.nature == nature.value, MESSAGES.c.todo == 1)
+    def to_do(self, *natures: Nature) -> tuple[Kept, ...]:
+        wanted = sa.select(*_LIGHT).where(MESSAGES.c.nature.in_([each.value for each in natures]), MESSAGES.c.todo == 1)
         return self._kept(wanted.order_by(MESSAGES.c.at, MESSAGES.c.msgid).limit(MAX_TO_DO))
 
     def done(self, msgid: str, why: str) -> None:
@@ -106,7 +107,13 @@ class MailTables:
     def heads(self, root: str, most: int) -> tuple[Kept, ...]:
         """The messages of a thread without their bytes, oldest first."""
         now = self.root_of(root) or root
-        wanted = sa.select(*(column for column in MESSAGES.c if column.name != "raw")).where(MESSAGES.c.root == now)
+        wanted = sa.select(*_LIGHT).where(MESSAGES.c.root == now)
+        return self._kept(wanted.order_by(MESSAGES.c.at, MESSAGES.c.msgid).limit(most))
+
+    def replies(self, root: str, since: str, most: int = 100) -> tuple[Kept, ...]:
+        """See the port."""
+        there = sa.and_(MESSAGES.c.root == (self.root_of(root) or root), MESSAGES.c.nature == Nature.REPLY.value)
+        wanted = sa.select(*_LIGHT).where(there, MESSAGES.c.at > since)
         return self._kept(wanted.order_by(MESSAGES.c.at, MESSAGES.c.msgid).limit(most))
 
     def root_of(self, msgid: str) -> str:
@@ -121,8 +128,7 @@ class MailTables:
 
     def loose(self, address: str, since: str, until: str, most: int = 200) -> tuple[Kept, ...]:
         """What somebody sent that answers nothing, by the time the archive took it; without the bytes."""
-        columns = [column for column in MESSAGES.c if column.name != "raw"]
-        wanted = sa.select(*columns).where(
+        wanted = sa.select(*_LIGHT).where(
             MESSAGES.c.address == address[:_ADDRESS].lower(),
             MESSAGES.c.at.between(since, until),
             MESSAGES.c.parent == "",

@@ -12,7 +12,6 @@ from datetime import timedelta
 
 from lorelint.jobs.draft import silent
 from lorelint.jobs.policy.decide import matches, moment, shown
-from lorelint.model.feed import Nature
 from lorelint.model.policy import Audience, ListPolicy, Policy
 from lorelint.model.store import Letter, LetterRow, Life, Session
 from lorelint.report.text import listed
@@ -49,6 +48,8 @@ def _pointless(session: Session, row: LetterRow, policy: Policy, now: str) -> It
     series = session.series.get(row.series)
     if series is not None and series.life is Life.SUPERSEDED:
         yield "a newer version of the series came"
+    elif series is not None and series.life is Life.MUTED:
+        yield series.why
     wants_none = {each.lower() for each in (*policy.opted_out, *session.verdicts.opted_out())}
     for _, address in row.to:
         if address.lower() in wants_none or matches(address, policy.ignored_authors):
@@ -88,9 +89,8 @@ def _answered(session: Session, row: LetterRow) -> Iterator[str]:
     kept = session.mails.get(row.patch)
     if kept is None:
         return
-    for mail in session.mails.thread(kept.root):
-        theirs = mail.nature is Nature.REPLY and mail.author[1].lower() != kept.author[1].lower()
-        if theirs and mail.at > (row.released_at or row.created_at):
+    for mail in session.mails.replies(kept.root, row.released_at or row.created_at):
+        if mail.author[1].lower() != kept.author[1].lower():
             yield f"{mail.author[0] or mail.author[1]} has answered since, in <{mail.msgid}>: it may be said already"
             return
 

@@ -93,13 +93,11 @@ def _mended(
 ) -> Iterator[str]:
     """The rules of findings that were mailed to a list and are gone in a later version, each finding once."""
     seen = set(said)
-    for told in session.verdicts.told():
-        finding = told.finding
-        key = (finding.rule, told.series_key, finding.fingerprint)
-        fixed = finding.state is State.FIXED and finding.changed_at > since.get(finding.rule, "")
-        if fixed and told.sent and inbox in told.inboxes and key not in seen:
+    for rule, series_key, fingerprint, at in session.verdicts.mended(inbox):
+        key = (rule, series_key, fingerprint)
+        if at > since.get(rule, "") and key not in seen:
             seen.add(key)
-            yield finding.rule
+            yield rule
 
 
 def watch(store: Store, policy: Policy, now: str) -> tuple[Record, ...]:

@@ -370,6 +370,9 @@ class Verdicts(Protocol):
     def told(self) -> tuple[Told, ...]:
         """Findings that were sent, or that persons decided about; the earliest first."""
 
+    def mended(self, inbox: str) -> tuple[tuple[str, str, str, str], ...]:
+        """(rule, key of the series, fingerprint, when it was found) of what we mailed to a list and is gone since."""
+
     def muted(self, inbox: str) -> dict[str, str]:
         """Rule -> who muted it and why, on a list; what the bot demoted by itself among them."""
 

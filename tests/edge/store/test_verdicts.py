@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.web.many import LISTS, fill
+
 from lorelint.model.store import Letter, State, VerdictRow
 
 ROW = VerdictRow(
@@ -69,3 +71,16 @@ def test_what_is_told_of_findings(store, make):
         ]
         assert {(each.series_key, each.tree) for each in told} == {("k", "linux")}
         assert told[1].finding.state is State.WONTFIX and neither.id not in {each.finding.id for each in told}
+
+
+def test_what_was_mended_is_what_is_told_of_it(store):
+    fill(store, 3_000)
+    with store.look() as session:
+        for inbox in LISTS:
+            told = [
+                (each.finding.rule, each.series_key, each.finding.fingerprint, each.finding.changed_at)
+                for each in session.verdicts.told()
+                if each.sent and inbox in each.inboxes and each.finding.state is State.FIXED
+            ]
+            assert told and list(session.verdicts.mended(inbox)) == told
+        assert session.verdicts.mended("kv") == session.verdicts.mended("%") == ()

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from lorelint.edge.store.rows import dumped
 from lorelint.edge.store.schema import FINDINGS, LETTERS, MUTES, OPT_OUTS, REVIEWS, SERIES, VERDICTS
 from lorelint.model.store import FindingRow, Letter, State, Told, VerdictRow
 
@@ -94,6 +95,20 @@ class VerdictTables:
                 lists = tuple(json.loads(row.lists)) if sent else ()
                 found.append(Told(_finding(row), row.series_key, row.tree, sent, lists))
         return tuple(found)
+
+    def mended(self, inbox: str) -> tuple[tuple[str, str, str, str], ...]:
+        # A letter is asked for as many findings as it has; what stands in its lists is compared by the database.
+        said = LETTERS.c.fingerprints.contains(sa.literal('"') + FINDINGS.c.fingerprint + '"')
+        over = LETTERS.c.inboxes.contains(dumped([inbox])[1:-1], autoescape=True)
+        letters = sa.and_(LETTERS.c.patch == FINDINGS.c.patch, LETTERS.c.state.in_(_WENT_OUT), said, over)
+        wanted = (
+            sa.select(FINDINGS.c.rule, SERIES.c.key, FINDINGS.c.fingerprint, FINDINGS.c.changed_at)
+            .join(SERIES, SERIES.c.id == FINDINGS.c.series)
+            .join(LETTERS, letters)
+            .where(FINDINGS.c.state == State.FIXED.value)
+            .order_by(FINDINGS.c.id)
+        )
+        return tuple((row[0], row[1], row[2], row[3]) for row in self._connection.execute(wanted))
 
     def last(self, rule: str, most: int) -> tuple[VerdictRow, ...]:
         """The last ones on a rule, the latest first."""

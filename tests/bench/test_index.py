@@ -19,10 +19,10 @@ from lorelint.code.facts import Role
 from lorelint.edge.beside import beside
 from lorelint.edge.directory import DirectoryTree
 from lorelint.edge.index import NAME, IndexFile
+from lorelint.model.tree import LIMIT
 
 pytestmark = pytest.mark.bench
 Run = Callable[..., Any]
-LIMIT = 1 << 20  # bytes of a file that is parsed
 
 _PARSE = """
 import sys, time

@@ -14,9 +14,10 @@ from tree_sitter import Language, Parser
 
 from lorelint.code.functions import functions
 from lorelint.code.headers import header
-from lorelint.code.lex import LIMIT, mask
+from lorelint.code.lex import mask
 from lorelint.code.parse import definitions, parse_function
 from lorelint.code.segments import PieceKind, segments
+from lorelint.model.tree import LIMIT
 
 Sample = Callable[..., list[Path]]
 CORE = ("mm", "virt/kvm", "drivers/vfio", "drivers/iommu", "drivers/dma-buf")

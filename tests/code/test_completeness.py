@@ -18,12 +18,13 @@ import pytest
 from lorelint.code.facts import Facts
 from lorelint.code.graph import Calls
 from lorelint.code.harvest import harvest
-from lorelint.code.lex import LIMIT, mask
+from lorelint.code.lex import mask
 from lorelint.code.links import Links
 from lorelint.code.program import Program
 from lorelint.edge.directory import DirectoryTree
 from lorelint.kernel.entrances import entrances
 from lorelint.kernel.load import knowledge
+from lorelint.model.tree import LIMIT
 
 pytestmark = [pytest.mark.prove, pytest.mark.needs_tree("6.12")]
 

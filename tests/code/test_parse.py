@@ -8,8 +8,8 @@ from tree_sitter import Node
 
 from lorelint.code.functions import functions
 from lorelint.code.ir import Function
-from lorelint.code.lex import LIMIT
 from lorelint.code.parse import Syntax, definitions, fragment, parse_function
+from lorelint.model.tree import LIMIT
 
 
 def made(raw: bytes) -> tuple[Syntax, ...]:

@@ -23,7 +23,7 @@ from lorelint.edge.indexed import IndexedTree
 from lorelint.edge.trees import open_tree
 from lorelint.jobs.index import index
 from lorelint.kernel.load import knowledge
-from lorelint.model.tree import OverlayTree, Tree
+from lorelint.model.tree import LIMIT, OverlayTree, Tree
 
 WORDS = ("take", "give", "pool_ops", "fresh", "moved", "nowhere", "also")
 
@@ -74,7 +74,7 @@ def same(root: Path, keeper: IndexFile, *, by_index: bool = True) -> IndexedTree
     for path in plain.files():
         assert one.facts(path) == other.facts(path)
         if by_index:
-            assert tree.kept(path) is not None
+            assert (tree.kept(path) is None) == (len(plain.read(path) or b"") > LIMIT)
     for word in WORDS:
         for role in Role:
             assert one.playing(word, role) == other.playing(word, role), (word, role)
@@ -92,6 +92,7 @@ def test_a_folder_as_it_was(folder: Path, keeper: IndexFile) -> None:
 
 EDITS: dict[str, Callable[[Path], object]] = {
     "edited": lambda root: (root / "mm/give.c").write_text("int give(void)\n{\n\treturn fresh(take());\n}\n"),
+    "grown too large": lambda root: (root / "mm/pool.c").write_text("int take(void);\n" + " " * LIMIT),
     "added": lambda root: (root / "mm/new.c").write_text("int fresh(void)\n{\n\treturn take();\n}\n"),
     "gone": lambda root: (root / "drivers/b/two.c").unlink(),
     "renamed": lambda root: (root / "mm/give.c").rename(root / "drivers/b/give.c"),

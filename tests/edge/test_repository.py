@@ -14,6 +14,7 @@ from lorelint.edge import search
 from lorelint.edge.git import Git, Objects, scan_words
 from lorelint.edge.repository import GitRepository, GitTree
 from lorelint.model.errors import LorelintError
+from lorelint.model.tree import LIMIT, OverlayTree
 
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 3\nEXTRAVERSION =\n"
 POOL = "struct pool;\nint pool_take(struct pool *p);\n"
@@ -126,6 +127,26 @@ def test_every_kind_of_clone_reads_the_same(kind: str, upstream: Path, opened: l
         assert found == {"pool_take": ("mm/pool.c", "mm/pool.h"), "pool": ("mm/pool.c", "mm/pool.h"), "pool_lock": (),
                          "absent": ()}  # fmt: skip
         assert snapshot(where) == untouched
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_words_are_looked_for_in_large_files(kind: str, upstream: Path, opened: list[GitRepository]) -> None:
+    most = "int pool_take(struct pool *p);".ljust(LIMIT)
+    write(upstream, "mm/just.h", most)
+    write(upstream, "mm/table.h", most + "\n")
+    git(upstream, "add", "-A")
+    git(upstream, "commit", "-q", "-m", "third")
+    where = make(kind, upstream)
+    opened.append(repository := GitRepository(where))
+    tree = repository.tree(repository.resolve("HEAD") or "")
+    assert "mm/table.h" in tree.files() and len(tree.read("mm/table.h") or b"") == LIMIT + 1
+    assert tree.read("mm/just.h") == most.encode()
+    if kind in ("partial", "treeless"):
+        assert tree.mentions(["pool_take"]) == {"pool_take": ("mm/just.h",)}  # of what is here
+        return
+    assert tree.mentions(["pool_take"]) == {"pool_take": ("mm/just.h", "mm/pool.c", "mm/pool.h")}
+    edited = OverlayTree(tree, {"mm/just.h": f"{most}\n".encode(), "mm/table.h": most.encode()})
+    assert edited.mentions(["pool_take"]) == {"pool_take": ("mm/pool.c", "mm/pool.h", "mm/table.h")}
 
 
 def test_folders_are_listed_without_the_rest(upstream: Path, opened: list[GitRepository]) -> None:

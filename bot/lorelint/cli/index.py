@@ -39,7 +39,7 @@ def command(tree: str, jobs: int | None, as_json: bool, config: str) -> int:
         rows = {"tree": done.tree, "files": done.files, "read": done.fresh, "skipped": list(done.skipped)}
         put(json.dump({**rows, "index": str(keeper.path), "bytes": keeper.size()}))
         return CLEAN
-    large = f", {len(done.skipped)} over 1 MB for their words alone" if done.skipped else ""
+    large = f", {len(done.skipped)} over 1 MB not read" if done.skipped else ""
     put(f"{done.tree}: {done.files:,} files, {done.fresh:,} read now{large}\n")
     put(f"{keeper.path}: {keeper.size() / 1e6:.0f} MB, {monotonic() - start:.1f} s\n")
     return CLEAN

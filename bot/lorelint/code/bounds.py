@@ -89,7 +89,7 @@ class Bounds:
             *(
                 lvalues(node.expr)
                 for node in (cfg.nodes[id_] for id_ in loop.body)
-                if node.at is ir.At.TEST and node.expr
+                if node.at is ir.At.TEST and node.expr and any(self._can_end(node, edge) for edge in node.out)
             )
         )
         self.flags = _false_flags(cfg, loop)

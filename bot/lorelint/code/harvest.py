@@ -19,6 +19,7 @@ from lorelint.code.macros import macros
 from lorelint.code.search import arguments
 from lorelint.code.segments import Piece, PieceKind, segments
 from lorelint.code.tables import DESIGNATOR, LOCAL, plain_type
+from lorelint.model.tree import LIMIT
 
 _EXPORT = re.compile(rb"(?m)^[ \t]*+EXPORT_(?:PER_CPU_)?SYMBOL\w*+\s*+\(\s*+(\w++)")
 _TOKEN = re.compile(
@@ -43,6 +44,8 @@ _SPECIAL = re.compile(rb"[/\"'#\0\r]")
 def harvest(raw: bytes) -> Facts:
     """The facts of a file by its bytes. A file over 1 MiB has none (its `doubt` says so)."""
     parts = segments(raw)
+    if len(raw) > LIMIT:
+        return Facts(doubt=parts.doubt)
     lines = _Lines(raw)
     functions: list[Defined] = []
     entries: list[Entry] = []

@@ -24,7 +24,6 @@ _ZERO = re.compile(rb"[ \t]++0[ \t\r]*+(?:/[/*].*+)?\Z", re.DOTALL)
 _PAREN = re.compile(rb"[()]")
 _BRACKET = re.compile(rb"[()\[\]{}]")
 DEEP = 100
-LIMIT = 1 << 20  # bytes; larger texts hold data, not code
 
 
 def _replacement(found: re.Match[bytes]) -> bytes:

@@ -11,9 +11,10 @@ from tree_sitter import Language, Node, Parser
 from lorelint.code.blocks import Block, BlockKind
 from lorelint.code.conditionals import cutting, resolve, variants, without_dead
 from lorelint.code.ir import Function
-from lorelint.code.lex import BLANK, LIMIT, mask, too_deep
+from lorelint.code.lex import BLANK, mask, too_deep
 from lorelint.code.normalise import normalise, normalise_file
 from lorelint.code.rescue import RESCUES
+from lorelint.model.tree import LIMIT
 
 __all__ = ["Block", "BlockKind", "Syntax", "fragment", "parse_function"]
 

@@ -20,9 +20,8 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from lorelint.code.lex import LIMIT
 from lorelint.code.search import order
-from lorelint.model.tree import Tree
+from lorelint.model.tree import LIMIT, Tree
 from lorelint.model.trouble import Unseen
 
 Key = tuple[str, ...]

@@ -14,8 +14,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from lorelint.code.headers import Header, declared_from, first_arms, header, without_annotations
-from lorelint.code.lex import BLANK, COMMENT, DIRECTIVE, LIMIT, STRING, mask
+from lorelint.code.lex import BLANK, COMMENT, DIRECTIVE, STRING, mask
 from lorelint.code.parse import definitions
+from lorelint.model.tree import LIMIT
 
 
 class PieceKind(StrEnum):

@@ -173,8 +173,12 @@ class Summaries:
 
     def _asks_signals(self, name: str, near: str) -> bool:
         """A function that only says whether a signal is pending, by another name: its body is that question."""
-        if self.marks.speaks_of(name) or not _MAY_ASK.search(name):
+        if self.marks.speaks_of(name):
             return False
+        if not _MAY_ASK.search(name):
+            near_by = self.program.function(near, name)  # in the same file whatever it is called
+            if near_by is None or b"signal_pending" not in near_by.text:
+                return False
         if _STOPPED.search(name):
             return True
         return self.program.memo(("asks-signals", name, near), lambda: self._is_signal_check(name, near))

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lorelint.edge.git import MAX_OBJECT, Git, grep_words, is_word, scan_words
+from lorelint.edge.large import all_of, on_disk, without
 from lorelint.model.errors import LorelintError
-from lorelint.model.tree import blob_id, inside, is_source
+from lorelint.model.tree import LIMIT, blob_id, inside, is_source
 
 
 class DirectoryTree:
@@ -77,11 +78,12 @@ class DirectoryTree:
             handle = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError):
             return None
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_OBJECT:
             os.close(handle)
             return None
-        with os.fdopen(handle, "rb") as file:
-            content = file.read(MAX_OBJECT + 1)
+        with os.fdopen(handle, "rb", buffering=0) as file:
+            content = file.readall()  # read(n) would make room for n bytes first
         return content if len(content) <= MAX_OBJECT else None
 
     def blob(self, path: str) -> str | None:
@@ -138,13 +140,17 @@ class DirectoryTree:
         except LorelintError:
             found = None  # no git here: read every file, which takes a few times as long
         if found is not None:
-            return {word: {path for path in paths if inside(path)} for word, paths in found.items()}
+            large = on_disk(self._root, all_of(found))
+            return {word: {path for path in paths if inside(path)} for word, paths in without(found, large).items()}
         return self._scan(words)
 
     def _scan(self, words: Sequence[str]) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {word: set() for word in words}
         for path in self.files():
-            for word in scan_words(self.read(path) or b"", words):
+            raw = self.read(path) or b""
+            if len(raw) > LIMIT:
+                continue
+            for word in scan_words(raw, words):
                 found[word].add(path)
         return found
 

@@ -15,11 +15,10 @@ from multiprocessing import get_context
 
 from lorelint.code.facts import encode, roles
 from lorelint.code.harvest import harvest
-from lorelint.code.lex import LIMIT
 from lorelint.edge import pages
 from lorelint.model.errors import LorelintError
 from lorelint.model.index import Batch, Share
-from lorelint.model.tree import Tree, blob_id
+from lorelint.model.tree import LIMIT, Tree, blob_id
 
 Opener = Callable[[str], Tree]  # a function of a module, so that other processes can call it
 _tree: Tree | None = None
@@ -38,12 +37,15 @@ def batch(tree: Tree, share: Share, known: frozenset[str]) -> Batch:
             continue
         raw = tree.read(path)
         if raw is None or len(raw) > LIMIT:
-            skipped.append(path)  # of a large file the words are kept and no facts
+            skipped.append(path)
         if raw is None:
             continue
         name = name or blob_id(raw)
         files.append((path, name))
         if name in known or name in blobs:
+            continue
+        if len(raw) > LIMIT:
+            blobs[name] = b""  # it is known that there is nothing to know
             continue
         facts = harvest(raw)
         played = {word.encode("utf-8", "surrogateescape"): role for word, role in roles(facts).items()}

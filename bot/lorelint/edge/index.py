@@ -4,7 +4,7 @@ A cache and nothing else: a file that is damaged, of another version or cannot b
 and every answer is the same without it. Each batch is one transaction, so a process may be killed at any point, and
 two may write at once.
 
-    blob   number, id, facts                     one row for each content, whatever trees hold it
+    blob   number, id, facts                     one row for each content, whatever trees hold it; a large one has none
     batch  first number, how many, bits          blobs learned together
     page   batch and page in one number, words   see `pages`
     tree   key, paths with blob numbers          what lies where in a tree that was indexed

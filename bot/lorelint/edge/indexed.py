@@ -14,7 +14,7 @@ from lorelint.edge import pages
 from lorelint.edge.git import is_word
 from lorelint.edge.index import Gone, IndexFile
 from lorelint.model.errors import LorelintError
-from lorelint.model.tree import Tree, inside
+from lorelint.model.tree import LIMIT, Tree, inside
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class IndexedTree:
         if not number:
             return None
         try:
-            return self._index.facts(number)
+            return self._index.facts(number) or None
         except Gone:
             self._lost()
             return None
@@ -161,5 +161,6 @@ class IndexedTree:
 
     def _loosely(self, view: View) -> dict[str, set[bytes]]:
         if self._loose is None:
-            self._loose = {path: pages.words(self.under.read(path) or b"") for path in view.loose}
+            texts = {path: self.under.read(path) or b"" for path in view.loose}
+            self._loose = {path: pages.words(raw) for path, raw in texts.items() if len(raw) <= LIMIT}
         return self._loose

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lorelint.edge.git import Git, grep_words, scan_words, text
-from lorelint.model.tree import is_source
+from lorelint.edge.large import all_of, in_commit, on_disk, without
+from lorelint.model.tree import LIMIT, is_source
 from lorelint.model.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ def search(tree: GitTree, words: Sequence[str]) -> Found | None:
     if missing:
         return _present(tree, words, missing)
     found = _on_disk(tree, words)
-    return grep_words(tree.repository.git, words, (), tree.commit) if found is None else found
+    return _objects(tree, words) if found is None else found
+
+
+def _objects(tree: GitTree, words: Sequence[str]) -> Found | None:
+    found = grep_words(tree.repository.git, words, (), tree.commit)
+    return None if found is None else without(found, in_commit(tree.repository.git, tree.commit, all_of(found)))
 
 
 def _present(tree: GitTree, words: Sequence[str], missing: frozenset[str]) -> Found:
@@ -38,6 +44,8 @@ def _present(tree: GitTree, words: Sequence[str], missing: frozenset[str]) -> Fo
         content = None if name in missing else tree.repository.blob(name)
         if content is None:
             skipped += 1
+            continue
+        if len(content) > LIMIT:
             continue
         for word in scan_words(content, words):
             found[word].add(path)
@@ -57,11 +65,10 @@ def _on_disk(tree: GitTree, words: Sequence[str]) -> Found | None:
     found = grep_words(tree.repository.git, words, ("--no-recurse-submodules",))
     if found is None:
         return None
-    for paths in found.values():
-        paths -= different
+    found = without(found, different | on_disk(str(tree.repository.git.where), all_of(found)))
     for path in sorted(different):
-        content = tree.read(path)
-        for word in scan_words(content or b"", words):
+        content = tree.read(path) or b""
+        for word in scan_words(content if len(content) <= LIMIT else b"", words):
             found[word].add(path)
     return found
 

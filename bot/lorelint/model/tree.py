@@ -7,6 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+LIMIT = 1 << 20
+"""Bytes of a source file. A larger one holds data (in linux 6.12: 98 headers of registers, four tables) and is not
+looked into: it has no words, no functions, no facts."""
+
 
 class Tree(Protocol):
     """Read-only source text. Paths are relative, with forward slashes, never outside the tree.
@@ -30,7 +34,7 @@ class Tree(Protocol):
         """The git blob id (40 hex digits) of a file's content; None where there is none."""
 
     def mentions(self, words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-        """For each identifier the ``.c`` and ``.h`` files in which it stands as a whole word."""
+        """For each identifier the ``.c`` and ``.h`` files of up to `LIMIT` bytes in which it stands as a whole word."""
 
     def files(self, prefix: str = "") -> tuple[str, ...]:
         """All ``.c`` and ``.h`` files below a folder (or that very file)."""
@@ -152,7 +156,9 @@ class OverlayTree:
         pattern = re.compile(rb"\b" + re.escape(word.encode()) + rb"\b")
         paths = {path for path in under if path not in self.overlay}
         for path, content in self.overlay.items():
-            if content is not None and is_source(path) and word.encode() in content and pattern.search(content):
+            if content is None or len(content) > LIMIT or not is_source(path):
+                continue
+            if word.encode() in content and pattern.search(content):
                 paths.add(path)
         return tuple(sorted(paths))
 

@@ -16,9 +16,13 @@ from tests.jobs.outgoing import AUTOMATIC, LATER, NOW, Room, policy
 from tests.report import samples
 
 from lorelint.edge.patchwork import PatchworkApi
+from lorelint.jobs import life, stands
 from lorelint.jobs.checks import Posted, post
+from lorelint.jobs.life import Pace
+from lorelint.jobs.triage import By, Move, decide, undo
 from lorelint.model.errors import LorelintError
 from lorelint.model.policy import Policy
+from lorelint.model.store import CheckRow, Life, ReviewRow, SeriesRow
 
 # CheckCreate of docs/api/schemas/v1.2/patchwork.yaml: what may be sent, and of which kind.
 CHECK = {
@@ -201,3 +205,164 @@ def test_a_failure_is_kept_and_tried_again(desk: Desk) -> None:
     assert "does not know the patch" in row.error
     desk.site.patches = {row.patch: 3}
     assert desk.post()[0].what == "set" and len(desk.site.checks) == 1
+
+
+# What stands there, from a review to the end of its series
+
+SOON, MUCH_LATER = "2026-11-03T11:00:00Z", "2026-11-03T12:00:00Z"
+ME = By("odile")
+
+
+def said(desk: Desk) -> list[tuple[str, str]]:
+    """What the site was told since it was last asked."""
+    told = [(value["state"], value["description"]) for _, value in desk.site.checks]
+    desk.site.checks.clear()
+    return told
+
+
+def series_of(desk: Desk) -> SeriesRow:
+    with desk.room.store.look() as session:
+        row = session.series.of_patch(desk.room.report.series.patches[0].msgid)  # type: ignore[union-attr]
+    assert row is not None
+    return row
+
+
+def told_of(desk: Desk) -> list[int]:
+    """Numbers of the findings that the check tells of."""
+    with desk.room.store.look() as session:
+        (check,) = session.checks.of_patch(desk.room.report.series.patches[0].msgid)  # type: ignore[union-attr]
+        return [
+            each.id for each in session.findings.of_series(series_of(desk).id) if each.fingerprint in check.fingerprints
+        ]
+
+
+def test_it_is_pending_while_it_waits_for_its_review(tmp_path: Path, site: Site) -> None:
+    desk = Desk(tmp_path, site)
+    row = desk.room.take(samples.retry())
+    site.patches = {row.first: 41}
+    with desk.room.store.begin() as session:
+        stands.begin(session, row, policy(AUTOMATIC), NOW)  # a list that wants mail
+        stands.begin(session, row, desk.policy, NOW)
+    assert desk.post(NOW)[0].what == "set" and said(desk) == [("pending", "the review goes on")]
+    desk.room.draft(row, desk.policy)
+    assert desk.post(NOW) == []  # the embargo: nothing is told yet
+    desk.post()
+    ((state, text),) = said(desk)
+    assert state == "warning" and text.startswith("errno-collapsed-to-retry: ")
+
+
+def test_pending_ends_where_nothing_is_told(tmp_path: Path, site: Site) -> None:
+    desk = Desk(tmp_path, site)
+    row = desk.room.take(samples.retry())
+    site.patches = {row.first: 41}
+    for seen in (False, True):
+        with desk.room.store.begin() as session:
+            stands.begin(session, row, desk.policy, NOW)
+        if seen:
+            desk.post(NOW)
+        desk.room.stages = {each.finding.rule: "trial" for each in desk.room.report.findings}  # not to be spoken of
+        desk.room.draft(row, desk.policy)
+        desk.post()
+    assert said(desk) == [("pending", "the review goes on"), ("success", "nothing to tell of")]
+
+
+def test_a_dismissal_puts_it_right_and_is_taken_back(desk: Desk) -> None:
+    desk.post()
+    ((state, text),) = said(desk)
+    with desk.room.store.begin() as session:
+        batch = decide(session, told_of(desk), Move.FALSE, ME, SOON, reason="the caller holds the lock").batch
+    desk.post(SOON)
+    assert said(desk) == [("success", "what was found is settled: false-positive")]
+    with desk.room.store.begin() as session:
+        undo(session, batch, ME, SOON)
+    desk.post(SOON)
+    assert said(desk) == [(state, text)]
+
+
+def test_a_dismissal_before_it_was_set(desk: Desk) -> None:
+    with desk.room.store.begin() as session:
+        decide(session, told_of(desk), Move.WONTFIX, ME, NOW, reason="by design")
+    desk.post()
+    assert said(desk) == [("success", "what was found is settled: wontfix")]
+
+
+def test_what_is_held_is_told_when_a_person_has_confirmed_it(tmp_path: Path, site: Site) -> None:
+    desk = Desk(tmp_path, site)
+    desk.room.draft(desk.room.take(samples.answered()), desk.policy)
+    site.patches = {desk.room.report.series.patches[0].msgid: 41}  # type: ignore[union-attr]
+    desk.post()
+    assert said(desk) == [("pending", "the review goes on")]
+    with desk.room.store.begin() as session:
+        decide(session, told_of(desk), Move.CONFIRM, ME, SOON)
+    desk.post(SOON)
+    ((state, _),) = said(desk)
+    assert state == "warning"
+
+
+def test_a_newer_version_puts_it_right(desk: Desk) -> None:
+    desk.post()
+    said(desk)
+    old = series_of(desk)
+    with desk.room.store.begin() as session:
+        newer = session.series.put(
+            SeriesRow(
+                0, "n@x", old.key, 3, old.subject, old.author, "n@x", 1, 1, Life.READY, "", SOON, SOON, "",
+            ),
+            (),
+        )  # fmt: skip
+        found = session.series.get(newer)
+        assert found is not None
+        life.supersede(session, old, found, frozenset(), SOON)
+    desk.post(SOON)
+    assert said(desk) == [("success", "v3 came")]
+    with desk.room.store.begin() as session:  # a decision about the older one tells nobody anything
+        decide(session, told_of(desk), Move.CONFIRM, ME, MUCH_LATER)
+    assert desk.post(MUCH_LATER) == []
+
+
+def test_a_newer_version_before_anything_was_set(desk: Desk) -> None:
+    with desk.room.store.begin() as session:
+        life.mute(session, series_of(desk), "applied already: mainline holds it", NOW)
+    assert desk.post() == [] and desk.site.checks == []
+
+
+def test_a_review_that_fails_for_good(tmp_path: Path, site: Site) -> None:
+    desk = Desk(tmp_path, site)
+    row = desk.room.take(samples.retry())
+    site.patches = {row.first: 41}
+    with desk.room.store.begin() as session:
+        stands.begin(session, row, desk.policy, NOW)
+    desk.post(NOW)
+    with desk.room.store.begin() as session:
+        failure = ReviewRow(0, row.id, NOW, "1", "", "", "", (), 0.0, "too long")
+        life.failed(session, row, failure, pace=Pace(attempts=1), now=NOW)
+    desk.post(NOW)
+    assert said(desk) == [("pending", "the review goes on"), ("warning", "it could not be reviewed")]
+
+
+@pytest.mark.parametrize(
+    ("cap", "says"), [("hourly_cap = 0\n{}", "hourly_cap = 0"), ("{}daily_cap = 0\n", "list.ring.daily_cap = 0")]
+)
+def test_caps_hold_for_what_tells_of_something(desk: Desk, cap: str, says: str) -> None:
+    tight = policy(cap.format(AUTOMATIC + f'patchwork = "{desk.site.url}"\n'))
+    (waits,) = desk.post(made=tight)
+    assert waits.what == "waits" and waits.text == f"{says} is reached" and said(desk) == []
+    desk.post()
+    said(desk)
+    with desk.room.store.begin() as session:
+        decide(session, told_of(desk), Move.FALSE, ME, SOON, reason="no")
+    desk.post(SOON, made=tight)  # what puts it right waits for nothing
+    assert [state for state, _ in said(desk)] == ["success"]
+
+
+def test_checks_count_for_the_caps_as_letters_do(desk: Desk) -> None:
+    one = policy(AUTOMATIC + f'patchwork = "{desk.site.url}"\ndaily_cap = 1\n')
+    with desk.room.store.begin() as session:
+        (check,) = session.checks.to_post()
+        for number in (2, 3):
+            other = CheckRow(0, f"other{number}@example.org", check.url, "lorelint", "fail", "a text", at=check.at)
+            session.checks.put(other)
+    desk.site.patches |= {"other2@example.org": 42, "other3@example.org": 43}
+    assert sorted(each.what for each in desk.post(made=one)) == ["set", "waits", "waits"]
+    assert {each.what for each in desk.post("2026-11-04T09:59:00Z", made=one)} == {"waits"}
+    assert sorted(each.what for each in desk.post("2026-11-04T10:00:01Z", made=one)) == ["set", "waits"]

@@ -172,9 +172,10 @@ def test_a_clean_patch_has_a_check_too(room: Room) -> None:
     assert done.check is not None and done.check.state == "success"
 
 
-def test_a_check_that_a_person_would_have_to_look_at_is_not_set(room: Room) -> None:
+def test_a_check_that_a_person_would_have_to_look_at_is_pending(room: Room) -> None:
     (done,) = room.draft(room.take(samples.answered()), policy(CHECKS))
-    assert done.check is None
+    assert done.check is not None and (done.check.state, done.check.held) == ("pending", True)
+    assert done.check.description == "the review goes on"  # nothing of what was found
 
 
 @pytest.mark.parametrize("name", ["retry", "approximate", "series_of_two", "untouched_cause", "answered"])

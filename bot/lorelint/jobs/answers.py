@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from lorelint.jobs.meant import About, about, meant, versions
 from lorelint.jobs.outbox import silenced
+from lorelint.jobs.stands import corrected
 from lorelint.kernel.maintainers import Charge
 from lorelint.mail import commands
 from lorelint.mail.commands import Asked, Command, May
@@ -259,6 +260,7 @@ class _Clerk:
                 self._keep(command, finding=finding, inbox=inbox, why=why)
         for each in versions(self.session, self.about.series):
             silenced(self.session, each, self.who, self.now)
+            corrected(self.session, each.id, self.now)
 
     def _stands(self, finding: FindingRow) -> str:
         """Who has decided it already and weighs more than the writer."""

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lorelint.jobs.policy.decide import matches
+from lorelint.jobs.policy.still import full
+from lorelint.jobs.stands import FAIL, SUCCESS, WARNING
 from lorelint.model.errors import LorelintError
 from lorelint.model.patchwork import Patchwork
 from lorelint.model.policy import Audience, Policy
-from lorelint.model.store import CheckRow, Life, Store
+from lorelint.model.store import CheckRow, Life, Session, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,9 @@ def post(
 
 def _post(store: Store, row: CheckRow, policy: Policy, patchwork: Callable[[str], Patchwork], now: str) -> Posted:
     with store.look() as session:
-        kept = session.mails.get(row.patch)
-        series = session.series.of_patch(row.patch)
-        unwanted = (*policy.ignored_authors, *policy.opted_out, *session.verdicts.opted_out())
-    if kept is not None and matches(kept.author[1], unwanted):
-        return Posted("waits", row, f"{kept.author[1]} wants nothing of us")
-    if series is not None and series.life is Life.SUPERSEDED:
-        return Posted("waits", row, "a newer version of the series came")
+        waits = next(_waits(session, row, policy, now), "")
+    if waits:
+        return Posted("waits", row, waits)
     try:
         site = patchwork(row.url)
         number = site.patch(row.patch)
@@ -68,3 +66,18 @@ def _post(store: Store, row: CheckRow, policy: Policy, patchwork: Callable[[str]
         session.checks.posted(row.id, row.state, now)
         session.notes.audit(now, "send", f"check set: {row.state}", row.patch, row.description)
     return Posted("set", row)
+
+
+def _waits(session: Session, row: CheckRow, policy: Policy, now: str) -> Iterator[str]:
+    """Why a check is not set now. What puts an earlier one right is set whatever holds."""
+    if row.posted and row.state == SUCCESS:
+        return
+    kept = session.mails.get(row.patch)
+    unwanted = (*policy.ignored_authors, *policy.opted_out, *session.verdicts.opted_out())
+    if kept is not None and matches(kept.author[1], unwanted):
+        yield f"{kept.author[1]} wants nothing of us"
+    series = session.series.of_patch(row.patch)
+    if series is not None and series.life is Life.SUPERSEDED:
+        yield "a newer version of the series came"
+    if row.state in (WARNING, FAIL) and row.posted not in (WARNING, FAIL):
+        yield from full(session, policy, [one for one in policy.lists if one.patchwork == row.url], now)

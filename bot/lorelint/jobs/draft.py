@@ -10,21 +10,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from lorelint.jobs import stands
 from lorelint.jobs.gate import Gate
 from lorelint.jobs.policy.decide import Matter, Say, Standing, decide, moment, shown
 from lorelint.mail.compose import own_msgid
 from lorelint.model.base import Grade
 from lorelint.model.finding import Judged, Report, Severity
 from lorelint.model.mail import Patch
-from lorelint.model.policy import Decision, Policy
+from lorelint.model.policy import Decision, ListPolicy, Policy
 from lorelint.model.store import CheckRow, FindingRow, Letter, LetterRow, SeriesRow, Session, State
 from lorelint.report import people, prose
 from lorelint.report.place import Source, no_source
 from lorelint.report.reply import Reply, replies
-from lorelint.report.text import cut, words
+from lorelint.report.text import words
 
-CONTEXT = "lorelint"  # of our checks in a Patchwork
-DESCRIPTION = 200  # characters of a check's
 VERSIONS = 50  # earlier versions of a patch that are looked at
 TOLD = (Letter.SENDING, Letter.SENT, Letter.BOUNCED, Letter.DROPPED)  # said, or a person decided not to say it
 ANYTHING = Say("", "any rule", "list", Severity.ERROR, 1.0, Grade.EXACT)  # nothing that could be said is graver
@@ -99,6 +98,12 @@ class _Clerk:
         self.standing = standing(session, policy, now)
 
     def draft(self, patch: Patch) -> Drafted:
+        done = self._draft(patch)
+        if done.check is None:
+            stands.nothing(self.session, patch.msgid, self.now)
+        return done
+
+    def _draft(self, patch: Patch) -> Drafted:
         matter = matter_of(self.session, patch, self.series, self.help.people, self.moot)
         worth = self._worth(patch)
         if not worth:
@@ -223,22 +228,17 @@ class _Clerk:
         if not could.allowed or not could.patchwork or live:
             return Drafted(matter.patch, refused)
         text = f"nothing was found by {len(self.report.coverage.rules)} rules"
-        return Drafted(matter.patch, refused, check=self._put(matter.patch, could, "success", text))
+        check = stands.tell(self.session, matter.patch, could.patchwork, could.not_before, (), clean=text)
+        return Drafted(matter.patch, refused, check=check)
 
     def _check(self, patch: Patch, decision: Decision, worth: Sequence[Judged]) -> CheckRow | None:
-        """The check that tells of findings; a person would have to look first: then there is none."""
-        if not decision.patchwork or decision.held:
+        """The check that tells of findings; it is pending where a person would have to look first."""
+        if not decision.patchwork:
             return None
-        told = [each for each in worth if each.finding.fingerprint in decision.findings]
-        grave = any(each.finding.severity is Severity.ERROR for each in told)
-        text = "; ".join(f"{each.finding.rule}: {prose.statement(each.finding)}" for each in told)
-        return self._put(patch.msgid, decision, "fail" if grave else "warning", text)
-
-    def _put(self, patch: str, decision: Decision, state: str, text: str) -> CheckRow:
-        row = CheckRow(0, patch, decision.patchwork, CONTEXT, state, cut(words(text), DESCRIPTION))
-        row = replace(row, at=decision.not_before)
-        self.session.checks.put(row)
-        return row
+        told = [each.finding for each in worth if each.finding.fingerprint in decision.findings]
+        said = [(each.fingerprint, each.severity, f"{each.rule}: {prose.statement(each)}") for each in told]
+        url, at = decision.patchwork, decision.not_before
+        return stands.tell(self.session, patch.msgid, url, at, said, held=bool(decision.held))
 
 
 def silent(rows: Iterable[FindingRow], now: str) -> frozenset[str]:
@@ -251,12 +251,18 @@ def silent(rows: Iterable[FindingRow], now: str) -> frozenset[str]:
     )
 
 
+def told_since(session: Session, one: ListPolicy, when: str) -> int:
+    """Letters over a list, and checks that told of something in its Patchwork, since a time."""
+    checks = session.checks.told_since(when, one.patchwork) if one.patchwork else 0
+    return session.outbox.sent_since(when, one.name) + checks
+
+
 def standing(session: Session, policy: Policy, now: str) -> Standing:
     """What holds beside the policy: what went out today, who wants no mail, which rules are mute."""
     since = shown(moment(now) - timedelta(days=1))
     return Standing(
         now=now,
-        sent={one.name: session.outbox.sent_since(since, one.name) for one in policy.lists},
+        sent={one.name: told_since(session, one, since) for one in policy.lists},
         opted_out=session.verdicts.opted_out(),
         muted={one.name: session.verdicts.muted(one.name) for one in policy.lists},
     )

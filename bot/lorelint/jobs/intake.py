@@ -115,15 +115,20 @@ def assemble(store: Store, reader: Reader, *, now: str, pace: Pace) -> int:
     """
     with store.look() as session:
         waiting = session.mails.to_do(*_POSTED)
-    left = {each.msgid for each in waiting}
+        left = {each.msgid for each in waiting if _new(session, each)}
+    if len(left) < len(waiting):
+        with store.begin() as session:
+            for each in waiting:
+                if each.msgid not in left:
+                    session.mails.done(each.msgid, "")
     for kept in waiting:
         if kept.msgid not in left:
             continue
         try:
             with store.begin() as session:
                 dealt = _Assembly(session, reader, now, pace).assemble(kept) & left | {kept.msgid}
-                for each in sorted(dealt):
-                    session.mails.done(each, "")
+                for msgid in sorted(dealt):
+                    session.mails.done(msgid, "")
         except LorelintError:
             raise
         except Exception as error:
@@ -134,6 +139,13 @@ def assemble(store: Store, reader: Reader, *, now: str, pace: Pace) -> int:
                 session.mails.done(kept.msgid, "")
         left -= dealt
     return len(waiting)
+
+
+def _new(session: Session, kept: Kept) -> bool:
+    """Whether a series may change by a message that was posted."""
+    if not kept.nature.reviewed:
+        return bool(session.series.of_root(kept.root))
+    return session.series.of_patch(kept.msgid) is None
 
 
 def _read(arrival: Arrival, reader: Reader) -> tuple[Kept, Message | None]:
@@ -188,8 +200,6 @@ class _Assembly:
     def assemble(self, kept: Kept) -> set[str]:
         """Read the series that a message is among, and write what has changed of them; the messages that were read."""
         kept = replace(kept, root=self.session.mails.root_of(kept.msgid))
-        if not kept.nature.reviewed and not self.session.series.of_root(kept.root):
-            return set()
         mails = {each.msgid: each for each in self._around(kept)}
         try:
             threads = self.reader.threads([each.raw for each in mails.values()])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from lorelint.jobs import stands
 from lorelint.jobs.carry import Carried, carry
 from lorelint.model.feed import Nature
 from lorelint.model.finding import Report
@@ -155,6 +156,7 @@ def supersede(session: Session, row: SeriesRow, by: SeriesRow, stays: frozenset[
     for letter in session.outbox.of_series(row.id):
         if letter.patch not in stays:
             cancel(session, letter.id, letter.state, why, now)
+    stands.end(session, row.id, why, now, stays)
     if row.life not in _ENDED:
         session.series.move(row.id, Life.SUPERSEDED, why, by.id)
 
@@ -163,6 +165,7 @@ def mute(session: Session, row: SeriesRow, why: str, now: str) -> None:
     """A series is not reviewed, and what waits to be said of it is not said."""
     for letter in session.outbox.of_series(row.id):
         cancel(session, letter.id, letter.state, why, now)
+    stands.end(session, row.id, why, now)
     session.series.move(row.id, Life.MUTED, why)
 
 
@@ -256,6 +259,7 @@ def failed(session: Session, row: SeriesRow, review: ReviewRow, *, pace: Pace, n
     if current.life in _ENDED:
         return current.life
     if tries >= pace.attempts:
+        stands.unable(session, row.id, now)
         session.series.move(row.id, Life.FAILED, f"{tries} reviews failed: {review.failure}")
         return Life.FAILED
     again = later(now, pace.retry_hours * 2 ** min(tries - 1, 10))

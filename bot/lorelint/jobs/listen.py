@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from lorelint.jobs import draft as drafts
-from lorelint.jobs import intake, life, taken
+from lorelint.jobs import intake, life, stands, taken
 from lorelint.jobs.due import Done, Due
 from lorelint.jobs.life import Pace
 from lorelint.jobs.triage import wake
@@ -99,6 +99,7 @@ def listen(parts: Listening, now: str) -> Pass:
         wake(session, now)  # a person looks at the queue in a terminal, too
     if not parts.stop():
         _withdraw(parts, now, done)
+    _wait(parts, now)
     began = parts.clock()
     for number, row in enumerate(_due(parts, now)):
         if number == MAX_REVIEWS or parts.clock() - began >= LOOK_AGAIN:
@@ -193,6 +194,15 @@ def _due(parts: Listening, now: str) -> Iterator[SeriesRow]:
             return
         seen.add(waiting[0].id)
         yield waiting[0]
+
+
+def _wait(parts: Listening, now: str) -> None:
+    """Those that wait for their turn: a Patchwork may say so."""
+    policy, _ = parts.policy()
+    if any(one.patchwork for one in policy.lists):
+        with parts.store.begin() as session:
+            for row in session.series.due(now, MAX_REVIEWS):
+                stands.begin(session, row, policy, now)
 
 
 def _series(parts: Listening, row: SeriesRow, now: str, done: Pass) -> None:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from lorelint.jobs.answers import Weight
 from lorelint.jobs.meant import versions
 from lorelint.jobs.outbox import SPEAKS, silenced
+from lorelint.jobs.stands import corrected
 from lorelint.model.errors import LorelintError
 from lorelint.model.queue import Change
 from lorelint.model.store import US, FindingRow, Letter, Life, SeriesRow, Session, State, VerdictRow
@@ -208,6 +209,7 @@ class _Clerk:
             _revive(self.session, before, self.by.name, self.now)
         else:
             silenced(self.session, series, self.by.name, self.now)
+        corrected(self.session, series.id, self.now)
         after = {letter.id: letter.state for letter in self.session.outbox.of_series(series.id)}
         return tuple((id, state.value) for id, state in before.items() if after[id] is not state)
 
@@ -248,11 +250,14 @@ def undo(session: Session, batch: int, by: By, now: str) -> Decided:
             now_is = f"it is {row.state} since, by {row.who or 'nobody'}" if row else "it is not there any more"
             refused.append((change.finding, now_is))
             continue
-        for each in (row, *_carried(session, change)):
+        twins = (row, *_carried(session, change))
+        for each in twins:
             _put_back(session, each, change.was)
         session.notes.audit(now, by.name, "finding undone", f"finding:{change.finding}", f"{change.move} taken back")
         done.append(row)
         _letters_back(session, change, by.name, now)
+        for series in sorted({each.series for each in twins}):
+            corrected(session, series, now)
         for verdict in change.verdicts:
             session.steps.take_back(verdict, f"taken back by {by.name}")
     session.steps.undo(batch, f"{by.name} {now}")
@@ -315,6 +320,7 @@ def wake(session: Session, now: str) -> tuple[int, ...]:
         series, letter = session.series.get(row.series), session.outbox.of_patch(row.patch)
         if series is not None and series.life is Life.REVIEWED and letter is not None:
             _hold_again(session, letter.id, f"{row.rule} {reason}", US, now)
+        corrected(session, row.series, now)
     return tuple(row.id for row in rows)
 
 

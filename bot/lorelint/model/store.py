@@ -204,6 +204,10 @@ class CheckRow:
     posted: str = ""  # the state that Patchwork has, "" for none
     at: str = ""  # when it may be posted; then, when that was last tried
     error: str = ""
+    fingerprints: tuple[str, ...] = ()  # of the findings that it tells of
+    held: bool = False  # a person has to look at them first
+    said: str = ""  # the description that Patchwork has
+    told_at: str = ""  # when it was last posted that it is a warning, or failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,8 +358,14 @@ class Checks(Protocol):
     def put(self, row: CheckRow) -> None:
         """What is to stand at a patch; what is posted is not touched."""
 
+    def withdraw(self, id: int) -> None:
+        """Nothing is to stand there, and nothing does."""
+
     def to_post(self, most: int = 100) -> tuple[CheckRow, ...]:
-        """Those of which Patchwork has another state, in the order of `at`."""
+        """Those of which Patchwork has another state or text, in the order of `at`."""
+
+    def told_since(self, when: str, url: str = "") -> int:
+        """How many told of something at `when` or later, in one Patchwork or in all."""
 
     def of_patch(self, msgid: str) -> tuple[CheckRow, ...]: ...
     def posted(self, id: int, state: str, at: str, error: str = "") -> None: ...

@@ -7,10 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from lorelint.edge.store.rows import dumped, loaded
 from lorelint.edge.store.schema import CHECKS
 from lorelint.model.store import CheckRow
 
 _TABLE = CHECKS.c
+_TELLING = ("warning", "fail")
 
 
 class CheckTable:
@@ -23,25 +25,39 @@ class CheckTable:
         """See the port; one row for a patch, a Patchwork and a context."""
         same = sa.and_(_TABLE.patch == row.patch, _TABLE.url == row.url, _TABLE.context == row.context)
         values: dict[str, Any] = {"state": row.state, "description": row.description, "at": row.at}
+        values |= {"fingerprints": dumped(row.fingerprints), "held": int(row.held)}
         if self._connection.execute(sa.update(CHECKS).where(same).values(**values)).rowcount:
             return
         key = {"patch": row.patch, "url": row.url, "context": row.context}
         self._connection.execute(sa.insert(CHECKS).values(**key, **values))
 
     def to_post(self, most: int = 100) -> tuple[CheckRow, ...]:
+        other = sa.or_(_TABLE.state != _TABLE.posted, _TABLE.description != _TABLE.said)
         # Each try moves `at`, so that what fails again and again does not stand before the others.
-        return self._many(_TABLE.state != _TABLE.posted, most)
+        return self._many(other, most)
 
     def of_patch(self, msgid: str) -> tuple[CheckRow, ...]:
         return self._many(_TABLE.patch == msgid, 100)
 
     def posted(self, id: int, state: str, at: str, error: str = "") -> None:
         """Patchwork has `state` now; with an error it has what it had."""
-        values = {"at": at, "error": error} | ({} if error else {"posted": state})
+        values: dict[str, Any] = {"at": at, "error": error}
+        if not error:
+            values |= {"posted": state, "said": _TABLE.description} | ({"told_at": at} if state in _TELLING else {})
         self._connection.execute(sa.update(CHECKS).where(_TABLE.id == id).values(**values))
+
+    def withdraw(self, id: int) -> None:
+        self._connection.execute(sa.delete(CHECKS).where(_TABLE.id == id, _TABLE.posted == ""))
+
+    def told_since(self, when: str, url: str = "") -> int:
+        there = _TABLE.told_at >= when if not url else sa.and_(_TABLE.told_at >= when, _TABLE.url == url)
+        return self._connection.scalar(sa.select(sa.func.count()).select_from(CHECKS).where(there)) or 0
 
     def _many(self, there: sa.ColumnElement[bool], most: int) -> tuple[CheckRow, ...]:
         found = self._connection.execute(
             sa.select(CHECKS).where(there).order_by(_TABLE.at, _TABLE.id).limit(most)
         ).mappings()
-        return tuple(CheckRow(**dict(each)) for each in found)
+        return tuple(
+            CheckRow(**{**each, "fingerprints": loaded(each["fingerprints"]), "held": bool(each["held"])})
+            for each in found
+        )

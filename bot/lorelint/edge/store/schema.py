@@ -330,5 +330,9 @@ CHECKS = Table(
     _text("posted"),  # what was last posted: pending, success, warning, fail
     _text("at"),
     _text("error"),
+    _text("fingerprints", default="[]"),  # JSON
+    _int("held"),
+    _text("said"),  # the description that was last posted
+    _text("told_at", index=True),
     UniqueConstraint("patch", "url", "context"),
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from lorelint.jobs.draft import silent
+from lorelint.jobs.draft import silent, told_since
 from lorelint.jobs.policy.decide import matches, moment, shown
 from lorelint.model.policy import Audience, ListPolicy, Policy
 from lorelint.model.store import Letter, LetterRow, Life, Session
@@ -131,11 +131,17 @@ def _waits(
     until = max(row.not_before, shown(moment(kept.at) + timedelta(hours=hours)) if kept else "")
     if until > now:
         yield f"embargo until {until}"
+    yield from full(session, policy, lists, now, ahead)
+
+
+def full(
+    session: Session, policy: Policy, lists: Sequence[ListPolicy], now: str, ahead: Sequence[LetterRow] = ()
+) -> Iterator[str]:
+    """Caps that are reached. A check that tells of something counts as a letter does."""
     since = shown(moment(now) - timedelta(hours=1))
-    if session.outbox.sent_since(since) + len(ahead) >= policy.hourly_cap:
+    if session.outbox.sent_since(since) + session.checks.told_since(since) + len(ahead) >= policy.hourly_cap:
         yield f"hourly_cap = {policy.hourly_cap} is reached"
     since = shown(moment(now) - timedelta(days=1))
     for one in lists:
-        sent = session.outbox.sent_since(since, one.name) + sum(one.name in each.inboxes for each in ahead)
-        if sent >= one.daily_cap:
+        if told_since(session, one, since) + sum(one.name in each.inboxes for each in ahead) >= one.daily_cap:
             yield f"list.{one.name}.daily_cap = {one.daily_cap} is reached"

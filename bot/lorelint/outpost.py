@@ -224,6 +224,13 @@ class Outpost:
         opened = self.first_tree()
         return Charge() if opened is None else maintainers(opened.tree).of(paths)
 
+    def person(self, address: str) -> str:
+        """The address that stands for all of its person's, by .mailmap of a tree of ours."""
+        from lorelint.kernel.mailmap import mailmap
+
+        opened = self.first_tree()
+        return address.lower() if opened is None else mailmap(opened.tree).person(address)
+
     def people(self, paths: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """Whom MAINTAINERS names for some files."""
         charge = self.charge(paths)

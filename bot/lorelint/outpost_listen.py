@@ -118,6 +118,7 @@ class Listener:
             charge=self.outpost.charge,
             rules=frozenset(each.name for each in self.outpost.house.rules(stage="trial")),
             domain=current(self.outpost.policy)[0].domain,
+            person=self.outpost.person,
         )
         done = obey(self.outpost.store, asked, now)
         told = [f"<{each.msgid}> {each.why or 'obeyed'}" for each in done]

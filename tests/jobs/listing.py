@@ -11,6 +11,7 @@ from lorelint.edge.b4.single import read_mail
 from lorelint.edge.proof import MailProver
 from lorelint.edge.store.database import Database
 from lorelint.jobs.answers import Help
+from lorelint.kernel import mailmap
 from lorelint.kernel.maintainers import parse
 from lorelint.model.feed import Arrival, Cursor, Nature
 from lorelint.model.store import (
@@ -50,11 +51,17 @@ index 1111111..2222222 100644
 """
 
 
-ZONE = {f"sel._domainkey.{each}.example": RECORD for each in ("author", "rings", "stranger", "lorelint")}
+ZONE = {f"sel._domainkey.{each}.example": RECORD for each in ("author", "rings", "stranger", "lorelint", "new", "home")}
+
+
+MAILMAP = mailmap.parse(
+    "Ann Author <ann@author.example> <ann@new.example>\nMaria Maintainer <maria@home.example> <maria@rings.example>\n"
+    "Cy <cy@x.example> Cyril <shared@new.example>\nAnn Author <ann@author.example> Ann <shared@new.example>\n"
+)
 
 
 def help_of(prover: MailProver) -> Help:
-    return Help(prover, lambda raw: read_mail(raw)[0], MAINTAINERS.of, RULES, DOMAIN)
+    return Help(prover, lambda raw: read_mail(raw)[0], MAINTAINERS.of, RULES, DOMAIN, MAILMAP.person)
 
 
 def mail_of(msgid: str, subject: str, body: str, *, writer: str, parent: str = "", extra: str = "") -> bytes:

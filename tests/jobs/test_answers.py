@@ -100,6 +100,25 @@ def test_whoever_has_no_say_makes_a_claim(listing, ask, name):
     assert set(listing.states("p1").values()) == {"new"}
 
 
+@pytest.mark.parametrize(("who", "weight"), [("ann@new.example", "author"), ("maria@home.example", "maintainer")])
+def test_who_has_several_addresses_speaks_from_each(listing, ask, who, weight):
+    """As .mailmap of the tree has them: a new one of the author, the one by which a maintainer goes today."""
+    listing.letter("p1")
+    (row,) = ask("lorelint: false-positive retry-no-resched\n", who=who).verdicts
+    assert (row.obeyed, row.who, row.weight) == (True, who, weight), row.why
+    # What he said from one address he may change from another.
+    (row,) = ask(
+        "lorelint: wontfix retry-no-resched\n", who=ANN if weight == "author" else MARIA, msgid="a2@x"
+    ).verdicts
+    assert row.obeyed and listing.states("p1")[RULES[0]] == "wontfix"
+
+
+def test_an_address_of_several_persons_is_none_of_them(listing, ask):
+    listing.letter("p1")
+    (row,) = ask("lorelint: false-positive retry-no-resched\n", who="shared@new.example").verdicts
+    assert not row.obeyed and "only the author" in row.why
+
+
 def test_nobody_is_asked_about_a_stranger(listing, ask, zone):
     listing.letter("p1")
     ask("lorelint: false-positive retry-no-resched\n", who=STRANGER)

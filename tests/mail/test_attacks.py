@@ -368,6 +368,25 @@ def test_who_is_obeyed(listing, name):
     assert listing.obeyed(raw) == told
 
 
+def test_a_patch_in_anothers_name_gives_no_say_in_his_series(listing):
+    """The header says Ann, whom nobody asks to prove it; the text says Sven, who can prove that he is Sven."""
+    change = "change-id: 20260202-ring-again-0123456789ab\n"
+    listing.post(patch(message=f"Try again.\n\n{change}"))
+    listing.reviewed()
+    forged = patch(
+        message=f"From: {SVEN}\n\nTry again.\n\n{change}",
+        subject="[PATCH v2] ring: again", msgid="p2@stranger.example", parent="p1@author.example",
+    )  # fmt: skip
+    listing.post(forged)
+    assert listing.series() == [
+        "v1 1/1 by ann@author.example: ready",
+        "v2 1/1 by sven@stranger.example: ready",
+    ]
+    told = listing.obeyed(answer(ASK, writer=SVEN, sign="stranger.example"))
+    assert told == ["false-positive by sven@stranger.example: only the author of the series, or a maintainer of the files "
+                    "it touches is obeyed", "new"]  # fmt: skip
+
+
 def test_a_reason_is_kept_as_text_alone(listing):
     listing.post(patch())
     listing.reviewed()

@@ -8,7 +8,7 @@ is ever mailed about it: the queue shows what was obeyed, and what was not and w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -50,6 +50,7 @@ class Help:
     charge  paths -> whom MAINTAINERS names for them, in a tree of ours: never in one that a patch has changed
     rules   names of all rules there are
     domain  of our own Message-IDs
+    person  an address -> the one that stands for all of its person's, by .mailmap of a tree of ours
     """
 
     prover: Prover
@@ -57,6 +58,7 @@ class Help:
     charge: Callable[[Sequence[str]], Charge]
     rules: Collection[str]
     domain: str = ""
+    person: Callable[[str], str] = str.lower
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +115,19 @@ def _unheard(message: Message, asked: Asked, domain: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Say:
-    """Who has a say in a series."""
+    """Who has a say in a series. Whoever has several addresses speaks from each."""
 
     series: int = 0
     writers: frozenset[str] = frozenset()
-    charge: Charge = field(default_factory=Charge)
+    maintainers: frozenset[str] = frozenset()
+    person: Callable[[str], str] = str.lower
 
     def weight(self, address: str) -> Weight:
         """As whom an address speaks, could it be proven."""
-        if self.charge.maintains(address):
+        who = self.person(address)
+        if who in self.maintainers:
             return Weight.MAINTAINER
-        return Weight.AUTHOR if address.lower() in self.writers else Weight.CLAIM
+        return Weight.AUTHOR if who in self.writers else Weight.CLAIM
 
 
 class _Clerk:
@@ -264,7 +268,8 @@ class _Clerk:
 
     def _stands(self, finding: FindingRow) -> str:
         """Who has decided it already and weighs more than the writer."""
-        if self.weight is not Weight.AUTHOR or not finding.state.dismissed or finding.who == self.who:
+        same = self.help.person(finding.who) == self.help.person(self.who)
+        if self.weight is not Weight.AUTHOR or not finding.state.dismissed or same:
             return ""
         return f"it is {finding.state} already, by {finding.who}"
 
@@ -282,8 +287,10 @@ class _Clerk:
 def _say(session: Session, series: SeriesRow, help: Help) -> _Say:
     """Whoever posted a series speaks for it, and so does the author whom its patches name."""
     first = session.mails.get(series.first)
-    writers = {series.author[1].lower()} | ({first.author[1].lower()} if first else set())
-    return _Say(series.id, frozenset(writers - {""}), help.charge(_paths(session, series, help)))
+    writers = {series.author[1]} | ({first.author[1]} if first else set())
+    maintainers = help.charge(_paths(session, series, help)).addresses()
+    writing, maintaining = (frozenset(map(help.person, each - {""})) for each in (writers, maintainers))
+    return _Say(series.id, writing, maintaining, help.person)
 
 
 def _paths(session: Session, series: SeriesRow, help: Help) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 By patterns of files (F:, X:, N:) and, where changed lines are given, by words in them (K:); the history of the tree is
 not asked. Differences to the script, all on purpose: a pattern that names a folder without a slash at its end is known
 by the file that lies in it; the section of everything (``F: *``) gives its lists, but nobody of its people, as the
-script leaves out the chief penguin; addresses are as the file has them, for .mailmap is not read; addresses that stand
+script leaves out the chief penguin; addresses are as the file has them, whatever .mailmap says; addresses that stand
 in a file itself (.yaml) are not collected; K: patterns that only Perl understands are left out.
 """
 
@@ -60,9 +60,9 @@ class Charge:
     subsystems: tuple[str, ...] = ()
     aliases: tuple[Person, ...] = ()  # other addresses of maintainers
 
-    def maintains(self, address: str) -> bool:
-        """Whether an address is that of a maintainer."""
-        return address.lower() in {each.lower() for _, each in (*self.maintainers, *self.aliases)}
+    def addresses(self) -> frozenset[str]:
+        """All addresses of maintainers, in lower case."""
+        return frozenset(each.lower() for _, each in (*self.maintainers, *self.aliases))
 
 
 class Maintainers:

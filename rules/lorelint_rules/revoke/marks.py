@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from lorelint.rule import Analysis, Step, TreeView, ir
 from lorelint.rule.analyses import mapping
+from lorelint.rule.analyses.folder import functions
 from lorelint.rule.analyses.lockset import LOCKSETS, HeldLocks
 from lorelint.rule.analyses.scope import Scope
 from lorelint.rule.analyses.scope import tag as tag_of
@@ -15,6 +16,7 @@ from lorelint_rules.revoke import marked, markers
 from lorelint_rules.revoke.markers import Kind, Marker
 
 _CORE = "mm"  # takes PTEs away for itself, under locks of its own: no object is revoked there
+_WORD = re.compile(rb"[A-Za-z_]\w*+")
 _STATES = (Kind.FIELD, Kind.STATE, Kind.OWNER, Kind.BIT)
 
 
@@ -118,6 +120,23 @@ class Marks:
             return tuple(found)
 
         return self.program.memo(("zaps", folder), compute)
+
+    def takers(self, folder: str) -> frozenset[str]:
+        """Names of a folder's functions that hold such a call or name one that does: no other can lead to it."""
+
+        def compute() -> frozenset[str]:
+            there = functions(self.program, folder)
+            naming: dict[str, set[str]] = {}
+            for name, many in there.items():
+                for word in {word.decode() for fn in many for word in _WORD.findall(fn.text)} & there.keys():
+                    naming.setdefault(word, set()).add(name)
+            found, todo = set(), {zap.fn.name for zap in self.zaps(folder)}
+            while todo:
+                found |= todo
+                todo = set().union(*(naming.get(name, ()) for name in todo)) - found
+            return frozenset(found)
+
+        return self.program.memo(("takers", folder), compute)
 
     def _zaps(self, fn: ir.Function, words: frozenset[str]) -> list[Zap]:
         scope = self.held.scope(fn)

@@ -73,10 +73,14 @@ class Order:
         """Locks that every caller holds."""
         return self.held.over(self.fn, every=True)
 
+    @property
+    def takes(self) -> bool:
+        """Whether it may lead to a place that takes mappings away. Costs little to ask."""
+        return self.fn.name in self.marks.takers(folder_of(self.fn.path))
+
     def verdicts(self) -> Iterator[Race | Fine]:
         # What is asked first costs least: most folders take no mappings away, and many of the others never had any.
-        zaps = self.marks.zaps(folder_of(self.fn.path))
-        if not zaps or not any(_lasts(way) for way in mapping.ways(self.view.program, self.fn.path)):
+        if not self.takes or not any(_lasts(way) for way in mapping.ways(self.view.program, self.fn.path)):
             return
         taken = self.taken()
         if not taken:
@@ -96,10 +100,8 @@ class Order:
 
     def _find_taken(self) -> tuple[Taken, ...]:
         zaps = {(zap.step.path, zap.step.line): zap for zap in self.marks.zaps(folder_of(self.fn.path))}
-        if not zaps:
-            return ()
         found = []
-        for unmap in unmaps.unmaps(self.view.program, self.scope):
+        for unmap in unmaps.unmaps(self.view.program, self.scope) if self.takes else ():
             place = unmap.chain[-1] if unmap.chain else unmap.step
             zap = zaps.get((place.path, place.line))
             if zap is not None:
@@ -202,6 +204,8 @@ def _lasts(way: Way) -> bool:
 
 def late_lock(order: Order) -> Iterator[tuple[Taken, str, int, Way]]:
     """An unmap before a lock that the function hands to its caller and the handlers take, with name and line of it."""
+    if not order.takes:
+        return
     takes = {lock.text for lock in order.held.effect(order.fn).takes if lock.kind != "asserted"}
     if not takes:
         return

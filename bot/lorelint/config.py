@@ -25,6 +25,7 @@
 
     [store]
     url = ""                               # a file, or postgresql://USER@HOST/NAME [default: in the data folder]
+    keep_days = 400                        # then the text of mails is let go on which nothing hangs [default: never]
 
     [listen]
     since = ""                             # the first start begins there [default: now]
@@ -98,9 +99,13 @@ class TreeConfig:
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
-    """Where messages, findings and letters are kept; "" is a file in the data folder."""
+    """Where messages, findings and letters are kept; "" is a file in the data folder.
+
+    keep_days  the text of mails on which nothing hangs; 0 for ever
+    """
 
     url: str = ""
+    keep_days: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,7 @@ _KNOWN: Mapping[tuple[str, ...], str] = {
     ("tree", _ANY, "history_days"): _NUMBER,
     ("store",): _TABLE,
     ("store", "url"): _STRING,
+    ("store", "keep_days"): _NUMBER,
     ("listen",): _TABLE,
     ("listen", "since"): _WHEN,
     ("listen", "poll_seconds"): _NUMBER,

@@ -96,6 +96,7 @@ class Listener:
             version=every.house.version(),
             clock=monotonic,
             max_age_days=settings.max_age_days,
+            keep_days=every.config.store.keep_days,
             since=since or settings.since,
             **given,
         )

@@ -133,7 +133,7 @@ def walk(
 @pytest.mark.prove
 @pytest.mark.parametrize("walk", KINDS, indirect=True)
 def test_the_runbook(walk: Walk) -> None:
-    steps = (_install, _watch, _back_up, _mute, _misfires, _restore, _add, _mirror, _upgrade, _disk)
+    steps = (_install, _watch, _back_up, _mute, _misfires, _restore, _add, _mirror, _upgrade, _disk, _keep)
     for step in steps:
         step(walk)
     followed = {"", *(step.__doc__ or "" for step in steps)}
@@ -259,3 +259,13 @@ def _disk(walk: Walk) -> None:
     walk.until(lambda: walk.status()["series"] != series)
     walk.healthy()
     assert "no faults" in walk.lorelint("store check")
+
+
+def _keep(walk: Walk) -> None:
+    """Keep less"""
+    walk.site.inbox.deliver(b"From: Ann <ann@example.org>\nMessage-ID: <talk@example.org>\nSubject: hello\n\nWords.\n")
+    told = walk.follow("Keep less")
+    assert "0 mails from before" in told, told
+    walk.healthy()
+    assert "keep_days = 400" in walk.machine.run("cat /etc/lorelint/config.toml")
+    assert walk.running() and "no faults" in walk.lorelint("store check")

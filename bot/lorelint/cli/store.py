@@ -111,6 +111,36 @@ def restore(path: Path, as_json: bool, config: str) -> int:
     return CLEAN
 
 
+@command.command("prune")
+@click.option("--days", metavar="N", type=click.FloatRange(1), default=None, help="Older ones [default: keep_days].")
+@click.option("--dry-run", is_flag=True, help="Tell how many, and change nothing.")
+@JSON
+@_CONFIG
+def prune(days: float | None, dry_run: bool, as_json: bool, config: str) -> int:
+    """Let go the text of old mails on which nothing hangs.
+
+    Threads with a finding, a letter, an answer to us, something newer or a series that waits stay whole. Of the others
+    stays who wrote when, under what subject, in which thread. `lorelint listen` does it once a day where keep_days
+    stands in [store]. The file of an SQLite store is not smaller after it: what is free in it is used again.
+    """
+    from lorelint.jobs.life import later
+    from lorelint.jobs.prune import prune as let_go
+    from lorelint.model.errors import LorelintError
+    from lorelint.report.text import many
+
+    every = outpost(config)
+    wanted = days or every.config.store.keep_days
+    if not wanted:
+        remedy = "name --days N, or set keep_days in [store]"
+        raise LorelintError("nothing says how long mails are kept", where="store.keep_days", remedy=remedy)
+    before = later(now(), -24 * wanted)
+    count = let_go(every.store, before, dry_run=dry_run)
+    every.close()
+    told = f"{many(count, 'mail', 'mails')} from before {before[:10]}"
+    _done(f"{told} would be let go" if dry_run else f"{told}: the text is gone", as_json, mails=count, before=before)
+    return CLEAN
+
+
 @command.command("check")
 @JSON
 @_CONFIG

@@ -16,6 +16,7 @@ from lorelint.jobs import life
 from lorelint.jobs.bounces import bounced
 from lorelint.jobs.life import Pace
 from lorelint.jobs.outbox import came_late
+from lorelint.jobs.prune import is_stub
 from lorelint.mail.patchid import patch_id
 from lorelint.model.errors import LorelintError
 from lorelint.model.feed import Arrival, Nature
@@ -99,6 +100,8 @@ def _take(session: Session, kept: Kept, message: Message | None, arrival: Arriva
 
 def _differs(before: Kept, message: Message, reader: Reader) -> bool:
     """Whether the same Message-ID came with other words. Lists add headers, and lines at the end."""
+    if is_stub(before.raw):
+        return False
     try:
         first, _, _ = reader.read(before.raw)
     except Exception:

@@ -14,15 +14,18 @@ from lorelint.jobs import draft as drafts
 from lorelint.jobs import intake, life, stands, taken
 from lorelint.jobs.due import Done, Due
 from lorelint.jobs.life import Pace
+from lorelint.jobs.prune import prune
 from lorelint.jobs.triage import wake
 from lorelint.model.errors import LorelintError, Stopped
 from lorelint.model.feed import Cursor, Feed, Nature
 from lorelint.model.policy import Policy
 from lorelint.model.store import Life, Note, ReviewRow, SeriesRow, Session, Store
 from lorelint.report.place import Source
+from lorelint.report.text import many
 
 MAX_TAKEN = 5_000  # messages of one list in one pass: the others and the reviews have their turn
 MAX_REVIEWS = 50  # in one pass
+PRUNED = "pruned"  # setting: when the text of old mails was last let go
 LOOK_AGAIN = 60.0  # seconds of reviewing, then the lists are looked at again: a newer version may have come
 MAX_MAILS = 2_000  # of one thread that go to a review
 
@@ -43,6 +46,7 @@ class Listening:
     obey      deals with the answers that wait; a line about each
     clock     seconds
     stop      whether to end after the step that is being done
+    keep_days after which the text of mails is let go on which nothing hangs, 0 for never
     since     where the very first start begins (RFC 3339), "" for now
     """
 
@@ -60,6 +64,7 @@ class Listening:
     version: str
     clock: Callable[[], float]
     max_age_days: float = 0.0
+    keep_days: float = 0.0
     since: str = ""
     say: Say = field(default=lambda event, **facts: None)
     stop: Callable[[], bool] = field(default=lambda: False)
@@ -99,6 +104,7 @@ def listen(parts: Listening, now: str) -> Pass:
         wake(session, now)  # a person looks at the queue in a terminal, too
     if not parts.stop():
         _withdraw(parts, now, done)
+    _prune(parts, now)
     _wait(parts, now)
     began = parts.clock()
     for number, row in enumerate(_due(parts, now)):
@@ -106,7 +112,7 @@ def listen(parts: Listening, now: str) -> Pass:
             done.more = True
             break
         _series(parts, row, now, done)
-    _note(parts, "listen", now, True, f"{done.taken} messages taken, {done.reviewed} series reviewed", done)
+    _note(parts, "listen", now, True, f"{many(done.taken, 'message')} taken, {done.reviewed} series reviewed", done)
     return done
 
 
@@ -141,7 +147,7 @@ def _follow(parts: Listening, feed: Feed, now: str, done: Pass) -> None:
     except LorelintError as error:
         _note(parts, f"inbox:{feed.inbox}", now, False, str(error), done)
         return
-    text = f"{done.taken - before} messages came, {done.fresh - fresh} of them new"
+    text = f"{many(done.taken - before, 'message')} came, {done.fresh - fresh} of them new"
     _note(parts, f"inbox:{feed.inbox}", now, True, text, done)
     if done.taken - before >= MAX_TAKEN:
         done.more = True
@@ -179,6 +185,21 @@ def _withdraw(parts: Listening, now: str, done: Pass) -> None:
             parts.say("cancelled", letter=letter.id, patch=letter.patch, text=why)
     except LorelintError as error:
         _note(parts, "letters", now, False, str(error), done)
+
+
+def _prune(parts: Listening, now: str) -> None:
+    """Once a day; what is not done when the process ends is done by the next."""
+    with parts.store.look() as session:
+        last = session.notes.get(PRUNED)
+    if not parts.keep_days or last[:10] == now[:10]:
+        return
+    before = life.later(now, -24 * max(parts.keep_days, parts.max_age_days))
+    count = prune(parts.store, before, parts.stop)
+    if not parts.stop():
+        with parts.store.begin() as session:
+            session.notes.set(PRUNED, now)
+    if count:
+        parts.say("pruned", mails=count, before=before)
 
 
 # Series

@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 
 from lorelint.edge.store.derive import Touched
 from lorelint.edge.store.rows import add_all_once, add_once, dumped, loaded, pack, parts, put, unpack
-from lorelint.edge.store.schema import CURSORS, LINKS, MESSAGES, PATCHES, SERIES, SIGHTINGS
+from lorelint.edge.store.schema import CURSORS, FINDINGS, LETTERS, LINKS, MESSAGES, PATCHES, SERIES, SIGHTINGS, VERDICTS
 from lorelint.model.feed import Arrival, Cursor, Nature
-from lorelint.model.store import Kept
+from lorelint.model.store import Kept, Life
 
 MAX_LINKS = 100  # messages that one message can say it belongs to
 MAX_TO_DO = 1_000  # at once
@@ -87,6 +87,19 @@ class MailTables:
 
     def done(self, msgid: str, why: str) -> None:
         values: dict[str, object] = {"todo": 0, "why": why} if why else {"todo": 0}
+        self._connection.execute(sa.update(MESSAGES).where(MESSAGES.c.msgid == msgid).values(values))
+
+    # What is old
+
+    def old(self, before: str, most: int) -> tuple[Kept, ...]:
+        wanted = sa.select(*_LIGHT).where(_old(before))
+        return self._kept(wanted.order_by(MESSAGES.c.at, MESSAGES.c.msgid).limit(most))
+
+    def old_count(self, before: str) -> int:
+        return self._connection.scalar(sa.select(sa.func.count()).select_from(MESSAGES).where(_old(before))) or 0
+
+    def let_go(self, msgid: str, stub: bytes) -> None:
+        values = {"raw": pack(stub), "size": 0}
         self._connection.execute(sa.update(MESSAGES).where(MESSAGES.c.msgid == msgid).values(values))
 
     def counts(self) -> Sequence[tuple[str, str, int]]:
@@ -188,3 +201,15 @@ def _as_kept(row: Row[tuple[object, ...]], inboxes: tuple[str, ...]) -> Kept:
         inboxes=inboxes,
         raw=unpack(getattr(row, "raw", b"")),
     )
+
+
+def _old(before: str) -> sa.ColumnElement[bool]:
+    """See `Mails.old`. A message that has been let go has the size 0."""
+    newer, beside = MESSAGES.alias("newer"), MESSAGES.alias("beside")
+    waits = SERIES.c.life.in_([Life.WAITING.value, Life.READY.value])
+    found = sa.exists().where(FINDINGS.c.series == SERIES.c.id)
+    told = sa.exists().where(LETTERS.c.series == SERIES.c.id)
+    hangs = sa.exists().where(SERIES.c.root == MESSAGES.c.root, sa.or_(waits, found, told))
+    asked = sa.exists().where(beside.c.root == MESSAGES.c.root, VERDICTS.c.msgid == beside.c.msgid)
+    goes_on = sa.exists().where(newer.c.root == MESSAGES.c.root, newer.c.at >= before)
+    return sa.and_(MESSAGES.c.at < before, MESSAGES.c.size > 0, ~goes_on, ~hangs, ~asked)

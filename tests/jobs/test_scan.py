@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 
+from lorelint.code.program import Program
 from lorelint.jobs.scan import lone, scan
 from lorelint.model.base import Grade
 from lorelint.model.errors import LorelintError
@@ -34,6 +36,26 @@ def test_all_of_a_tree_and_overlapping_paths(desk: SimpleNamespace) -> None:
     tree = desk.tree({"a/x.c": BAD, "c/z.c": BAD})
     assert len(scan(tree, [""], [desk.BAD]).findings) == 2
     assert len(scan(tree, ["a", "a/x.c", "a/"], [desk.BAD]).findings) == 1
+
+
+def test_what_is_forgotten_on_the_way_changes_nothing(desk: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = "int odd(void)\n{\n\tbad();\n\tint = ] 3 +;\n\treturn 0;\n}\n"
+    tree = desk.tree({f"a/{number}.c": (BAD, FINE, odd)[number % 3] for number in range(30)})
+    whole = scan(tree, [""], [desk.BAD])
+    read = []
+    monkeypatch.setattr("lorelint.code.program.Program.__init__", _told(read, Program.__init__))
+    monkeypatch.setattr("lorelint.jobs.scan.KEPT", 7)
+    monkeypatch.setattr("lorelint.jobs.scan.PARSED", 2)
+    assert scan(tree, [""], [desk.BAD]) == whole
+    assert whole.unseen and len(read) == 5, "it was forgotten four times"
+
+
+def _told(calls: list[None], made: Callable[..., None]) -> Callable[..., None]:
+    def init(self: Program, *arguments: object) -> None:
+        calls.append(None)
+        made(self, *arguments)
+
+    return init
 
 
 def test_a_lone_file(desk: SimpleNamespace) -> None:

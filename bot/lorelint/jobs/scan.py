@@ -22,6 +22,7 @@ from lorelint.rule.door import Rule
 from lorelint.rule.engine import Judge, order
 
 KEPT = 200  # files after which what was said so far is kept
+PARSED = 2000  # files held in memory; past them everything is read anew as it is needed
 
 
 def lone(name: str, content: bytes, under: Tree | None = None) -> Tree:
@@ -66,6 +67,7 @@ def scan(
         run.file(path)
         if number % KEPT == 0:
             run.judge.answers.save()
+            run.lighten()
     run.judge.answers.save()
     judged = tuple(sorted(run.kept(), key=by_place))
     spans = {(0, path, name): lines for (path, name), lines in run.spans.items()}
@@ -136,6 +138,14 @@ class _Run:
                 self._one(rule, fn)
         for rule in self.rules:
             self.judge.answers.whole(rule.name, path, len(functions) if rule in rules else 0)
+
+    def lighten(self) -> None:
+        """Forget what was read and worked out, but for what is to be told, where it has become much."""
+        if len(self.program.cache.functions) > PARSED:
+            fresh = Program(self.program.tree, self.program.know)
+            for each in self.program.unseen:
+                fresh.miss(each)
+            self.program, self.judge = fresh, Judge(fresh, self.judge.answers)
 
     def _again(self, rule: Rule, path: str) -> bool:
         return self.judge.answers.of(rule.name, path).functions >= 0

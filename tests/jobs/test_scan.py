@@ -42,7 +42,7 @@ def test_what_is_forgotten_on_the_way_changes_nothing(desk: SimpleNamespace, mon
     odd = "int odd(void)\n{\n\tbad();\n\tint = ] 3 +;\n\treturn 0;\n}\n"
     tree = desk.tree({f"a/{number}.c": (BAD, FINE, odd)[number % 3] for number in range(30)})
     whole = scan(tree, [""], [desk.BAD])
-    read = []
+    read: list[None] = []
     monkeypatch.setattr("lorelint.code.program.Program.__init__", _told(read, Program.__init__))
     monkeypatch.setattr("lorelint.jobs.scan.KEPT", 7)
     monkeypatch.setattr("lorelint.jobs.scan.PARSED", 2)

@@ -10,7 +10,7 @@ from tests.web.conftest import free_port, served
 from tests.web.world import World
 
 from lorelint.jobs.triage import By, Move, decide
-from lorelint.model.store import Note
+from lorelint.model.store import CheckRow, Note
 from lorelint.web.app import application
 from lorelint.web.guard import Door
 
@@ -43,6 +43,9 @@ def face(full_world: World) -> Iterator[tuple[str, dict[str, object]]]:
         two = next(each for each in every if each.version == 2 and "zapped again" in each.subject)
         found = session.findings.of_series(two.id)
         decide(session, [found[0].id], Move.FALSE, By("odile"), NOW, reason="bounded by the caller")
+        for context, state, error in (("lorelint", "warning", ""), ("other", "fail", "does not answer: Timeout " * 9)):
+            session.checks.put(CheckRow(0, two.first, "https://patchwork.example.org", context, state, "one", at=NOW))
+            session.checks.posted(session.checks.of_patch(two.first)[-1].id, "" if error else state, NOW, error)
         session.notes.say(Note("send", NOW, False, "the mail server refuses: 450 later"))
         named = {
             "dmamap": next(each.id for each in every if "zapped under" in each.subject),
@@ -79,6 +82,43 @@ def test_no_page_has_a_violation(face: tuple[str, dict[str, object]], chromium: 
             wrong.append(f"{path} runs {over} px over the right edge")
     context.close()
     assert not wrong, "\n".join(wrong)
+
+
+# What is over the right edge of the page, the outermost first.
+OVER = """[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+    .map(e => e.outerHTML.slice(0, 80)).slice(0, 4)"""
+
+
+def test_what_is_printed_is_whole(face: tuple[str, dict[str, object]], chromium: Any) -> None:
+    """On paper nothing runs over, nothing is squeezed into a column of letters, and no empty box is left."""
+    base, named = face
+    context = chromium.new_context(viewport={"width": 794, "height": 1123})
+    page = context.new_page()
+    page.goto(f"{base}/login?token={TOKEN}")
+    page.emulate_media(media="print")
+    for path in PAGES[1:]:
+        page.goto(base + path.format(**named))
+        assert not page.evaluate(OVER), (path, page.evaluate(OVER))
+        for part in page.locator(".row .what, .row .found, tbody th, tbody td.text").all():
+            box = part.bounding_box()
+            assert box and box["width"] > 60 and box["height"] < 260, (path, part.inner_text(), box)
+        for box in page.locator(".verdict:visible").all():
+            assert len(box.inner_text().split("\n")) > 1, path
+    context.close()
+
+
+def test_lines_of_a_table_meet(face: tuple[str, dict[str, object]], chromium: Any) -> None:
+    """The cells of a row are of one height, so the line below them is one."""
+    base, named = face
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(f"{base}/login?token={TOKEN}")
+    for path in ("/series/{v2}", "/status", "/trail", "/help", "/rule/retry-no-resched"):
+        page.goto(base + path.format(**named))
+        heights = "[...document.querySelectorAll('tbody tr')].map(r => [...r.children].map(c => c.offsetHeight))"
+        rows = page.evaluate(heights)
+        assert rows and all(max(row) - min(row) == 0 for row in rows), (path, rows)
+    context.close()
 
 
 def test_axe_would_see_one(chromium: Any) -> None:

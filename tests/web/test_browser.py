@@ -189,6 +189,11 @@ def test_many_are_decided_by_the_keyboard(seat: Seat, root: Path) -> None:
     seat.key("d")
     page.keyboard.type("seen before")
     page.get_by_role("button", name="Not ours").click()
+    # How many findings that is, is asked before it is done; Enter does it, i goes back.
+    page.get_by_role("heading", name="Not ours: 5 findings").wait_for()
+    assert page.url == f"{seat.base}/queue" and "wide" not in page.locator("body").get_attribute("class")
+    assert page.evaluate("document.activeElement.textContent") == "Do it for 5 findings"
+    seat.key("Enter")
     page.locator(".flash").get_by_text("5 findings: not-ours").wait_for()
     assert page.locator("[data-row]").count() == 0
     seat.key("u")

@@ -164,7 +164,7 @@ def test_checks_of_a_patchwork_stand_at_their_series(filled: Small) -> None:
         session.checks.posted(refused.id, "", NOW, "answered with <403>")
     page = filled.as_("viewer").get("/series/1").text
     assert "Checks in Patchwork" in page and "2 findings, see below" in page and url in page
-    assert re.search(r"check-warning.*?set <time datetime=\"2026-04-10T09:59:00Z\"", page, re.S)
+    assert re.search(r"check-warning.*?set <time class=\"when\" datetime=\"2026-04-10T09:59:00Z\"", page, re.S)
     assert "could not be set: answered with &lt;403&gt;" in page and "check-fail" in page
     assert "Checks in Patchwork" not in filled.as_("viewer").get("/series/2").text
 
@@ -305,3 +305,11 @@ def test_counts_beside_filters_are_under_the_other_filters(filled: Small) -> Non
     assert (there["ring"], there["gup-pin-leak"], there["retry-no-resched"]) == ("1", "1", "1")
     there = counts("/queue?rule=gup-pin-leak&q=nowhere")
     assert there == {"gup-pin-leak": "0"}
+
+
+def test_a_rule_is_named_once_at_a_letter(filled: Small) -> None:
+    filled.listing.found("p2", "gup-pin-leak", of="other")
+    filled.listing.letter("p2", Letter.HELD)
+    page = filled.as_("viewer").get("/outbox").text
+    assert page.count('href="/rule/gup-pin-leak"') == 1 and "gup-pin-leak</a> <small>&times;2</small>" in page
+    assert "1 h after the patch, up to 365 days old" in filled.as_("viewer").get("/lists").text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from starlette.responses import RedirectResponse, Response
@@ -92,7 +92,7 @@ def show(visit: Visit) -> Response:
             found=found,
             letters=letters,
             count=session.queue.count(wanted),
-            named=session.queue.count(filter_of({"mine": "1"}, own, visit.user.name)),
+            named=session.queue.count(replace(wanted, mine=own, me=visit.user.name)),
             states=_states(counts, wanted, values),
             facets=[_facet(counts, name, title, wanted, values) for name, title in _FACETS],
             sorts=[(each.value, render.query(values, sort=_unless(each, Sort.GRAVEST))) for each in Sort],

@@ -154,6 +154,8 @@
     const bar = $(".bar nav", page);
     if (bar) $(".bar nav").replaceWith(document.adoptNode(bar));
     document.title = page.title;
+    document.body.className = page.body.className;
+    document.body.dataset.page = page.body.dataset.page || "";
     if (answer.ok && answer.redirected) history.replaceState(null, "", answer.url);
     ready();
     at = -1;

@@ -27,6 +27,8 @@ from typing import Any
 from tests.conftest import ROOT, PublicInbox
 from tests.edge.signing import RECORD, dns_server
 
+from lorelint.edge.store.database import Database
+
 TREE = ROOT / "corpora" / "trees" / "small"
 BOT, DOMAIN = "bot@bot.example.net", "bot.example.net"
 
@@ -79,10 +81,14 @@ class Ran:
 
 
 class Loop:
-    """The list, and lorelint on it; a context manager, in which the servers run."""
+    """The list, and lorelint on it; a context manager, in which the servers run.
 
-    def __init__(self, folder: Path) -> None:
+    database  URL of the store, "" for the file of a user's data folder
+    """
+
+    def __init__(self, folder: Path, database: str = "") -> None:
         self.folder = folder
+        self.database = database
         self.inbox = PublicInbox(folder / "archive", "small")
         self.mails = folder / "sent"
         self.mails.mkdir()
@@ -96,7 +102,8 @@ class Loop:
         port = self._open.enter_context(self._server())
         address = self.inbox.address
         values = {"folder": self.folder, "url": url, "address": address, "tree": self.tree, "dns": dns}
-        (self.folder / "config.toml").write_text(CONFIG.format(**values))
+        store = f'\n[store]\nurl = "{self.database}"\n' if self.database else ""
+        (self.folder / "config.toml").write_text(CONFIG.format(**values) + store)
         (self.folder / "policy.toml").write_text(POLICY.format(bot=BOT, domain=DOMAIN, address=address))
         (self.folder / "smtp.toml").write_text(f'host = "127.0.0.1"\nport = {port}\n')
         return self
@@ -115,6 +122,15 @@ class Loop:
             finally:
                 server.send_signal(signal.SIGTERM)
 
+    @contextmanager
+    def store(self) -> Iterator[Database]:
+        """The store, as any other process would open it."""
+        opened = Database(self.database, self.folder / "data" / "lorelint")
+        try:
+            yield opened
+        finally:
+            opened.close()
+
     # -- lorelint --------------------------------------------------------------------------------------------------
 
     @property
@@ -131,8 +147,8 @@ class Loop:
             "PYTHONPATH": paths,
         }
 
-    def begin(self, *arguments: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
-        """Start a command, under another one that is told how to."""
+    def begin(self, *arguments: str, under: Sequence[str] = (), alone: bool = False) -> subprocess.Popen[str]:
+        """Start a command, under another one that is told how to; `alone`: in a group with what it starts."""
         return subprocess.Popen(
             [*under, sys.executable, "-m", "lorelint", *arguments],
             env=self.environment,
@@ -141,6 +157,7 @@ class Loop:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=alone,
         )
 
     def run(self, *arguments: str, code: int | None = 0, under: Sequence[str] = ()) -> Ran:

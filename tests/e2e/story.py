@@ -124,7 +124,11 @@ CHAPTERS = (
 
 def ends_as_it_should(loop: Loop) -> None:
     """What is in the store when the story is told."""
-    store = Database("", loop.folder / "data" / "lorelint")
+    with loop.store() as store:
+        _ends_as_it_should(loop, store)
+
+
+def _ends_as_it_should(loop: Loop, store: Database) -> None:
     first, before = _series(store, V1)
     second, after = _series(store, V2)
     assert (first.life, first.superseded_by, second.life) == (Life.SUPERSEDED, second.id, Life.REVIEWED)
@@ -143,7 +147,6 @@ def ends_as_it_should(loop: Loop) -> None:
         assert sum(number for _, _, number in session.mails.counts()) == int(count) - len(_past(loop))
         assert not session.outbox.of_series(second.id)
         assert {each.state for each in session.outbox.waiting(*Letter)} == {Letter.SENT}
-    store.close()
 
 
 def _series(store: Database, msgid: str) -> tuple[SeriesRow, dict[str, FindingRow]]:

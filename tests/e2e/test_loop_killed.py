@@ -28,7 +28,9 @@ from tests.e2e.killing import (
 from tests.e2e.loop import Loop
 from tests.e2e.story import CHAPTERS, ends_as_it_should
 
-Make = Callable[[str], Loop]
+from lorelint.model.store import Life
+
+Make = Callable[..., Loop]
 
 
 @pytest.fixture
@@ -37,9 +39,9 @@ def make_loop(tmp_path: Path, program: Callable[[str], str]) -> Iterator[Make]:
         program(name)
     made: list[Loop] = []
 
-    def make(name: str) -> Loop:
+    def make(name: str, database: str = "") -> Loop:
         (tmp_path / name).mkdir()
-        made.append(Loop(tmp_path / name).__enter__())
+        made.append(Loop(tmp_path / name, database).__enter__())
         return made[-1]
 
     yield make
@@ -102,6 +104,64 @@ def test_killed_at_many_points(
     warm = Warm(make_loop("loop"), chapter)
     points = sampled(list(chosen(warm.groups, count, f"{SEED} {chapter} {part}")))
     assert chapter != "sent" or any(point.taken for point in points)
+    _killed(warm, points)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize(("chapter", "count"), [("posted", 10), ("sent", 12), ("posted again", 6), ("answered", 6)])
+def test_killed_with_the_store_on_a_server(
+    chapter: str, count: int, make_loop: Make, sampled: Callable[..., list[Any]], postgresql: Callable[[], str]
+) -> None:
+    warm = Warm(make_loop("loop", postgresql()), chapter)
+    points = sampled(list(chosen(warm.groups, count, f"{SEED} {chapter} server")))
+    assert chapter != "sent" or any(point.taken for point in points)
+    _killed(warm, points)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize(("chapter", "count"), [("posted", 8), ("sent", 4), ("posted again", 4)])
+def test_killed_with_all_that_it_has_started(
+    chapter: str, count: int, make_loop: Make, sampled: Callable[..., list[Any]]
+) -> None:
+    """As by a machine that fails: git that fetches and the review die with the command."""
+    warm = Warm(make_loop("loop"), chapter)
+    points = sampled(list(chosen(warm.groups, count, f"{SEED} {chapter} group")))
+    _killed(warm, points, group=True)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("pause", [0.0, 0.005, 0.02])
+def test_a_fetch_that_is_killed(pause: float, make_loop: Make) -> None:
+    """Told, and the next pass goes on as if it had not been."""
+    warm = Warm(make_loop("loop"), "posted")
+    warm.again()
+    ran = warm.without("git", pause)
+    assert run_until_done(warm.loop, warm.chapter) == 1
+    assert state(warm.loop) == warm.after, ran
+
+
+@pytest.mark.prove
+def test_a_review_that_is_killed(make_loop: Make) -> None:
+    """It counts as one that failed, says so, and is done when its time has come."""
+    warm = Warm(make_loop("loop"), "posted")
+    warm.again()
+    ran = warm.without("spawn_main", 1.0)
+    assert ran.code == 2 and "event=failed" in ran.err, ran
+    with warm.loop.store() as store, store.begin() as session:
+        (row,) = [each for each in session.series.recent() if each.life is Life.READY]
+        assert "a review failed" in row.why and row.attempts == 1 and row.due_at > row.last_at
+        session.series.move(row.id, Life.READY, row.why, due_at="2026-01-01T00:00:00Z")
+    assert run_until_done(warm.loop, warm.chapter) == 1
+    after = state(warm.loop)
+    assert [len(after[name]) for name in ("messages", "series", "findings", "letters")] == [
+        len(warm.after[name]) for name in ("messages", "series", "findings", "letters")
+    ]
+    assert len(after["reviews"]) == len(warm.after["reviews"]) + 1
+
+
+def _killed(warm: Warm, points: list[Point], group: bool = False) -> None:
+    """Kill the command at each of some points, and see that everything is as it should be after it was run again."""
+    chapter = warm.chapter.name
     told: Counter[str] = Counter()
     start = time.monotonic()
     for number, point in enumerate(points):
@@ -110,7 +170,7 @@ def test_killed_at_many_points(
         if number % 3 == 2:
             archive.touch()  # what is sent does not come to the archive
         try:
-            point = warm.killed(point)
+            point = warm.killed(point, group)
             told["after the server's word"] += point.taken
             told["more than one restart"] += run_until_done(warm.loop, warm.chapter) > 1
             _stands(warm, chapter, told, archived=not archive.exists())

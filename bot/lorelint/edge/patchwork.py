@@ -1,9 +1,9 @@
 """A Patchwork over its REST API, version 1.2.
 
 Written by its published schema (``docs/api/schemas/v1.2/patchwork.yaml`` of Patchwork: GET /patches/?msgid=,
-POST /patches/{id}/checks/), and tested against a server of our own that holds to that schema, field by field. It was
-never tried against a Patchwork: the application is in no package registry (``patchwork`` on PyPI is another program,
-Debian has the client ``git-pw`` alone).
+POST /patches/{id}/checks/), and tested against a server of our own that holds to that schema, field by field, and to
+what the application's own ``patchwork/api/check.py`` demands. It was never tried against a Patchwork that runs: the
+application is in no package registry (``patchwork`` on PyPI is another program, Debian has the client ``git-pw`` alone).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class PatchworkApi:
     """Implements `lorelint.model.patchwork.Patchwork`.
 
     url    of the site, as https://patchwork.example.org
-    token  of an account that maintains the project
+    token  of an account that may add checks (``patchwork.add_check``, for the project or for all): to maintain the
+           project was enough in older versions, and is not any more
     Raises LorelintError for an address that would show the token to everybody on the way.
     """
 

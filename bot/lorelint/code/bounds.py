@@ -23,6 +23,9 @@ _FETCHES = re.compile(
 )  # gives another item on each call
 _TIME = re.compile(r"tim(e|eo|eout)(_left)?$|^left$|remain")
 _TRIES = re.compile(r"(^|_|>|\.)(retr(y|ies)|tries|attempts?)(_|$)")  # counted for one reason only
+_TALK = re.compile(
+    r"^(?:pr_|dev_|netdev_|drm_|trace_|printk|DRM_)|(?:^|_)(?:warn|err|info|dbg|debug|notice|print)(?:_|$)"
+)
 _CLOCK_NAMES = frozenset({"jiffies", "jiffies_64"})
 
 
@@ -89,7 +92,7 @@ class Bounds:
             *(
                 lvalues(node.expr)
                 for node in (cfg.nodes[id_] for id_ in loop.body)
-                if node.at is ir.At.TEST and node.expr and any(self._can_end(node, edge) for edge in node.out)
+                if node.at is ir.At.TEST and node.expr and not _only_tells(cfg, node)
             )
         )
         self.flags = _false_flags(cfg, loop)
@@ -286,6 +289,21 @@ class Bounds:
             isinstance(each, ir.Name) and (each.name in _CLOCK_NAMES or each.name in self.clocks)
             for each in ir.walk(value)
         )
+
+
+def _only_tells(cfg: ir.Cfg, test: ir.Node) -> bool:
+    """Whether a test decides about nothing but what is printed: ``if (!(++tries % 1024)) dev_warn(..)``."""
+    if len(test.out) != 2:
+        return False
+    for edge, other in (test.out, test.out[::-1]):
+        here = cfg.nodes[edge.to]
+        while here.id != other.to and isinstance(here.expr, ir.Call) and _TALK.match(here.expr.name):
+            if len(here.out) != 1:
+                break
+            here = cfg.nodes[here.out[0].to]
+        if here.id == other.to and edge.to != other.to:
+            return True
+    return False
 
 
 def _values(expr: ir.Expr) -> Iterable[tuple[ir.Expr, ir.Expr]]:

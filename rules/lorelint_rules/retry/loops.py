@@ -25,7 +25,7 @@ from lorelint.rule import (
     summary,
     worlds,
 )
-from lorelint_rules.retry.shape import ERRNO_TYPES, header, is_errno, may_retry, puts_aside
+from lorelint_rules.retry.shape import ERRNO_TYPES, Turn, header, is_errno, may_retry, puts_aside, turns
 
 #: Words of which a function with a retry loop has at least one of each group.
 TOKENS = Tokens((("goto", "while", "for", "until"),))
@@ -63,6 +63,7 @@ class Pass:
     resolved: bool  # the callee's body was seen
     heeds: bool = False  # the loop itself looks at signals on the way round, and leaves
     owed: bool = False  # its users bound it, whatever the callee waits for
+    hasty: bool = False  # the wait on the way round ends at once while a signal is pending, unseen
 
     @property
     def patient(self) -> bool:
@@ -148,24 +149,27 @@ class RetryLoops:
             return None
         cfg = self.program.cfg(fn)
         known = bounds.Bounds(cfg, loop, self.know)
-        explorer = self.sums.explorer(fn, inside=loop.body, more=known.marks)
-        explored = explorer.run(loop.head, loop.back)
-        if explored.cut:
-            return "too many paths through the loop to tell them apart"
         passes: dict[Pass, None] = {}
         reasons: list[tuple[int, str, tuple[Step, ...]]] = []
-        everywhere = tuple(world for back in loop.back for world in explored.arrived[back])
-        coarse = any(each.coarse for each in everywhere)
-        for back in loop.back:
-            went = explored.arrived[back]
-            for world in went:
-                # On one named code the same way back counts; on any error the whole loop does.
-                named = bool(world.trail) and not world.trail[-1].codes.neg
-                verdict = self._why(fn, loop, world, went if named else everywhere, everywhere, known)
-                if isinstance(verdict, Pass):
-                    passes[verdict] = None
-                elif verdict is not None:
-                    reasons.append(verdict)
+        coarse = False
+        for turn in turns(cfg, loop):
+            explored = self.sums.explorer(fn, inside=loop.body, more=known.marks).run(turn.start, turn.back)
+            if explored.cut:
+                return "too many paths through the loop to tell them apart"
+            everywhere = tuple(world for back in turn.back for world in explored.arrived[back])
+            coarse = coarse or any(each.coarse for each in everywhere)
+            for back in turn.back:
+                went = explored.arrived[back]
+                for world in went:
+                    if turn.asks(world) is False:
+                        continue
+                    # On one named code the same way back counts; on any error the whole loop does.
+                    named = bool(world.trail) and not world.trail[-1].codes.neg
+                    verdict = self._why(fn, loop, turn, world, went if named else everywhere, everywhere, known)
+                    if isinstance(verdict, Pass):
+                        passes[verdict] = None
+                    elif verdict is not None:
+                        reasons.append(verdict)
         if passes:
             return RetryLoop(fn, loop, tuple(passes))
         if coarse and not reasons:
@@ -176,6 +180,7 @@ class RetryLoops:
         self,
         fn: ir.Function,
         loop: ir.Loop,
+        turn: Turn,
         world: worlds.World,
         went: tuple[worlds.World, ...],
         everywhere: tuple[worlds.World, ...],
@@ -216,7 +221,7 @@ class RetryLoops:
             for each in everywhere
             if each.trail and (each.trail[-1].site, each.trail[-1].codes) == (site, test.codes)
         ]
-        return self._pass(fn, known, world, test, site, line, known.shared(same))
+        return self._pass(fn, known, turn, world, test, site, line, known.shared(same))
 
     def _not_failed(self, test: worlds.Passed, cfg: ir.Cfg) -> tuple[int, str, tuple[Step, ...]] | None:
         site = test.site
@@ -271,6 +276,7 @@ class RetryLoops:
         self,
         fn: ir.Function,
         known: bounds.Bounds,
+        turn: Turn,
         world: worlds.World,
         test: worlds.Passed,
         site: worlds.Site,
@@ -321,11 +327,12 @@ class RetryLoops:
         passed = self._marks(world, bad)
         owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
         if not {marks.YIELD, marks.SIGNAL} <= passed:
-            deeper = self._deeper(fn, known, world, test)
+            deeper = self._deeper(fn, known, turn, test)
             interrupted = any(cause.how is summary.How.INTERRUPTED for cause in bad)
             passed |= deeper - {marks.SIGNAL} if interrupted else deeper  # that signal is what goes round
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
-        return Pass(site, test, code, bad, passed, None, bool(callees), marks.SIGNAL in world.marks, owed)
+        heeds, hasty = marks.SIGNAL in world.marks, marks.HASTY in world.marks
+        return Pass(site, test, code, bad, passed, None, bool(callees), heeds, owed, hasty)
 
     def _of_a_signal(self, site: worlds.Site | None) -> tuple[str, ...]:
         """The codes of a call that is a wait or a lock which a signal ends; () for any other."""
@@ -388,24 +395,22 @@ class RetryLoops:
                 passed.add(mark)
         return frozenset(passed & {marks.YIELD, marks.WAIT, marks.SIGNAL, marks.WEAK})
 
-    def _deeper(
-        self, fn: ir.Function, known: bounds.Bounds, world: worlds.World, test: worlds.Passed
-    ) -> frozenset[str]:
+    def _deeper(self, fn: ir.Function, known: bounds.Bounds, turn: Turn, test: worlds.Passed) -> frozenset[str]:
         """Marks that callees in the loop are sure to leave on the way round, a few calls down."""
 
         def again() -> frozenset[str]:
             explorer = self.sums.explorer(fn, _CALLEES + 1, trail=1, inside=known.loop.body, more=known.marks)
-            explored = explorer.run(known.loop.head, known.loop.back)
+            explored = explorer.run(turn.start, turn.back)
             same = [
                 each
-                for back in known.loop.back
+                for back in turn.back
                 for each in explored.arrived[back]
                 if each.trail and each.trail[-1].site == test.site and each.trail[-1].codes == test.codes
             ]
             sure = [marks.settled(each) for each in same]
             return frozenset.intersection(*sure) if sure and not explored.cut else frozenset()
 
-        key = ("round", fn.path, fn.name, fn.text, known.loop.head, test.node, test.site)
+        key = ("round", fn.path, fn.name, fn.text, turn.start, test.node, test.site)
         return self.program.memo(key, again) & {marks.YIELD, marks.WAIT, marks.SIGNAL}
 
     def _retried(

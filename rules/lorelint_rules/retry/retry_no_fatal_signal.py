@@ -62,10 +62,10 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
         if went.bound is not None:
             yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, wording.bounded(went.bound))
     for went in loop.endless:
-        if went.waits:
+        if wording.waits(view, fn, went):
             reason = "each pass sleeps until a condition comes true"
             yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
-    deaf = [each for each in loop.endless if marks.SIGNAL not in each.marks and not each.waits]
+    deaf = [each for each in loop.endless if marks.SIGNAL not in each.marks and not wording.waits(view, fn, each)]
     killable = [each for each in loop.endless if marks.SIGNAL in each.marks]
     if not deaf:
         if killable:

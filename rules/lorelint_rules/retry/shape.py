@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-from lorelint.rule import ir, worlds
+from lorelint.rule import ir, measures, worlds
 
 #: Types of variables and results that can hold an errno.
 ERRNO_TYPES = frozenset({"int", "long", "ssize_t", "signed long", "s32", "s64"})
 
 _GOTO = re.compile(rb"\bgoto\s+(\w+)\s*;")
 _LABEL = re.compile(rb"^[ \t]*(\w+)[ \t]*:", re.M)
-_WHILE = re.compile(rb"\bwhile\b|\bfor\s*\(\s*;[^;]*;\s*\)|_until_\w+\s*\(")
+_WHILE = re.compile(rb"\bwhile\b|\bfor\s*\([^;{}]*;[^;{}]*;\s*(?:\)|[\w.>\[\]-]+\s*=[^=;])|_until_\w+\s*\(")
 
 _ASIDE = re.compile(rb"\b(?:TIF_SIGPENDING|recalc_sigpending|flush_signals|sigprocmask|dequeue_signal|try_to_freeze)\b")
 
@@ -29,6 +30,43 @@ def may_retry(text: bytes) -> bool:
         return False
     labels = {match[1]: match.start() for match in reversed(list(_LABEL.finditer(text)))}
     return any(labels.get(match[1], len(text)) < match.start() for match in _GOTO.finditer(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Once round a loop: from a node to the edges on which that is behind it.
+
+    asked  the test in the loop's head that sees what the pass before left; -1 where a pass begins at the head
+    """
+
+    start: int
+    back: tuple[tuple[int, int], ...]
+    asked: int = -1
+
+    def asks(self, world: worlds.World) -> bool:
+        """A turn that begins behind the head's test is only for what this test says."""
+        return self.asked < 0 or (bool(world.trail) and world.trail[-1].node == self.asked)
+
+
+def turns(cfg: ir.Cfg, loop: ir.Loop) -> tuple[Turn, ...]:
+    """A pass from the head to the head; and, for ``while (ret == -EAGAIN) { ret = f(); }``, from behind the condition
+    round to where it is asked again: only there the result of the call is looked at."""
+    whole = Turn(loop.head, loop.back)
+    head = cfg.nodes[loop.head]
+    if loop.kind not in (ir.LoopKind.WHILE, ir.LoopKind.FOR) or head.at is not ir.At.TEST or head.expr is None:
+        return (whole,)
+    asked = measures.lvalues(head.expr)
+    called = {
+        name
+        for id_ in loop.body
+        if (expr := cfg.nodes[id_].expr) is not None
+        for name, value in measures.assignments(expr)
+        if isinstance(value, ir.Call)
+    }
+    if not asked & called:
+        return (whole,)
+    again = tuple((head.id, edge.to) for edge in head.out if edge.to in loop.body)
+    return (whole, *(Turn(to, again, head.id) for _, to in again))
 
 
 def header(fn: ir.Function, cfg: ir.Cfg, loop: ir.Loop, test: worlds.Passed) -> str:

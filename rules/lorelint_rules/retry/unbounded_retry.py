@@ -58,7 +58,7 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
         yields = "gives up the CPU and " if marks.YIELD in went.marks else ""
         reason = f"each pass {yields}looks at signals, which end it: an accepted unbounded loop"
         yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
-    waits = [each for each in endless if each.waits]
+    waits = [each for each in endless if wording.waits(view, fn, each)]
     for went in waits:
         reason = "each pass sleeps until a condition comes true"
         yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)

@@ -112,6 +112,11 @@ def in_user_context(view: TreeView, fn: ir.Function) -> bool:
     return not view.of(ENTRIES).only_kernel(fn)
 
 
+def waits(view: TreeView, fn: ir.Function, went: Pass) -> bool:
+    """Each pass sleeps until a condition comes true, or only until a signal, of which there are none here."""
+    return went.waits and not (went.hasty and in_user_context(view, fn))
+
+
 def concern(fn: ir.Function, loop: RetryLoop) -> str:
     return f"{fn.path}:{fn.name}:loop:{loop.name}"
 

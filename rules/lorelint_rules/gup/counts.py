@@ -103,12 +103,35 @@ def _sign(expr: ir.Expr) -> bool:
 
 
 def counted(scope: Scope, story: Story, name: str) -> bool:
-    """Whether the number of pages is read for more than its sign where pages may be held."""
-    for id in _before_overwritten(scope, story.acquired.node, name):
-        node = scope.cfg.nodes[id]
-        if node.expr is not None and id in story.alive and _reads(node, name, story):
-            return True
-    return False
+    """Whether the number of pages is read for more than its sign where pages may be held.
+
+    To release as many is no more than that where the function goes on with the number that it asked for.
+    """
+    behind = _before_overwritten(scope, story.acquired.node, name) & story.alive
+    nodes = [node for node in scope.cfg.nodes if node.id in behind and node.expr is not None]
+    reading = {node.id for node in nodes if _reads(node, name, story)}
+    if not reading or not reading <= (releasing := _releasing(scope, story)):
+        return bool(reading)
+    asked = story.acquired.asked
+    return asked == (name,) or not any(
+        within(each, asked)
+        for node in nodes
+        if node.expr is not None and node.id not in releasing and not _says(node.expr)
+        for each in places(node.expr)
+    )
+
+
+def _says(expr: ir.Expr) -> bool:
+    return isinstance(expr, ir.Call) and _SAID.match(expr.name) is not None
+
+
+def _releasing(scope: Scope, story: Story) -> frozenset[int]:
+    """Nodes that release pages, those of loops that do nothing else with them among them."""
+    gives = story.thing.resource.gives.keys()
+    nodes = scope.cfg.nodes
+    own = {node.id for node in nodes if any(call.name in gives for call in ir.calls(node.expr))}
+    around = [loop.body for loop in scope.program.loops(scope.fn) if loop.body & own]
+    return frozenset(own.union(*(body for body in around if story.acquired.node not in body)))
 
 
 def _before_overwritten(scope: Scope, start: int, name: str) -> frozenset[int]:

@@ -3,8 +3,9 @@
 What it sees
     pin_user_pages() or get_user_pages(), by whatever variant, gave pages, also fewer than were asked for, and on
     some path the function then reports failure without releasing them, without having put them where a later
-    release finds them, and without a caller that releases what was left. Or the array that names them is freed
-    while they are held.
+    release finds them, and without a caller that releases what was left. A release of as many as were had before
+    the last call is none of what that gave. Or the array that names them is freed while they are held; or the
+    function ends well, and only a local of its own has named them.
 
 Why it hurts
     A page that stays pinned is never freed, migrated or reclaimed, and whatever it was accounted to stays charged.
@@ -32,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict
+from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, codes
 from lorelint.rule.analyses.cleaning import Cleaning, cleaned
 from lorelint.rule.analyses.typestate import HELD, KEPT, LOST, RELEASED, End, Story
 from lorelint_rules.gup.pins import PINS, TOKENS, counterpart, verb
@@ -61,7 +62,7 @@ def _judge(view: TreeView, story: Story) -> Verdict:
     fn = story.thing.scope.fn
     if story.cut:
         return Doubt(NAME, fn.path, fn.name, story.acquired.line, _anchor(story), "too many paths")
-    left = story.left()
+    left = story.left() or _forgotten(story)
     if not left:
         return _silence(view, story)
     end = left[0]
@@ -76,6 +77,18 @@ def _judge(view: TreeView, story: Story) -> Verdict:
         reason = f"the pages that are left in {story.acquired.shown} are released by the caller: {above.why}"
         return Silence(NAME, fn.path, fn.name, end.line, reason)
     return _finding(view, story, end, above)
+
+
+def _forgotten(story: Story) -> tuple[End, ...]:
+    """Ends of success, not those that return how many, at which a local alone still names the pages."""
+    fn, nodes = story.thing.scope.fn, story.thing.scope.cfg.nodes
+    if story.outlives or story.thing.lasting(story.acquired.place[0]):
+        return ()
+    held = [end for end in story.ends if end.hold == HELD and not end.fails]
+    nothing = fn.returns.split()[-1:] == ["void"]
+    return tuple(
+        end for end in held if (nothing if (expr := nodes[end.node].expr) is None else codes.const(expr) == "0")
+    )
 
 
 def _silence(view: TreeView, story: Story) -> Silence:
@@ -110,7 +123,8 @@ def _finding(view: TreeView, story: Story, end: End, above: Cleaning) -> Finding
     fn, taken = story.thing.scope.fn, story.acquired
     made = [Step(fn.path, line, text) for line, text in end.path[-_PATH:]]
     first = Step(fn.path, taken.line, f"{taken.call.name}() has {verb(view, story)} pages of {taken.shown}")
-    last = Step(fn.path, end.line, f"{fn.name}() fails and has not released them")
+    how = "fails" if end.fails else "returns"
+    last = Step(fn.path, end.line, f"{fn.name}() {how} and has not released them")
     if end.hold == LOST:
         last = Step(fn.path, end.line, f"{fn.name}() fails; {end.why}: nothing can release them any more")
     release = counterpart(view, taken.call.name)
@@ -121,7 +135,7 @@ def _finding(view: TreeView, story: Story, end: End, above: Cleaning) -> Finding
         line=taken.line,
         anchor=f"{taken.call.name}:{_anchor(story)}",
         message=f"pages that {taken.call.name}() has {verb(view, story)} in {taken.shown} are not released when "
-        f"{fn.name}() fails in line {end.line}",
+        f"{fn.name}() {how} in line {end.line}",
         severity=Severity.WARNING,
         confidence=_confidence(story, end, above),
         steps=tuple(dict.fromkeys((first, *made, last, *above.steps))),
@@ -130,7 +144,7 @@ def _finding(view: TreeView, story: Story, end: End, above: Cleaning) -> Finding
         facts=tuple(_facts(story, end, above)),
         advice=f"release what {taken.call.name}() gave, by {release}(), on this way out too",
         evidence=(taken.call.name, end.hold, "caller" if above.steps else "own"),
-        ask=f"who releases the pages of {taken.shown} when {fn.name}() fails here?",
+        ask=f"who releases the pages of {taken.shown} when {fn.name}() {how} here?",
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lorelint.code import ir
 from lorelint.rule.analyses.owners import AWAY, LINKS, RESULT, Owners, Resource, Take, counts, unwrapped
 from lorelint.rule.analyses.places import Place, place, places, touch, within
-from lorelint.rule.analyses.scope import Scope
+from lorelint.rule.analyses.scope import Scope, peel
 
 _ALLOC = re.compile(r"alloc|kmemdup|^__?get_free_page|_dup$|_new$")
 _MEMORY = re.compile(r"^(?:devm_)?(?:k|kv|v|kmem_cache_)[mzc]?alloc(?:_\w+)?$")
@@ -56,6 +56,18 @@ class Acquired:
         if self.take.thing == RESULT:
             return ".".join(self.place)
         return ir.show(self.call.args[self.take.thing]).lstrip("&")
+
+    @property
+    def offset(self) -> str:
+        """The counter behind which new pieces are put: ``pages + done``, ``&pages[done]``; "" for none."""
+        if self.take.thing == RESULT:
+            return ""
+        match peel(self.call.args[self.take.thing]):
+            case ir.Binary(op="+", right=ir.Name(name=name)):
+                return name
+            case ir.Unary(op="&", operand=ir.Index(index=ir.Name(name=name))):
+                return name
+        return ""
 
     @property
     def asked(self) -> Place:
@@ -136,6 +148,7 @@ class Effect:
     line: int
     text: str
     holder: str = ""
+    before: bool = False  # "released" as many as were had before the last call, by the same counter
 
 
 class Thing:
@@ -302,7 +315,7 @@ class Thing:
         gives = self.resource.gives.get(call.name)
         if gives is not None:
             if any(at in values for at in gives):
-                yield Effect("released", call.line, f"{call.name}() releases it")
+                yield Effect("released", call.line, f"{call.name}() releases it", before=self._before(call, gives))
             return
         if _FREE.match(call.name):
             if any(where and any(within(name, where) for name in self.names) for _, where in parts):
@@ -318,6 +331,12 @@ class Thing:
         objects = [at for at, where in parts if where and any(within(name, where) for name in self.names)]
         if values or objects:
             yield from self._callee(call, parts, values, objects, holders)
+
+    def _before(self, call: ir.Call, gives: tuple[int, ...]) -> bool:
+        """Whether a release is of the array from its begin, as far as the counter behind which new pieces were put."""
+        offset = self.acquired.offset
+        whole = all(isinstance(peel(call.args[at]), (ir.Name, ir.Member)) for at in gives if at < len(call.args))
+        return bool(offset) and whole and any(isinstance(arg, ir.Name) and arg.name == offset for arg in call.args)
 
     def _callee(
         self,

@@ -32,7 +32,7 @@ from lorelint.code.program import Program
 from lorelint.code.terms import address_of, assign, bind, question, term_of, told
 from lorelint.code.worlds import Site, Term, Verdict
 from lorelint.rule.analyses.owners import Owners, Resource, Take
-from lorelint.rule.analyses.places import place
+from lorelint.rule.analyses.places import Place, place
 from lorelint.rule.analyses.scope import Scope
 from lorelint.rule.analyses.stories import HELD, KEPT, LOST, NONE, RELEASED, End, Given, Story, had
 from lorelint.rule.analyses.telling import Telling, named, pure
@@ -83,6 +83,7 @@ class _State(NamedTuple):
     holders: frozenset[str]
     got: str = ""  # "some" once the call was made, "all" where that is known
     recounted: bool = False
+    counted: bool = False  # the counter behind which the pieces were put has moved since
 
 
 class _Walk:
@@ -103,6 +104,8 @@ class _Walk:
         self.again: dict[tuple[int, str], None] = {}
         self.given: dict[Given, None] = {}
         self.asked = thing.acquired.asked
+        self.offset = thing.acquired.offset
+        self.success = thing.acquired.take.success
         self.ends: list[tuple[int, _State]] = []
 
     def story(self) -> Story:
@@ -208,20 +211,43 @@ class _Walk:
             state = self._affected(state, effect, node.id)
         if state.got and self.asked and not state.recounted and self._recounts(node):
             state = state._replace(recounted=True)
+        if state.hold == HELD and not state.counted and self.offset and self._moves(node, self.offset):
+            state = state._replace(counted=True)
         if node.id == self.thing.acquired.node:
             sure = state.hold == HELD and self.thing.acquired.pieces
             state = state._replace(
-                hold=HELD, sure=sure, why="", holders=frozenset(), got="some", recounted=self._recounts(node)
+                hold=HELD,
+                sure=sure,
+                why="",
+                holders=frozenset(),
+                got="some",
+                recounted=self._recounts(node),
+                counted=False,
             )
         return state
 
     def _recounts(self, node: ir.Node) -> bool:
+        return self._writes(node, self.asked)
+
+    def _moves(self, node: ir.Node, name: str) -> bool:
+        handed = (address_of(arg) for call in ir.calls(node.expr) for arg in call.args)
+        return self._writes(node, (name,)) or name in handed
+
+    @staticmethod
+    def _writes(node: ir.Node, where: Place) -> bool:
         for each in ir.walk(node.expr) if node.expr is not None else ():
-            if isinstance(each, (ir.Assign, ir.Update)) and place(each.target) == self.asked:
+            if isinstance(each, (ir.Assign, ir.Update)) and place(each.target) == where:
                 return True
         return False
 
+    def _misses_last(self, state: _State, effect: Effect) -> bool:
+        """Whether a release leaves out what the last call gave: the counter has not been moved over it yet."""
+        codes = dict(state.known).get(self.site, ANY)
+        return effect.before and state.hold == HELD and not state.counted and had(self.success, codes)
+
     def _affected(self, state: _State, effect: Effect, node: int) -> _State:
+        if effect.kind == "released" and self._misses_last(state, effect):
+            return state
         if effect.kind == "released" and state.hold in (NONE, HELD) and state.got:
             failed = state.hold == NONE
             self.given[Given(node, effect.line, failed, state.got == "all", state.recounted)] = None
@@ -399,6 +425,8 @@ class _Walk:
             return False if term.isdigit() else None
         if isinstance(term, Site):
             codes = known.get(term, ANY)
+            if "*" in self.scope.fn.returns and term != self.site and codes.pos:
+                return None  # a pointer, which may be a good one
             if codes.fails or (term == self.site and self.thing.acquired.take.success in ("error", "nothing")):
                 return True  # what is left behind by a failure is had only where it failed
             return False if term == self.site or not (codes.neg or any(map(negative, codes.named))) else None

@@ -83,7 +83,9 @@ def _under_sequence(
     pages = Step(fn.path, got.line, f"{got.api}() gets the pages")
     asked = tuple(each for each in checks if each.used and each.node in sequence.after(scope, read.node))
     if not asked:
-        yield _never_asked(view, scope, read, checks, (begun, pages)) or silence(*_why_not_asked(scope, read))
+        yield _never_asked(view, scope, read, got, checks, (begun, pages)) or silence(
+            *_why_not_asked(view, scope, read)
+        )
         return
     locked = next((each for each in asked if _is_locked(view, scope, got, each)), None)
     if locked is None:
@@ -101,6 +103,12 @@ def _under_sequence(
     if stale:
         what = f"where {locked.api}() says so, {got.api}() is called again and the sequence is not read anew"
         yield _finding(fn, "hoisted", locked.line, what, (begun, pages, Step(fn.path, locked.line, what)))
+        return
+    done = sequence.given_back(view, scope, got, locked)
+    if done is not None:
+        what = f"the lock is given back right behind {locked.api}(), and {done[1]}() comes after it"
+        steps = (Step(fn.path, locked.line, f"{locked.api}() is asked, and nothing is done under its lock"),)
+        yield _finding(fn, "given back", locked.line, what, (begun, pages, *steps, Step(fn.path, done[0], what)), 0.7)
         return
     names = ", ".join(sorted(locked.locks)) or "a lock"
     step = Step(fn.path, locked.line, f"{locked.api}() is asked with {names} held")
@@ -133,7 +141,7 @@ def _steps(fn: ir.Function, first: tuple[Step, ...], check: Check, later: tuple[
 
 
 def _never_asked(
-    view: TreeView, scope: Scope, read: Read, checks: tuple[Check, ...], first: tuple[Step, ...]
+    view: TreeView, scope: Scope, read: Read, got: Got, checks: tuple[Check, ...], first: tuple[Step, ...]
 ) -> Finding | None:
     """A sequence that no caller can check either, and a mapping that is made."""
     fn = scope.fn
@@ -141,19 +149,24 @@ def _never_asked(
     if ignored is not None:
         what = f"nobody looks at what {ignored.api}() answers"
         return _finding(fn, "ignored", ignored.line, what, (*first, Step(fn.path, ignored.line, what)))
-    if not read.local or sequence.handed_on(scope, read.kept) is not None:
+    kept = read.local and not sequence.stored(scope, read.kept)
+    if not kept or sequence.handed_on(view, scope, read.kept) is not None:
         return None
-    made = sequence.installs(view, scope)
+    made = sequence.installs(view, scope) or sequence.under_their_lock(view, scope, got)
+    confidence = 0.8
+    if made is None and (later := sequence.locks_behind(scope, got.node)) is not None:
+        made, confidence = (later[0], f"{later[1]}() takes a lock, as for what is made of the pages"), 0.7
     if made is None:
         return None
-    what = "the sequence is read and never compared"
-    return _finding(fn, "unchecked", read.line, what, (*first, Step(fn.path, made[0], made[1])))
+    what = "the sequence is read and never compared under the lock"
+    return _finding(fn, "unchecked", read.line, what, (*first, Step(fn.path, made[0], made[1])), confidence)
 
 
-def _why_not_asked(scope: Scope, read: Read) -> tuple[str, Step] | tuple[str]:
-    if not read.local:
-        return (f"the sequence is kept in {read.kept}: whoever installs checks it there",)
-    handed = sequence.handed_on(scope, read.kept)
+def _why_not_asked(view: TreeView, scope: Scope, read: Read) -> tuple[str, Step] | tuple[str]:
+    stored = sequence.stored(scope, read.kept) if read.local else read.kept
+    if stored:
+        return (f"the sequence is kept in {stored}: whoever installs checks it there",)
+    handed = sequence.handed_on(view, scope, read.kept)
     if handed is not None:
         return ("the sequence is handed on", Step(scope.fn.path, handed[0], f"{handed[1]}() is handed it"))
     return ("nothing is seen to be installed here",)

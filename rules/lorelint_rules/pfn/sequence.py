@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lorelint.rule import TreeView, flow, ir
+from lorelint.rule import TreeView, flow, ir, tables
 from lorelint.rule.analyses.folder import resolve
 from lorelint.rule.analyses.lockset import LOCKING, LOCKSETS, HeldLocks
 from lorelint.rule.analyses.scope import Scope
@@ -23,6 +23,11 @@ _LOCKS = re.compile(r"(?:^|_)(?:lock|down_read|down_write)(?:_|$)")
 _INSTALLS = re.compile(
     r"(?:^|_)(?:map|install|insert|bind|commit|program|write|enter)_(?:\w+_)?(?:[sh]?pte|tlbe?|gpu|entry|page|range)s?(?:_|$)"
     r"|(?:^|_)set_[sh]?pte(?:_|$)"
+)
+#: Leads to no mapping: gives back, looks, tells, tries again.
+_LEAVES = re.compile(
+    r"(?:^|_)(?:free|put|unpin|unmap|release|kfree|kvfree|unlock|remove|wait|sleep|resched|warn|err|dbg|trace|read_begin"
+    r"|check_retry|signal_pending|time_after|time_before|unlikely|likely|pr_\w+)(?:_|$)|^_?(?:pr|dev|drm|trace)_"
 )
 _NO_LOCK = re.compile(r"mmap_|rcu_")
 _GUEST = re.compile(r"^_*(?:hva|gfn|gpa)_to_(?:h?pfn|page)")  # KVM's look-ups, by how they are all called
@@ -204,13 +209,92 @@ def after(scope: Scope, node: int) -> frozenset[int]:
     return frozenset(seen)
 
 
-def handed_on(scope: Scope, name: str) -> tuple[int, str] | None:
-    """(line, callee) of a call that is handed the value of the sequence."""
+def handed_on(view: TreeView, scope: Scope, name: str) -> tuple[int, str] | None:
+    """(line, callee) of a call that is handed the value of the sequence, one that only gives a hint left out."""
+    hints = view.know.names("mmu_notifier_hint")
     for node in scope.cfg.nodes:
         for call in ir.calls(node.expr):
-            if call.name and any(ir.show(arg) == name or f"{ir.show(arg)}." in name for arg in call.args):
+            if (
+                call.name
+                and call.name not in hints
+                and any(ir.show(arg) == name or f"{ir.show(arg)}." in name for arg in call.args)
+            ):
                 return call.line, call.name
     return None
+
+
+def invalidating(view: TreeView, path: str) -> frozenset[str]:
+    """Names of the locks that the invalidate callbacks of a file take."""
+
+    def look() -> frozenset[str]:
+        found: set[str] = set()
+        for table in view.program.tables(path):
+            value = table.get("invalidate") if "mmu_interval_notifier_ops" in table.type else None
+            callback = view.program.function(path, tables.named(value)) if value is not None else None
+            for node in view.program.cfg(callback).nodes if callback is not None else ():
+                found |= _names(view.of(LOCKSETS), callback, node.id) if callback is not None else frozenset()
+        return frozenset(found)
+
+    return view.program.memo(("invalidating", path), look)
+
+
+def under_their_lock(view: TreeView, scope: Scope, got: Got) -> tuple[int, str] | None:
+    """(line, what) of a place behind the pages that holds a lock which the invalidate callback takes."""
+    theirs = invalidating(view, scope.fn.path) - held_at(view, scope.fn, got.node)
+    for id_ in sorted(after(scope, got.node)) if theirs else ():
+        held = theirs & held_at(view, scope.fn, id_)
+        if held:
+            return scope.cfg.nodes[id_].line, f"{min(held)}, which the invalidate callback takes, is held"
+    return None
+
+
+def given_back(view: TreeView, scope: Scope, got: Got, check: Check) -> tuple[int, str] | None:
+    """(line, call) of what is done once the lock of a check is given back with nothing done under it behind the check.
+
+    What the check has settled is so as long as the lock is held: a check for the sake of nothing settles nothing.
+    """
+    locks = check.locks - held_at(view, scope.fn, got.node)
+    if not _PREDICATES.match(check.api):
+        return None  # made in a callee, which may well install too
+    todo, seen, free = [edge.to for edge in scope.cfg.nodes[check.node].out], {check.node}, set[int]()
+    while todo and locks:
+        here = todo.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        node = scope.cfg.nodes[here]
+        if not locks <= held_at(view, scope.fn, here):
+            free.add(here)
+            continue
+        if node.at is ir.At.RETURN or _does(scope, node):
+            return None
+        todo.extend(edge.to for edge in node.out)
+    for id_ in sorted(_onward(scope, free, {got.node, check.node})):
+        for call in ir.calls(scope.cfg.nodes[id_].expr):
+            if call.name and not _LEAVES.search(call.name) and not call.name.isupper():
+                return call.line, call.name
+    return None
+
+
+def _does(scope: Scope, node: ir.Node) -> bool:
+    """Whether a node does more than to test, to set a variable, or to give a lock back."""
+    for each in ir.walk(node.expr) if node.expr is not None else ():
+        match each:
+            case ir.Call() if "unlock" not in each.name and each.name not in ("up_read", "up_write"):
+                return True
+            case ir.Assign(target=target) | ir.Update(target=target) if not _is_local(scope, target):
+                return True
+    return False
+
+
+def _onward(scope: Scope, starts: set[int], avoid: set[int]) -> set[int]:
+    seen, todo = set(avoid), list(starts)
+    while todo:
+        here = todo.pop()
+        if here not in seen:
+            seen.add(here)
+            todo.extend(edge.to for edge in scope.cfg.nodes[here].out)
+    return seen - avoid
 
 
 def installs(view: TreeView, scope: Scope) -> tuple[int, str] | None:

@@ -229,10 +229,15 @@ def dropped(scope: Scope, node: int) -> int:
         seen.add(here)
         expr = scope.cfg.nodes[here].expr
         lines += [call.line for call in ir.calls(expr) if _gives_back(call)]
-        if isinstance(expr, ir.Guard) and expr.leave and expr.kind.startswith("mmap_"):
+        if isinstance(expr, ir.Guard) and expr.leave and _of_the_mm(expr):
             lines.append(scope.cfg.nodes[here].line)
         todo.extend(edge.to for edge in scope.cfg.nodes[here].out)
     return min(lines, default=0)
+
+
+def _of_the_mm(guard: ir.Guard) -> bool:
+    """``guard(mmap_read_lock)(mm)``, and ``guard(rwsem_read)(&mm->mmap_lock)`` where there is none of that name."""
+    return guard.kind.startswith("mmap_") or any("mmap_lock" in ir.show(arg) for arg in guard.args)
 
 
 def _gives_back(call: ir.Call) -> bool:

@@ -186,7 +186,8 @@ def _faults(view: TreeView, fn: ir.Function, handle: str) -> Iterator[Fault]:
         starts, ends = _call(node, START, handle), _call(node, END, handle)
         if starts is not None and _OPEN in held:
             yield Fault("started twice", starts.line, f"{START}() again, with the page-table lock held")
-        if ends is not None and not lent and not held & {_OPEN, _MAYBE}:
+        again = ends is not None and _ENDED in held and _straight(cfg, node.id, handle)
+        if ends is not None and (again or (not lent and not held & {_OPEN, _MAYBE})):
             yield Fault("ended twice", ends.line, f"{END}() where no walk is open")
         if ends is not None and _MAYBE in held:
             yield Fault("not asked", ends.line, f"{END}() whatever {START}() returned")
@@ -197,6 +198,13 @@ def _faults(view: TreeView, fn: ir.Function, handle: str) -> Iterator[Fault]:
             yield from _sleeps(view, node)
         if held == {_ENDED} and node.expr is not None and starts is None:
             yield from _reads(node, handle)
+
+
+def _straight(cfg: ir.Cfg, end: int, handle: str) -> bool:
+    """Whether another end leads to this one with nothing asked and no start between."""
+    stops = {node.id for node in cfg.nodes if node.at in (ir.At.TEST, ir.At.SWITCH) or _call(node, START, handle)}
+    others = [node.id for node in cfg.nodes if node.id != end and _call(node, END, handle) is not None]
+    return flow.reaches(cfg, others, {end}, avoid=stops) is not None
 
 
 def _sleeps(view: TreeView, node: ir.Node) -> Iterator[Fault]:

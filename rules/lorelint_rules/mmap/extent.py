@@ -131,6 +131,8 @@ class Extent:
             gained = self._tested(node, peel(node.expr), edge.when, state)
         elif node.at is ir.At.SWITCH and edge.when and _parts(self.terms(node.expr, state)) == {OFFSET}:
             gained = frozenset({OFFSET, EXACT})
+        elif node.at is ir.At.RETURN:  # ``return off < all && len <= all - off``: whoever asks has this told
+            gained = frozenset(name for name, sign in self.terms(node.expr, state) if not sign)
         if gained:
             self.tests[node.line] = self.tests.get(node.line, frozenset()) | gained
         return state.knowing(gained)

@@ -207,7 +207,12 @@ def _beside(caller: Scope, address: ir.Expr) -> Held | None:
 
 
 def _within_page(view: TreeView, look: Look, held: Held) -> Step | None:
-    scope = look.scope if held.fn == look.scope.fn else Scope(view.program, held.fn)
+    scope = look.scope
+    if held.fn != scope.fn:  # what is done behind this address may itself be kept within its page
+        here = ranges.one_page(scope, ranges.address_atoms(scope, look.lookup.address))
+        if here is not None:
+            return here
+        scope = Scope(view.program, held.fn)
     return ranges.one_page(scope, frozenset({held.length}) | scope.atoms(ir.Name(0, held.length), 2))
 
 

@@ -23,6 +23,7 @@ from tests.e2e.soak import OTHERS, OURS, RETRIED, Load, Site, Visitor
 from tests.e2e.story import ago, written
 from tests.e2e.supervisor import Part
 
+from lorelint.cli.clock import now
 from lorelint.edge.store.database import Database
 from lorelint.model.store import Letter, LetterRow
 
@@ -120,20 +121,20 @@ def _storm(
     """Kill one of some parts after another, at moments that follow from the seed; look at memory every second."""
     start = time.monotonic()
     due, measured, timer = start + choice.expovariate(1 / gap), start, start + 45
-    while (now := time.monotonic()) < start + seconds:
+    while (here := time.monotonic()) < start + seconds:
         site.supervisor.turn()
-        if now >= due:
+        if here >= due:
             name = choice.choice(names)
             if site.supervisor.settled([name], 1.0):
                 site.supervisor.kill(name, choice)
-            due = now + max(2.0, choice.expovariate(1 / gap))
-        if now - measured >= 1:
+            due = here + max(2.0, choice.expovariate(1 / gap))
+        if here - measured >= 1:
             site.supervisor.measure()
-            measured = now
-        if codes is not None and now >= timer:
+            measured = here
+        if codes is not None and here >= timer:
             name = "lorelint-backup" if sum(codes.values()) % 5 == 4 else "lorelint-health"
             codes[f"{name}: {site.timed(name)}"] += 1
-            timer = now + 45
+            timer = here + 45
         time.sleep(0.1)
 
 
@@ -151,10 +152,10 @@ def _letters(store: Database) -> tuple[LetterRow, ...]:
 
 
 def _where_it_stands(store: Database, site: Site, before: int) -> dict[str, int]:
-    """Messages of the archive that the store has not (or has too often), series that wait, letters on their way."""
+    """Messages of the archive that the store has not (or has too often), series that are due, letters on their way."""
     with store.look() as session:
         seen = sum(number for _, _, number in session.mails.counts())
-        due = len(session.series.due("9999", 100))
+        due = len(session.series.due(now(), 100))  # others wait for patches that never come
         on_the_way = len(session.outbox.waiting(Letter.RELEASED, Letter.SENDING))
     return {"missing": site.archived() - before - seen, "due": due, "on the way": on_the_way}
 

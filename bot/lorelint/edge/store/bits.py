@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -67,6 +67,11 @@ def of_series(ids: Iterable[int]) -> Set:
     return dict(found)
 
 
+def ids(chosen: Set) -> list[int]:
+    """The series themselves, in order."""
+    return [block * BLOCK + place for block, bits in sorted(chosen.items()) for place in _set(bits)]
+
+
 def both(one: Set, other: Set) -> Set:
     return {block: bits & other[block] for block, bits in one.items() if block in other}
 
@@ -103,12 +108,15 @@ _KEY = ("kind", "value", "block")
 def _raw(bits: int) -> bytes:
     if bits.bit_count() * 2 >= _FULL:
         return bits.to_bytes(_FULL, "little")
-    places = array("H")
+    return _little(array("H", _set(bits))).tobytes()
+
+
+def _set(bits: int) -> Iterator[int]:
+    """The places of bits that are set."""
     while bits:
         lowest = bits & -bits
-        places.append(lowest.bit_length() - 1)
+        yield lowest.bit_length() - 1
         bits ^= lowest
-    return _little(places).tobytes()
 
 
 def _bits(raw: bytes) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -25,17 +25,10 @@ from lorelint.model.queue import OPEN, PERSON, STATES, Count, Entry, Filter, Sli
 from lorelint.model.store import FindingRow
 
 MOST = 200  # rows of a page
+FEW = 500  # series that are named one by one
 _KEY = re.compile(r"([0-9])_([0-9TZ:-]{0,40})_([0-9]{1,15})\Z")
 _GRAVE = {rank: severity for severity, rank in RANKS.items()}
 _TEXT = 200  # characters that are searched for
-
-
-@dataclass(frozen=True, slots=True)
-class _Walk:
-    """The table that is walked along, and what must hold of its rows."""
-
-    table: Any  # TAGS, or the distinct rows of it
-    where: tuple[Any, ...]
 
 
 class QueueTables:
@@ -51,13 +44,11 @@ class QueueTables:
         if key is None:
             key = _KEY.match(before)
             back = key is not None
-        walk = self._walk(wanted)
-        table = walk.table.c
-        asked = sa.select(table.series, table.at, table.rank).select_from(walk.table).where(*walk.where)
+        asked = sa.select(TAGS.c.series, TAGS.c.at, TAGS.c.rank).where(*self._walk(wanted))
         if key is not None:
-            asked = asked.where(_beyond(walk.table, wanted.sort, key, back))
+            asked = asked.where(_beyond(TAGS, wanted.sort, key, back))
         # What is shown is fetched for the rows of the page alone.
-        chosen = asked.order_by(*_order(walk.table, wanted.sort, back)).limit(most + 1).subquery("chosen")
+        chosen = asked.order_by(*_order(TAGS, wanted.sort, back)).limit(most + 1).subquery("chosen")
         shown = sa.select(*_shown(chosen)).select_from(_joined(chosen)).order_by(*_order(chosen, wanted.sort, back))
         rows = self._connection.execute(shown).all()
         more = len(rows) > most
@@ -88,12 +79,14 @@ class QueueTables:
         key = replace(wanted, sort=Sort.GRAVEST)
         if key not in self._sets:
             every = [self._tagged(tag) for tag in _tags(wanted)]
-            if wanted.mine is not None:
-                own = [(kind, value) for kind in ("subsystem", "inbox") for value in wanted.mine]
-                every.append(self._tagged(*own, *([(PERSON, wanted.me.lower())] if wanted.me else [])))
+            every += [self._mine(wanted)] if wanted.mine is not None else []
             every += [self._worded(wanted.text)] if wanted.text else []
             self._sets[key] = reduce(bits.both, every)
         return self._sets[key]
+
+    def _mine(self, wanted: Filter) -> bits.Set:
+        own = [(kind, value) for kind in ("subsystem", "inbox") for value in wanted.mine or ()]
+        return self._tagged(*own, *([(PERSON, wanted.me.lower())] if wanted.me else []))
 
     def _tagged(self, *tags: bits.Tag) -> bits.Set:
         if tags not in self._sets:
@@ -130,32 +123,23 @@ class QueueTables:
 
     # -- how it is asked
 
-    def _walk(self, wanted: Filter) -> _Walk:
-        tags = self._rarest_first(_tags(wanted))
-        table: Any = TAGS
+    def _walk(self, wanted: Filter) -> list[Any]:
+        """What must hold of the tags that are walked along."""
+        (kind, value), *others = self._rarest_first(_tags(wanted))
+        where: list[Any] = [TAGS.c.kind == kind, TAGS.c.value == value]
+        where += [_also(sa.and_(_OTHER.kind == kind, _OTHER.value == value)) for kind, value in others]
         if wanted.mine is not None:
-            # A series may be somebody's by several tags, and is there once.
-            own = sa.select(TAGS.c.series, TAGS.c.at, TAGS.c.rank)
-            area = sa.and_(TAGS.c.kind.in_(["subsystem", "inbox"]), TAGS.c.value.in_(wanted.mine or [""]))
-            named = sa.and_(TAGS.c.kind == PERSON, TAGS.c.value == wanted.me.lower())
-            own = own.where(sa.or_(area, named) if wanted.me else area)
-            table, others = own.distinct().subquery("own"), tags
-            where: tuple[Any, ...] = ()
-        else:
-            kind, value = tags[0]
-            where, others = (TAGS.c.kind == kind, TAGS.c.value == value), tags[1:]
-        for at, (kind, value) in enumerate(others):
-            also = TAGS.alias(f"tag{at}")
-            there = sa.select(sa.literal(1)).where(
-                also.c.series == table.c.series, also.c.kind == kind, also.c.value == value
-            )
-            where += (there.exists(),)
+            area = sa.and_(_OTHER.kind.in_(["subsystem", "inbox"]), _OTHER.value.in_(wanted.mine or [""]))
+            named = sa.and_(_OTHER.kind == PERSON, _OTHER.value == wanted.me.lower())
+            where.append(self._within(self._mine(wanted), _also(sa.or_(area, named) if wanted.me else area)))
         if wanted.text:
-            # Looked through once and by itself: to look the words up row by row in the order of the page takes longer.
-            worded = sa.select(QUEUE.c.series).where(_words_like(wanted.text)).cte("worded")
-            worded = worded.prefix_with("MATERIALIZED", dialect="postgresql")
-            where += (table.c.series.in_(sa.select(worded.c.series)),)
-        return _Walk(table, where)
+            words = sa.select(sa.literal(1)).where(QUEUE.c.series == TAGS.c.series, _words_like(wanted.text)).exists()
+            where.append(self._within(self._worded(wanted.text), words))
+        return where
+
+    def _within(self, chosen: bits.Set, asked: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        """Series that are among some: few are named, and of many a page is soon full by asking one after the other."""
+        return TAGS.c.series.in_(bits.ids(chosen)) if bits.size(chosen) <= FEW else asked
 
     def _rarest_first(self, tags: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         if len(tags) == 1:
@@ -163,6 +147,15 @@ class QueueTables:
         asked = sa.or_(*(sa.and_(TALLIES.c.kind == kind, TALLIES.c.value == value) for kind, value in tags))
         known = {(row.kind, row.value): row.every for row in self._connection.execute(sa.select(TALLIES).where(asked))}
         return sorted(tags, key=lambda tag: (known.get(tag, 0), tag))
+
+
+_TAG = TAGS.alias("tag")
+_OTHER = _TAG.c
+
+
+def _also(asked: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Whether a series has another tag, too."""
+    return sa.select(sa.literal(1)).select_from(_TAG).where(_OTHER.series == TAGS.c.series, asked).exists()
 
 
 def _without(wanted: Filter, kind: str) -> Filter:

@@ -65,7 +65,7 @@ def test_lists_are_told_with_what_came(store: Database) -> None:
     assert (kvm.audience, kvm.cap, mm.cap, found.hourly) == ("author", (0, 2), None, (0, 7))
     assert found.problems == ()
     text = table(found)
-    assert "kvm  read to its end 5 minutes ago" in text and "2 reply, 1 patch" in text
+    assert "kvm  read to its end 5 minutes ago" in text and "in all: reply 2, patch 1" in text
     assert "audience author; 0 of 2 letters sent in 24 hours" in text
 
 

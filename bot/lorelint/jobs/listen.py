@@ -118,7 +118,8 @@ def listen(parts: Listening, now: str) -> Pass:
 
 def _note(parts: Listening, name: str, now: str, ok: bool, text: str, done: Pass) -> None:
     done.errors += not ok
-    parts.say(name.partition(":")[0], name=name.partition(":")[2], ok=ok, text=text)
+    event, _, about = name.partition(":")
+    parts.say(event, **({"name": about} if about else {}), ok=ok, text=text)
     with parts.store.begin() as session:
         session.notes.say(Note(name, now, ok, text[:1000]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -56,7 +57,9 @@ def _entry(row: LetterRow, columns: int, ink: Ink) -> Iterator[str]:
     yield number + ink(cut(words(row.subject), columns - len(number)), "bold")
     yield from wrap(f"to {_people(row)}", columns, first=hang, rest=hang + "   ")
     lists = listed([clean(each) for each in row.inboxes])
-    about = f"{listed([words(each) for each in row.rules]) or 'no rule'}; over {lists}"
+    named = Counter(words(each) for each in row.rules)
+    rules = [rule if number == 1 else f"{rule} ({number} times)" for rule, number in named.items()]
+    about = f"{listed(rules) or 'no rule'}; over {lists}"
     yield from (ink(each, "dim") for each in wrap(about, columns, first=hang, rest=hang))
     for each in _reasons(row):
         yield from wrap(each, columns, first=hang + "- ", rest=hang + "  ")
@@ -65,7 +68,7 @@ def _entry(row: LetterRow, columns: int, ink: Ink) -> Iterator[str]:
 def _reasons(row: LetterRow) -> Iterator[str]:
     """Why it is where it is."""
     yield from row.why
-    if row.state in (Letter.HELD, Letter.RELEASED) and row.not_before:
+    if row.state in (Letter.HELD, Letter.RELEASED) and row.not_before > row.created_at:
         yield f"not before {when(row.not_before)}"
     if row.state is Letter.HELD and not row.why:
         yield "the policy leaves it to a person"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lorelint.model.policy import Audience, Decision, ListPolicy, Policy
-from lorelint.model.store import FindingRow, State
+from lorelint.model.store import US, FindingRow, State
 from lorelint.report.ink import Ink
 from lorelint.report.outbox import person, when
 from lorelint.report.text import clean, cut, many, words, wrap
@@ -110,8 +110,10 @@ def _outcome(decision: Decision, columns: int, ink: Ink) -> Iterator[str]:
 
 def unsaid(row: FindingRow) -> str:
     """What was found and is not said, and why."""
+    if row.state is State.SENT:
+        return f"{row.rule} in {row.function}() is not said again: it was in {row.reason}"
     why = row.state.value if row.state is not State.NEW else row.status
-    who = f" by {row.who}" if row.who else ""
+    who = f" by {row.who}" if row.who and row.who != US else ""
     return f"{row.rule} in {row.function}() is not said: {why}{who}" + (f" ({row.reason})" if row.reason else "")
 
 

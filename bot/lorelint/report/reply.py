@@ -115,13 +115,13 @@ class _Letter:
         if steps:
             yield ""
             yield from self._chain(steps)
-        told = " ".join(self._told(concern, cited))
-        if told:
-            yield ""
-            yield from _prose(told)
+        for told in (" ".join(self._told(concern, cited)), *self._last(concern, cited)):
+            if told:
+                yield ""
+                yield from _prose(told)
 
     def _told(self, concern: Concern, cited: list[Finding]) -> Iterator[str]:
-        """Facts of all findings as sentences, each said once, then siblings, then what might end it.
+        """Facts of all findings as sentences, each said once.
 
         What a finding cited is about stands in the question above the proof, and is not told again.
         """
@@ -134,12 +134,16 @@ class _Letter:
                 facts += [finding.message, *finding.facts]
         yield from (sentence(fact) for fact in once(facts))
         yield from people.sentences(concern.findings, prose.cited(concern))
+
+    def _last(self, concern: Concern, cited: list[Finding]) -> list[str]:
+        """Where the like is done, and what might end it; what a paragraph above has said is not said again."""
         siblings = {(s.path, s.function): s for j in concern.findings for s in j.finding.siblings}
         last = [_see_also(list(siblings.values()))] if siblings else []
         advice = next((clause(finding.advice) for finding in cited if finding.advice), "")
         last += [f"Would it work to {advice}?"] if advice else []
-        yield from (text for text in last if text not in self.said)
+        fresh = [text for text in last if text not in self.said]
         self.said.update(last)
+        return fresh
 
     def _chain(self, steps: list[Link]) -> Iterator[str]:
         """The proof, numbered: what is so, and where; what a paragraph above has shown is not shown again."""
@@ -182,12 +186,14 @@ class _Letter:
     def _applied(self) -> str:
         if self.patch.seq == 1:
             return "this patch"
-        return f"patches 1 to {self.patch.seq} of the series"
+        joined = "and" if self.patch.seq == 2 else "to"
+        return f"patches 1 {joined} {self.patch.seq} of the series"
 
     def _doubts(self, concerns: list[Concern]) -> Iterator[str]:
         series = self.report.series
         if series is not None and not series.complete:
-            yield f"Only {len(series.patches)} of the {series.expected} patches of the series were at hand."
+            were = "was" if len(series.patches) == 1 else "were"
+            yield f"Only {len(series.patches)} of the {series.expected} patches of the series {were} at hand."
         paths = {step.path for c in concerns for j in c.findings for step in j.finding.steps}
         paths |= {judged.finding.path for c in concerns for judged in c.findings}
         near = [unseen for unseen in self.report.unseen if unseen.path in paths]
@@ -209,7 +215,7 @@ class _Letter:
         yield ""
         yield from _prose(
             f'If this is wrong, an answer that says why is welcome; a line of its own with "lorelint: false-positive '
-            f'{words(rule)}" marks it as such. A line "lorelint: stop" ends all mail from here to whoever writes it.'
+            f'{words(rule)}" marks it as such. A line "lorelint: stop" ends all mail from here to its writer.'
         )
 
     def _signature(self, concerns: list[Concern]) -> Iterator[str]:
@@ -222,11 +228,11 @@ class _Letter:
 
 
 _GRADES = {
-    Grade.EXACT: "the base is exact",
-    Grade.CLEAN: "the patch applies cleanly there, but the base is not the one it was made on",
-    Grade.MERGED: "the base is a three-way merge, so lines may be off",
-    Grade.APPROXIMATE: "the base is approximate, so lines may be off",
-    Grade.FRAGMENTS: "the files concerned did not apply there, so only the lines of the patch were read",
+    Grade.EXACT: "this is the base it was made on",
+    Grade.CLEAN: "it applies cleanly there, though it was made on another base",
+    Grade.MERGED: "it was merged into that tree, so lines may be off",
+    Grade.APPROXIMATE: "it applies there with fuzz only, so lines may be off",
+    Grade.FRAGMENTS: "it does not apply there to the files concerned, so only its own lines were read",
 }
 
 

@@ -46,9 +46,9 @@ def _list(one: ListStatus, columns: int, ink: Ink) -> Iterator[str]:
     for each in one.cursors:
         yield ink(f"    epoch {each.epoch} read to {clean(each.commit[:20]) or 'its beginning'}", "dim")
     if one.natures:
-        shown = [f"{count} {nature}" for nature, count in one.natures[:NATURES]]
+        shown = [f"{nature} {count}" for nature, count in one.natures[:NATURES]]
         rest = sum(count for _, count in one.natures[NATURES:])
-        told = ", ".join(shown) + (f" and {rest} others" if rest else "")
+        told = "in all: " + ", ".join(shown) + (f" and {rest} others" if rest else "")
         yield from wrap(told, columns, first="    ", rest="    ")
     if one.cap is not None:
         yield f"    audience {one.audience}; {one.cap[0]} of {one.cap[1]} letters sent in 24 hours"

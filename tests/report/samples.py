@@ -422,14 +422,17 @@ def untouched_cause() -> Report:
 
 
 def series_of_two() -> Report:
-    """Two patches, a reply each; what the second one brings is gone again in no later patch."""
+    """Two patches, a reply each, and trailers of two people; what the second brings is gone again in no later patch."""
+    acked = "Acked-by: Kit Example <kit@example.org>"
+    first_patch = replace(patch(), followups=("Reviewed-by: Oda Example <oda@example.org>", acked))
     second = patch(TABLE_DIFF, seq=2, subject="misc: ringmap: Let user space map the ring")
+    second = replace(second, followups=(acked,))
     first = retry().concerns[0].findings
     one = replace(judged(REVOKE, because="`.mmap` of struct file_operations ringmap_fops was set"), patch=2)
     passing = replace(judged(OLD), gone_in=2)
     return replace(
         retry(),
-        series=replace(series(patch(), second), subject="misc: ringmap: Map the ring"),
+        series=replace(series(first_patch, second), subject="misc: ringmap: Map the ring"),
         findings=(*first, passing, one),
         concerns=(Concern(1, first), Concern(1, (passing,)), Concern(2, (one,))),
     )

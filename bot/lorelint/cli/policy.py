@@ -78,6 +78,7 @@ def explain_one(msgid: str, as_json: bool, config: str, color: str, width: int |
     about = [
         f"<{patch.msgid}>, by {person(matter.author)}, {when(matter.posted)}",
         f"it came over {', '.join(matter.inboxes)}" if matter.inboxes else "it came over no list",
+        *(f"given in an answer: {each}" for each in patch.followups),
         *([f"letter {letter.id} about it is {letter.state}"] if letter else []),
         *(policy.unsaid(each) for each in told.unsaid),
     ]

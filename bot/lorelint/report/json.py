@@ -226,6 +226,7 @@ def _patch(patch: Patch) -> Document:
         "subject": _text(patch.subject),
         "author": {"name": _text(patch.author[0]), "address": _text(patch.author[1])},
         "paths": [_text(diff.path) for diff in patch.diffs],
+        "followups": [_text(each) for each in patch.followups],
     }
 
 

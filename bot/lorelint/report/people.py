@@ -93,11 +93,33 @@ def _mails(series: Series) -> set[str]:
     return {patch.msgid for patch in series.patches} | ({series.cover.msgid} if series.cover else set())
 
 
+def given(series: Series | None) -> Iterator[str]:
+    """The trailers that people gave in answers (Reviewed-by, Acked-by, ...), each once, with the patches it is for."""
+    patches = series.patches if series is not None else ()
+    found: dict[str, list[str]] = {}
+    for patch in patches:
+        for trailer in patch.followups:
+            found.setdefault(trailer, []).append(str(patch.seq))
+    for trailer, numbers in found.items():
+        of = (
+            ""
+            if len(numbers) == len(patches)
+            else f" ({'patch' if len(numbers) == 1 else 'patches'} {listed(numbers)})"
+        )
+        yield f"{words(trailer)}{of}"
+
+
 def section(report: Report, measure: int, ink: Ink) -> Iterator[str]:
-    """What no finding is about, for a terminal; nothing where there is nothing."""
+    """What people gave, and what they said that no finding is about, for a terminal; nothing where there is nothing."""
+    trailers = list(given(report.series))
+    if trailers:
+        yield ink("people gave, in answers:", "bold")
+        yield from (line for each in trailers for line in wrap(each, measure, first="  ", rest="    "))
     every = unseen(report)
     if not every:
         return
+    if trailers:
+        yield ""
     yield ink("people said, and no finding is about it:", "bold")
     for said in every[:SHOWN]:
         comment = said.comment

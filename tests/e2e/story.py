@@ -143,6 +143,11 @@ def _ends_as_it_should(loop: Loop, store: Database) -> None:
         "retry-no-resched": ("false-positive", 1),
     }
     with store.look() as session:
+        gone = before["errno-collapsed-to-retry"].id
+        assert [what for _, _, what, _, _ in session.notes.trail(f"finding:{gone}")] == [
+            "finding fixed",
+            "finding sent",
+        ]
         count = loop.inbox.run("git", f"--git-dir={loop.inbox.path}/git/0.git", "rev-list", "--count", "HEAD")
         assert sum(number for _, _, number in session.mails.counts()) == int(count) - len(_past(loop))
         assert not session.outbox.of_series(second.id)

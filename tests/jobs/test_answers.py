@@ -57,6 +57,9 @@ def test_an_author_dismisses_a_finding_of_his_series(listing, ask):
     with listing.store.look() as session:
         assert session.mails.get("answer@author.example").why == "false-positive: obeyed"
         assert session.notes.trail("answer@author.example")[0][1:3] == (ANN, "answer")
+        (number,) = (each.id for each in session.findings.of_series(listing.numbers["p1"]) if each.rule == RULES[0])
+        (line,) = session.notes.trail(f"finding:{number}")
+        assert line[1:3] == (ANN, "finding false-positive") and line[4] == "it sleeps"
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,8 @@ def test_a_letter_goes_out_once(desk: Desk) -> None:
         }
         assert found == {State.SENT}
         assert [what for _, _, what, _, _ in session.notes.trail(desk.letter().msgid)] == ["letter sent"]
+        told = [(what, about) for _, _, what, about, _ in session.notes.trail() if what == "finding sent"]
+        assert len(told) == len(desk.letter().fingerprints)
 
 
 def test_lines_that_begin_with_a_dot(desk: Desk) -> None:

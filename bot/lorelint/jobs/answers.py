@@ -282,6 +282,8 @@ class _Clerk:
                 if row.fingerprint == finding.fingerprint and row.state is not State.FIXED:
                     state, reason = _STATES[command.word], command.reason
                     self.session.findings.change(row.id, state, who=self.who, at=self.now, reason=reason, until=until)
+                    what = f"finding {command.word}"
+                    self.session.notes.audit(self.now, self.who, what, f"finding:{row.id}", reason)
 
 
 def _say(session: Session, series: SeriesRow, help: Help) -> _Say:

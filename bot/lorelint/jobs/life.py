@@ -245,6 +245,7 @@ def reviewed(session: Session, row: SeriesRow, report: Report, review: ReviewRow
     for each_id in carried.fixed:
         reason = f"gone in v{row.version}"
         session.findings.change(each_id, State.FIXED, who=US, at=now, reason=reason, fixed_in=row.version)
+        session.notes.audit(now, US, "finding fixed", f"finding:{each_id}", reason)
     current = session.series.get(row.id) or row
     if current.life not in _ENDED:
         session.series.move(row.id, Life.REVIEWED)

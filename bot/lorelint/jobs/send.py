@@ -159,6 +159,7 @@ def _confirm(session: Session, row: LetterRow, was: Letter, now: str, text: str,
     for finding in session.findings.of_series(row.series):
         if finding.fingerprint in row.fingerprints and finding.state in (State.NEW, State.CONFIRMED):
             session.findings.change(finding.id, State.SENT, who=WHO, at=now, reason=f"<{row.msgid}>")
+            session.notes.audit(now, WHO, "finding sent", f"finding:{finding.id}", f"<{row.msgid}>")
     session.notes.audit(now, WHO, "letter sent", row.msgid, text)
     return Step("found" if text == FOUND else "sent", _again(session, row), text)
 

@@ -14,7 +14,7 @@ from lorelint.jobs.status import Bounds, status
 from lorelint.model.feed import Arrival, Cursor, Nature
 from lorelint.model.policy import Audience, ListPolicy, Policy
 from lorelint.model.status import Status
-from lorelint.model.store import Kept, Life, Note, SeriesRow
+from lorelint.model.store import CheckRow, Kept, Life, Note, SeriesRow
 from lorelint.report.status import document, table
 
 NOW = "2026-04-03T10:00:00Z"
@@ -111,3 +111,17 @@ def test_for_programs(store: Database) -> None:
     told = json.loads(json.dumps(document(ask(store))))
     assert told["healthy"] is True and told["lists"][0]["messages"] == {"patch": 1}
     assert told["lists"][0]["cursors"] == [{"epoch": 3, "commit": "commit1"}]
+
+
+def test_checks_count_and_their_failures_are_problems(store: Database) -> None:
+    site = "https://p.example"
+    one = ListPolicy("kvm", "kvm@example.org", 1, audience=Audience.LIST, daily_cap=4, patchwork=site)
+    with store.begin() as session:
+        for name in ("a", "b"):
+            session.checks.put(CheckRow(0, name, site, "lorelint", "warning", "x", at=NOW))
+        first, second = session.checks.to_post()
+        session.checks.posted(first.id, "warning", NOW)
+        session.checks.posted(second.id, "", NOW, "answered with 503")
+    found = ask(store, Policy(hourly_cap=5, lists=(one,)))
+    assert found.hourly == (1, 5) and found.lists[0].cap == (1, 4)
+    assert f"1 check could not be set in {site}: answered with 503" in found.problems

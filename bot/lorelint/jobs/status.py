@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from lorelint.jobs.draft import told_since
 from lorelint.model.policy import Policy
 from lorelint.model.status import ListStatus, Status
 from lorelint.model.store import LOST, Letter, Note, Session, Store
+from lorelint.report.text import many
 
 MOST = 1_000  # series that are due, counted
 
@@ -52,7 +54,7 @@ def status(
             due=len(due),
             oldest=min((row.last_at for row in due), default=""),
             letters=tuple(session.outbox.counts()),
-            hourly=(session.outbox.sent_since(_before(now, hours=1)), policy.hourly_cap),
+            hourly=(_told(session, _before(now, hours=1)), policy.hourly_cap),
             dry_run=policy.dry_run,
             reviews=session.series.reviewing(),
             waits=tuple((each.value, each.waits) for each in session.queue.counts("rule") if each.waits),
@@ -61,6 +63,7 @@ def status(
         problems = (
             *_problems(found, bounds),
             *_letters(session, bounds, now, policy.dry_run),
+            *_checks(session),
             *([wrong] if wrong else []),
         )
     return replace(found, problems=problems)
@@ -85,7 +88,7 @@ def _list(
         note=notes.get(f"inbox:{name}"),
         natures=tuple(sorted(counted, key=lambda each: (-each[1], each[0]))),
         audience=one.audience.value if one else "",
-        cap=(session.outbox.sent_since(_before(now, hours=24), name), one.daily_cap) if one else None,
+        cap=(told_since(session, one, _before(now, hours=24)), one.daily_cap) if one else None,
         muted=tuple(sorted(session.verdicts.muted(name).items())),
     )
 
@@ -110,18 +113,30 @@ def _problems(found: Status, bounds: Bounds) -> Iterator[str]:
 def _letters(session: Session, bounds: Bounds, now: str, dry_run: bool) -> Iterator[str]:
     stuck = session.outbox.waiting(Letter.SENDING)
     if stuck:
-        yield f"{len(stuck)} letters were handed to the mail server and never confirmed"
+        yield f"{many(len(stuck), 'letter')} handed to the mail server and never confirmed"
     lost = [row for row in session.outbox.waiting(Letter.HELD) if LOST in row.why]
     if lost:
         some = ", ".join(str(each.id) for each in lost[:5])
-        yield f"whether {len(lost)} letters went out is not known ({some}): look in the archive, then release or drop"
+        about = f"{many(len(lost), 'letter')} went out is not known ({some})"
+        yield f"whether {about}: look in the archive, then release or drop"
     late = [
         row
         for row in (() if dry_run else session.outbox.waiting(Letter.RELEASED))
         if _seconds(max(row.released_at, row.not_before), now) > bounds.waits * 3600
     ]
     if late:
-        yield f"{len(late)} released letters were not sent for more than {bounds.waits:g} hours"
+        yield f"{many(len(late), 'released letter')} not sent for more than {bounds.waits:g} hours"
+
+
+def _checks(session: Session) -> Iterator[str]:
+    failed = [row for row in session.checks.to_post() if row.error]
+    if failed:
+        yield f"{many(len(failed), 'check')} could not be set in {failed[0].url}: {failed[0].error}"
+
+
+def _told(session: Session, when: str) -> int:
+    """What left the house since a time: letters, and checks that tell of something."""
+    return session.outbox.sent_since(when) + session.checks.told_since(when)
 
 
 def _seconds(since: str, now: str) -> float:

@@ -233,7 +233,14 @@ async def test_keys_are_told_on_every_screen(seat: Seat) -> None:
         for opening, names in (("", "limit to"), ("enter", "the next series"), ("enter", "the next step")):
             text = await hand.press(*([opening] if opening else []), "question_mark")
             assert isinstance(hand.app.screen, Help) and names in text and "take back" in text
+            assert "_bracket" not in text and "question_mark" not in text, "a key is told as what stands on it"
             await hand.press("q")
+
+
+async def test_a_finding_says_what_it_is_and_how_it_stands(seat: Seat) -> None:
+    async with sat(seat) as hand:
+        text = await hand.press("enter", "enter")
+        assert re.search(r"^ {2}revoke-without-unmap ─ new$", text, re.MULTILINE)
 
 
 async def test_the_next_series(seat: Seat) -> None:

@@ -265,6 +265,8 @@ _NAMES = {
     "slash": "/",
     "full_stop": ".",
     "comma": ",",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
     "pagedown": "PgDn",
     "pageup": "PgUp",
     "space": "Space",

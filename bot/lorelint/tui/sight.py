@@ -51,7 +51,7 @@ def _head(out: Shown, sight: FindingSight, columns: int) -> None:
     row = sight.row
     by = f" by {words(row.who)}, {day(row.changed_at)}" if row.who else ""
     until = f" until {row.snoozed_until[:10]}" if row.snoozed_until else ""
-    out.add(cut(f"  {row.state.value}{until}{by}", columns), "bold")
+    out.add(cut(f"  {clean(row.rule)} ─ {row.state.value}{until}{by}", columns), "bold")
     if row.reason:
         out.prose(f"because: {row.reason}", columns, "    ", "    ")
     out.prose(row.message, columns)

@@ -70,7 +70,7 @@ def replay(loop: Loop, mails: list[bytes]) -> dict[str, float]:
             assert "event=failed" not in line and "ok=no" not in line, line
             if "event=start" in line:  # trees are in the index, the archive is here
                 began = time.monotonic()
-            if "event=inbox" in line and not seconds["intake"]:
+            if "event=assembled" in line and not seconds["intake"]:
                 seconds["intake"] = time.monotonic() - began
             if '"0 messages taken, 0 series reviewed"' in line:
                 process.send_signal(signal.SIGTERM)

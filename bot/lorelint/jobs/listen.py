@@ -96,8 +96,7 @@ def listen(parts: Listening, now: str) -> Pass:
     for feed in parts.feeds:
         if not parts.stop():
             _follow(parts, feed, now, done)
-    while not parts.stop() and intake.assemble(parts.store, parts.reader, now=now, pace=parts.pace):
-        pass  # what is left when the process ends is put together by the next
+    _assemble(parts, now)
     if not parts.stop():
         _answers(parts, now, done)
     with parts.store.begin() as session:
@@ -155,6 +154,16 @@ def _follow(parts: Listening, feed: Feed, now: str, done: Pass) -> None:
     elif not parts.stop():
         with parts.store.begin() as session:
             session.notes.set(f"read:{feed.inbox}", now)
+
+
+def _assemble(parts: Listening, now: str) -> None:
+    """Put series together; what is left when the process ends is put together by the next."""
+    count, some = 0, 1
+    while some and not parts.stop():
+        some = intake.assemble(parts.store, parts.reader, now=now, pace=parts.pace)
+        count += some
+    if count:
+        parts.say("assembled", mails=count)
 
 
 def _cursors(parts: Listening, feed: Feed) -> tuple[Cursor, ...]:

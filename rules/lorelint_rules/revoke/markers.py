@@ -47,6 +47,8 @@ class Marker:
 
 #: Markers so plain that no handler need test them to be believed.
 STRONG = frozenset({"revoked", "unplugged", "disassociated"})
+#: Markers that are believed without such a test where it is registers of the device that are mapped.
+GONE = frozenset({"dead", "removed", "disconnected", "gone", "dying"})
 _WORDS = re.compile(
     r"(?:^|_)(?:REVOK\w*|DEAD|CLOSED|GONE|REMOVED|UNPLUG\w*|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPENDED"
     r"|SUSPENDING|DETACHED|INVALIDATED)(?:_|$)"
@@ -346,4 +348,6 @@ def _meant(marker: Marker, way: Way, gate: Gate | None) -> bool:
             return marker.tag in way.tags and (way.device or marker.api in _KILLS)
         case Kind.FIELD if marker.field in STRONG:
             return gate is not None or marker.tag in way.tags
+        case Kind.FIELD if marker.field in GONE:
+            return gate is not None or (marker.tag in way.tags and way.device)
     return gate is not None

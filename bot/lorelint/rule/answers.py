@@ -116,7 +116,9 @@ class Answers:
         """What is known of a file."""
         known = self._files.get((rule, path))
         if known is None:
-            data = None if self._memory is None else self._memory.recall_answer(self._key(rule, path))
+            if self._memory is None:
+                return FileAnswers()
+            data = self._memory.recall_answer(self._key(rule, path))
             known = FileAnswers() if data is None else FileAnswers.unpack(data) or FileAnswers()
             self._files[rule, path] = known
         return known
@@ -142,7 +144,7 @@ class Answers:
             self._fresh.add((rule, path))
 
     def save(self) -> None:
-        """Keep what was learned since. A rule that puts into a verdict what is no text, number or tuple is asked anew
+        """Keep what was learned since, and have it in memory no more. A rule that puts into a verdict what is no text, number or tuple is asked anew
         each time: it cannot be kept."""
         if self._memory is not None and self._fresh:
             packed: dict[str, bytes] = {}
@@ -151,6 +153,7 @@ class Answers:
                     packed[self._key(*each)] = self._files[each].pack()
             self._memory.keep_answers(packed)
             self._fresh.clear()
+        self._files.clear()
 
     def _key(self, rule: str, path: str) -> str:
         return f"{self._state}\0{rule}\0{path}"

@@ -49,13 +49,12 @@ from lorelint.rule import (
 )
 from lorelint.rule.analyses.folder import folder_of, functions, near
 from lorelint.rule.analyses.scope import Scope
-from lorelint_rules.dmabuf import importers
+from lorelint_rules.dmabuf import callbacks, importers
 from lorelint_rules.dmabuf.importers import Has
 from lorelint_rules.dmabuf.resv import TELLS
 
 NAME = "dmabuf-importer-contract"
 _ATTACH = "dma_buf_dynamic_attach"
-_TAKES = frozenset({"dma_resv_lock", "dma_resv_lock_interruptible", "dma_resv_lock_slow"})
 _ASKS = ("importer_ops", "dma_buf_attach_revocable", "invalidate_mappings", "move_notify")
 
 
@@ -153,7 +152,7 @@ def _serves(view: TreeView, fn: ir.Function, table: tables.Table) -> Iterator[Ve
         if table.type == "struct dma_buf_ops" and field == "attach":
             yield from _takes(view, fn, table, entry)
         elif table.type == importers.TYPE and field == importers.callback(view):
-            yield from _told(view, fn, entry)
+            yield callbacks.told(view, NAME, fn, entry)
 
 
 def _takes(view: TreeView, fn: ir.Function, table: tables.Table, entry: Step) -> Iterator[Verdict]:
@@ -239,67 +238,6 @@ def _refuses(view: TreeView, table: tables.Table, field: str) -> Step | None:
         if texts and all(text.startswith(("-E", "ERR_PTR(-E")) for text in texts):
             return Step(fn.path, fn.line, f".{field} = {fn.name} always fails with {texts[0]}")
     return None
-
-
-def _told(view: TreeView, fn: ir.Function, entry: Step) -> Iterator[Verdict]:
-    """The callback: nothing that is ordered before the reservation lock may be waited for."""
-    sections = view.know.sections
-    again = _retakes(view, fn)
-    if again is not None:
-        yield _calls_with(fn, entry, fn, again, "the caller holds it: a ww_mutex that is waited for by its own holder")
-        return
-    for each in (fn, *_below(view, fn)):
-        for node in view.program.cfg(each).nodes:
-            for call in ir.calls(node.expr):
-                known = sections.get(call.name)
-                if known is None or known.kind != "mmap_lock" or known.opens == "on-nonzero":
-                    continue
-                fact = "mmap_lock is ordered before a reservation lock: a fault takes them in that order"
-                yield _calls_with(fn, entry, each, call, fact)
-                return
-    yield Silence(NAME, fn.path, fn.name, fn.line, "the callback waits for no lock that is ordered before", (entry,))
-
-
-def _retakes(view: TreeView, fn: ir.Function) -> ir.Call | None:
-    """A call that takes the reservation lock of the attachment's dma-buf, which the callback is called with."""
-    scope = Scope(view.program, fn)
-    for node in scope.cfg.nodes:
-        for call in ir.calls(node.expr):
-            if call.name in _TAKES and call.args:
-                lock = scope.resolve(call.args[0])
-                if ir.show(lock) == f"{scope.params[0]}->dmabuf->resv":
-                    return call
-    return None
-
-
-def _calls_with(fn: ir.Function, entry: Step, where: ir.Function, call: ir.Call, fact: str) -> Finding:
-    """A lock that the callback must not wait for."""
-    return Finding(
-        rule=NAME,
-        path=fn.path,
-        function=fn.name,
-        line=call.line if where.key == fn.key else fn.line,
-        anchor=call.name,
-        message=f"{call.name}() is waited for in {entry.text.partition(' =')[0]}, "
-        "which is called with the reservation lock held",
-        severity=Severity.WARNING,
-        confidence=0.75,
-        steps=(entry, Step(where.path, call.line, f"{where.name}() calls {ir.show(call)}")),
-        need=Need.FILE,
-        concern=fn.name,
-        facts=(fact,),
-        advice="leave what needs mmap_lock to a work item"
-        if call.name not in _TAKES
-        else "leave the lock to the caller",
-        evidence=("order", call.name),
-    )
-
-
-def _below(view: TreeView, fn: ir.Function) -> Iterator[ir.Function]:
-    """Functions of the same file and folder that it calls."""
-    names = {call.name for node in view.program.cfg(fn).nodes for call in ir.calls(node.expr) if call.name}
-    for name in sorted(names):
-        yield from (each for each in near(view.program, name, fn.path) if each.key != fn.key)
 
 
 RULE = Rule(

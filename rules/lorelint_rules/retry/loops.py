@@ -325,14 +325,12 @@ class RetryLoops:
             first = (told or causes)[0]
             return line, f"{site.name}() gives {first.code} only where {self._benign(first, eager)}", first.steps
         passed = self._marks(world, bad)
-        owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
         if not {marks.YIELD, marks.SIGNAL} <= passed:
-            deeper = self._deeper(fn, known, turn, test)
-            interrupted = any(cause.how is summary.How.INTERRUPTED for cause in bad)
-            passed |= deeper - {marks.SIGNAL} if interrupted else deeper  # that signal is what goes round
+            passed |= self._deeper(fn, known, turn, test, bad)
+        owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
-        heeds, hasty = marks.SIGNAL in world.marks, marks.HASTY in world.marks
-        return Pass(site, test, code, bad, passed, None, bool(callees), heeds, owed, hasty)
+        on_the_way = (marks.SIGNAL in world.marks, owed, marks.HASTY in world.marks)
+        return Pass(site, test, code, bad, passed, None, bool(callees), *on_the_way)
 
     def _of_a_signal(self, site: worlds.Site | None) -> tuple[str, ...]:
         """The codes of a call that is a wait or a lock which a signal ends; () for any other."""
@@ -395,7 +393,14 @@ class RetryLoops:
                 passed.add(mark)
         return frozenset(passed & {marks.YIELD, marks.WAIT, marks.SIGNAL, marks.WEAK})
 
-    def _deeper(self, fn: ir.Function, known: bounds.Bounds, turn: Turn, test: worlds.Passed) -> frozenset[str]:
+    def _deeper(
+        self,
+        fn: ir.Function,
+        known: bounds.Bounds,
+        turn: Turn,
+        test: worlds.Passed,
+        causes: tuple[summary.Cause, ...],
+    ) -> frozenset[str]:
         """Marks that callees in the loop are sure to leave on the way round, a few calls down."""
 
         def again() -> frozenset[str]:
@@ -411,7 +416,9 @@ class RetryLoops:
             return frozenset.intersection(*sure) if sure and not explored.cut else frozenset()
 
         key = ("round", fn.path, fn.name, fn.text, turn.start, test.node, test.site)
-        return self.program.memo(key, again) & {marks.YIELD, marks.WAIT, marks.SIGNAL}
+        interrupted = any(cause.how is summary.How.INTERRUPTED for cause in causes)
+        wanted = {marks.YIELD, marks.WAIT} if interrupted else {marks.YIELD, marks.WAIT, marks.SIGNAL}
+        return self.program.memo(key, again) & wanted  # the signal that interrupts is what goes round
 
     def _retried(
         self, asked: codes.Codes, callees: tuple[ir.Function, ...], test: worlds.Passed, near: str

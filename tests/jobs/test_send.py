@@ -154,6 +154,14 @@ def test_a_newer_version_cancels(desk: Desk) -> None:
     assert step.what == "cancelled" and desk.letter().state is Letter.CANCELLED and desk.got == 0
 
 
+def test_a_series_that_was_muted_since_cancels(desk: Desk) -> None:
+    """It was on its way when that came to be known, and no server took it."""
+    with desk.room.store.begin() as session:
+        session.series.move(desk.letter().series, Life.MUTED, "applied already: mainline holds it")
+    (step,) = desk.send()
+    assert step.what == "cancelled" and step.text == "applied already: mainline holds it" and desk.got == 0
+
+
 def test_findings_that_were_dismissed_cancel(desk: Desk) -> None:
     desk.room.set(State.FALSE)
     (step,) = desk.send()

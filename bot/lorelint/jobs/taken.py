@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lorelint.jobs import life
 from lorelint.jobs.applied import held
 from lorelint.model.mail import Patch, Series, Thread
 from lorelint.model.source import OpenTree
-from lorelint.model.store import Letter, LetterRow, Store
+from lorelint.model.store import LetterRow, Store
 
-TIPS = "applied:tips"  # setting: the trees, as they were when all letters that waited were last looked at
+LOOKED = "applied"  # setting: at which letters it was looked, and on which trees
 Trees = Sequence[tuple[str, OpenTree]]
 Threads = Callable[[Sequence[bytes]], Sequence[Thread]]
 
@@ -26,29 +26,47 @@ def withdraw(
 ) -> Iterator[tuple[LetterRow, str]]:
     """Cancel letters about what a tree holds; each with why. Killed at any point, all of it is looked at again."""
     with store.look() as session:
-        letters, before = session.outbox.waiting(), session.notes.get(TIPS)
+        letters, before = session.outbox.waiting(), _Looked.read(session.notes.get(LOOKED))
     trees = open_trees() if letters else ()
-    tips = json.dumps([(name, tree.commit) for name, tree in trees])
-    known = all(tree.commit for _, tree in trees)  # a plain folder does not say that it has changed
-    if not trees or (known and tips == before):
+    if not trees:
         return
+    tips = tuple((name, tree.commit) for name, tree in trees)
+    known = all(commit for _, commit in tips)  # a plain folder does not say that it has changed
     look = _Look(store, trees, threads)
-    on_its_way = False
+    seen = [row.id for row in letters if known and before.tips == tips and row.id in before.letters]
     for row in letters:
         if stop():
             return
-        why = look.taken(row)
+        why = "" if row.id in seen else look.taken(row)
         if not why:
+            seen.append(row.id)
             continue
         with store.begin() as session:
             current = session.outbox.get(row.id)
+            # One that is on its way is looked at again: where no server takes it, it waits once more.
             cancelled = current is not None and life.cancel(session, row.id, current.state, why, now)
-            on_its_way |= current is not None and current.state is Letter.SENDING
         if cancelled:
             yield row, why
-    if known and not on_its_way:  # one that no server took would wait again
+    looked = _Looked(tips, frozenset(seen))
+    if known and looked != before:
         with store.begin() as session:
-            session.notes.set(TIPS, tips)
+            session.notes.set(LOOKED, looked.written())
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """The letters that were looked at, and the trees as they were then."""
+
+    tips: tuple[tuple[str, str], ...] = ()
+    letters: frozenset[int] = frozenset()
+
+    @classmethod
+    def read(cls, text: str) -> _Looked:
+        found = json.loads(text) if text else {"tips": [], "letters": []}
+        return cls(tuple((name, commit) for name, commit in found["tips"]), frozenset(found["letters"]))
+
+    def written(self) -> str:
+        return json.dumps({"tips": self.tips, "letters": sorted(self.letters)})
 
 
 class _Look:

@@ -33,13 +33,13 @@ def withdraw(
     tips = tuple((name, tree.commit) for name, tree in trees)
     known = all(commit for _, commit in tips)  # a plain folder does not say that it has changed
     look = _Look(store, trees, threads)
-    seen = [row.id for row in letters if known and before.tips == tips and row.id in before.letters]
+    seen = {row.id for row in letters if known and before.tips == tips and row.id in before.letters}
     for row in letters:
         if stop():
             return
         why = "" if row.id in seen else look.taken(row)
         if not why:
-            seen.append(row.id)
+            seen.add(row.id)
             continue
         with store.begin() as session:
             current = session.outbox.get(row.id)

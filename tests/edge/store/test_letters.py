@@ -124,3 +124,13 @@ def test_checks(store: Database) -> None:
         assert session.checks.of_patch("1@example.org")[0].error == ""
         session.checks.put(row)  # a later review says otherwise: it is posted again
         assert len(session.checks.to_post()) == 2
+        told = session.checks.told_since
+        assert told("2026-11-05T00:00:00Z") == told(AT, row.url) == 1 and told("2026-11-05T00:00:01Z") == 0
+        assert told(AT, "https://other.example") == 0
+        for each in session.checks.to_post():
+            session.checks.withdraw(each.id)  # only what nobody has seen
+        (left,) = session.checks.to_post()
+        assert left.patch == "1@example.org"
+        session.checks.posted(left.id, "warning", LATER)
+        session.checks.put(replace(row, description="the same, in other words"))
+        assert [each.said for each in session.checks.to_post()] == ["a text"]

@@ -240,9 +240,14 @@ class Bounds:
         stepped: set[str] = set()
         reset: set[str] = set()
         latched: dict[str, set[str]] = {}
+        down: set[str] = set()
+        up: set[str] = set()
         for id_ in self.loop.body:
             expr = self.cfg.nodes[id_].expr
             for each in ir.walk(expr) if expr is not None else ():
+                if isinstance(each, ir.Update | ir.Assign):
+                    way = _direction(each)
+                    (down if way < 0 else up if way > 0 else set()).add(ir.show(each.target))
                 match each:
                     case ir.Update(target=target):
                         stepped.add(ir.show(target))
@@ -258,8 +263,12 @@ class Bounds:
                         (reset if op in ("|=", "&=", "^=") else stepped).add(ir.show(target))
                     case ir.Declare(name=name):
                         reset.add(name)
+        # counted down, and at last set to 0
+        ended = {name for name, values in latched.items() if values == {"0"} and name in down and name not in up}
         counters = (
-            frozenset(stepped - reset - set(latched)) | shrunk(self.cfg, self.loop) | settled(self.cfg, self.loop)
+            frozenset(stepped - reset - (set(latched) - ended))
+            | shrunk(self.cfg, self.loop)
+            | settled(self.cfg, self.loop)
         )
         latches = frozenset(n for n, values in latched.items() if len(values) == 1 and n not in stepped | reset)
         return latches, counters
@@ -415,6 +424,19 @@ def stepped(expr: ir.Expr) -> frozenset[str]:
 
 def _mentions(expr: ir.Expr, names: frozenset[str]) -> bool:
     return any(ir.show(each) in names for each in ir.walk(expr) if isinstance(each, (ir.Name, ir.Member)))
+
+
+def _direction(step: ir.Update | ir.Assign) -> int:
+    """-1 for what counts down, 1 for what counts otherwise, 0 for what sets anew."""
+    name = ir.show(step.target)
+    match step:
+        case ir.Update(op=op):
+            return -1 if op == "--" else 1
+        case ir.Assign(op="=", value=ir.Binary(op="-", left=left)) if ir.show(left) == name:
+            return -1
+        case ir.Assign(op="=", value=value):
+            return 1 if _steps_itself(name, value) else 0
+    return -1 if step.op == "-=" else 1
 
 
 def _steps_itself(name: str, value: ir.Expr) -> bool:

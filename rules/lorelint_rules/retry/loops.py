@@ -195,6 +195,8 @@ class RetryLoops:
             return None
         if site is None or not self._failed(test.codes) or (site.out and not test.codes.named & self.retry):
             return self._not_failed(test, known.cfg)
+        if turn.asked >= 0 and not site.name and test.codes.neg:
+            return None  # asked again until something is there: what a call through a pointer answers is not known
         if (
             self._goes_on_anyway(site, went)
             or self._work(fn, loop, test)

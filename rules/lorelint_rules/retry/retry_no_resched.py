@@ -58,7 +58,7 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
             yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, wording.bounded(went.bound))
     if not spins:
         return
-    held = wording.held(view, fn, loop)
+    held = wording.held(view, fn, loop, spinning=True)
     if wording.saves_irqs(fn, cfg):
         reason = "takes a lock with interrupts saved: its callers may run with interrupts off"
         yield Silence(NAME, fn.path, fn.name, loop.loop.line, reason)

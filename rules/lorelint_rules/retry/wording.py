@@ -83,17 +83,37 @@ def worst(went: Pass) -> summary.Cause:
     return min(went.causes, key=lambda each: (_WORST.index(each.how) if each.how in _WORST else 9, len(each.chain)))
 
 
-def held(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Held:
-    """What is held at every place of the loop: a lock that is dropped for a while is not held over it."""
-    state = view.of(LOCKS)
-    over = frozenset.intersection(*(state.at(fn, node) for node in loop.loop.body))
-    dropped = set(_dropped(state, fn, loop, view.program.cfg(fn)))
+def held(view: TreeView, fn: ir.Function, loop: RetryLoop, *, spinning: bool = False) -> Held:
+    """What is held at every place of the loop: a lock that is dropped for a while is not held over it.
+
+    spinning  at every place of a way round that does not come by a call that sleeps
+    """
+    state, cfg = view.of(LOCKS), view.program.cfg(fn)
+    nodes = loop.loop.body
+    if spinning:
+        sleeps = view.know.names("yield_unconditional", "yield_while_condition_pending")
+        awake = {id_ for id_ in nodes if not any(call.name in sleeps for call in ir.calls(cfg.nodes[id_].expr))}
+        nodes = _round(cfg, loop.loop.head, awake) or nodes
+    over = frozenset.intersection(*(state.at(fn, node) for node in nodes))
+    dropped = set(_dropped(state, fn, nodes, cfg))
     return Held(over, frozenset(lock for lock in state.around(fn) if lock.kind not in dropped))
 
 
-def _dropped(state: locks.Locks, fn: ir.Function, loop: RetryLoop, cfg: ir.Cfg) -> Iterator[str]:
+def _round(cfg: ir.Cfg, head: int, inside: set[int]) -> frozenset[int]:
+    """Nodes on ways from the head back to it that stay inside."""
+    ahead, behind = {head}, {head}
+    for seen, steps in ((ahead, lambda id_: [edge.to for edge in cfg.nodes[id_].out]), (behind, cfg.preds.__getitem__)):
+        todo = [head]
+        while todo:
+            more = [each for each in steps(todo.pop()) if each in inside and each not in seen]
+            seen.update(more)
+            todo.extend(more)
+    return frozenset(ahead & behind)
+
+
+def _dropped(state: locks.Locks, fn: ir.Function, nodes: frozenset[int], cfg: ir.Cfg) -> Iterator[str]:
     """Kinds of locks that the loop releases and did not take: a caller's."""
-    for node in loop.loop.body:
+    for node in nodes:
         for call in ir.calls(cfg.nodes[node].expr):
             kinds = state.closers.get(call.name, set())
             if all(lock.kind not in kinds for lock in state.at(fn, node)):

@@ -425,7 +425,8 @@ class _Walk:
             return False if term.isdigit() else None
         if isinstance(term, Site):
             codes = known.get(term, ANY)
-            if "*" in self.scope.fn.returns and term != self.site and codes.pos:
+            pointer = "*" in self.scope.fn.returns and not isinstance(node.expr, ir.Call)  # no ERR_PTR(ret)
+            if pointer and term != self.site and codes.pos:
                 return None  # a pointer, which may be a good one
             if codes.fails or (term == self.site and self.thing.acquired.take.success in ("error", "nothing")):
                 return True  # what is left behind by a failure is had only where it failed

@@ -93,8 +93,6 @@ class Site:
         self._put("etc/lorelint/policy.toml", policy.replace("hourly_cap = 100", "hourly_cap = 1000"))
         self._put("etc/lorelint/tokens", f"watch {TOKEN}\n")
         self._put("opt/lorelint/bin/lorelint", f'#!/bin/sh\nexec {sys.executable} -m lorelint "$@"\n').chmod(0o755)
-        for name in ("var/lib/lorelint", "var/lib/lorelint-send/lorelint", "var/cache/lorelint"):
-            (self.root / name).mkdir(parents=True)
 
     def _put(self, name: str, text: str) -> Path:
         path = self.root / name

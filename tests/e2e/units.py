@@ -40,6 +40,9 @@ def unit(name: str, root: Path, swaps: Mapping[str, str]) -> Unit:
     def placed(word: str) -> str:
         return swaps.get(word) or (f"{root}{word}" if word.startswith("/") else word.replace("%d", str(held)))
 
+    for key, base in (("StateDirectory", "var/lib"), ("CacheDirectory", "var/cache")):
+        for name in (each for found, value in settings if found == key for each in value.split()):
+            (root / base / name).mkdir(parents=True, exist_ok=True)
     (line,) = (value for key, value in settings if key == "ExecStart")
     assigned = [each.partition("=") for key, value in settings if key == "Environment" for each in value.split()]
     restart = [value for key, value in settings if key == "RestartSec"]

@@ -110,15 +110,16 @@ def _standing(timed: Timed) -> float:
 
 
 def _decided(timed: Timed) -> float:
-    """A decision and its undo, as long as one of the two takes."""
-    csrf = timed.me.csrf()
-    start = time.perf_counter()
+    """A decision and its undo, as long as one of the two takes: the least of several, as of a page."""
+    csrf, took = timed.me.csrf(), []
     for _ in range(5):
+        start = time.perf_counter()
         with timed.outpost.store.look() as session:
             series = session.queue.page(_open(), most=1).entries[0].series
         timed.me.post("/queue/decide", csrf=csrf, move="confirm", series=str(series))
         timed.me.post("/undo", csrf=csrf)
-    return (time.perf_counter() - start) / 10
+        took.append((time.perf_counter() - start) / 2)
+    return min(took)
 
 
 def _open() -> Any:

@@ -5,6 +5,7 @@ Environment, all of it optional:
   LORELINT_TREES     unpacked kernel sources, linux-source-6.12 and so on (default: ~/.cache/lorelint/trees)
   LORELINT_OVERLAYS  the labelled changes over them (default: overlays beside LORELINT_TREES)
   LORELINT_SAMPLE    N: tests that go over many subjects take N of them (of cheap ones more), always the same
+  LORELINT_SOAK      seconds of the run of everything (default: 1800, with LORELINT_SAMPLE 120)
   LORELINT_BLESS     1: expected outputs are written anew
   CI                 true: what is missing fails the test instead of skipping it
 """
@@ -124,7 +125,7 @@ def postgresql() -> Iterator[Callable[[], str]]:
     if found is None:
         missing("PostgreSQL is not installed (make tools)")
     folder = Path(tempfile.mkdtemp(prefix="lorelint-pg-"))  # the tests' own folder is closed to other users
-    as_user = _unprivileged(folder)
+    as_user = unprivileged(folder)
     try:
         with _cluster(found.parent, folder, as_user) as url:
             numbers = itertools.count()
@@ -139,7 +140,7 @@ def postgresql() -> Iterator[Callable[[], str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unprivileged(folder: Path) -> list[str]:
+def unprivileged(folder: Path) -> list[str]:
     """How a program is run that refuses to be root's."""
     if os.getuid():
         return []

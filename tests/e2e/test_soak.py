@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import SEED, _unprivileged
+from tests.conftest import SEED, unprivileged
 from tests.e2e.killing import LOST
 from tests.e2e.soak import OTHERS, OURS, RETRIED, Load, Site, Visitor
 from tests.e2e.story import ago, written
@@ -48,7 +48,7 @@ def site(tmp_path: Path, program: Callable[[str], str]) -> Iterator[Site]:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     programs = found[-1].parent if found else Path(program("postgres")).resolve().parent
     folder = Path(tempfile.mkdtemp(prefix="lorelint-soak-"))  # the name of a socket is short
-    as_user = _unprivileged(folder)
+    as_user = unprivileged(folder)
     data = folder / "data"
     made = [programs / "initdb", "-D", data, "-U", "lorelint", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
     subprocess.run([*as_user, *made], check=True, capture_output=True, cwd=folder)

@@ -23,7 +23,11 @@ MISSED = {
     "own-errno-collapsed-to-retry-01": "without a tree, what is only tested in place may be a predicate",
     "own-gup-partial-pin-03": "arguable: no kernel gives 0 for pages that were asked for",
     "own-gup-pin-leak-01": "without a tree, a function that is handed the pages may keep them",
+    "own-retry-no-resched-18": "a pass that succeeded goes back by the same edge as one whose index was set back",
+    "own-revoke-without-unmap-18": "a zap on some way behind the marker is believed to be there where it matters",
     "own-unbounded-retry-13": "the loop is in a macro",
+    "own-unbounded-retry-25": "a pass that succeeded goes back by the same edge as one whose index was set back",
+    "own-unbounded-retry-27": "a code that lies in a field is not followed to its test",
 }
 #: Of these a whole kernel tree shows what is needed.
 SEEN_IN_A_TREE = {"own-errno-collapsed-to-retry-01", "own-gup-pin-leak-01"}

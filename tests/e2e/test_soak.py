@@ -83,10 +83,12 @@ def test_half_an_hour_under_load_with_kills(site: Site, shared: Path) -> None:
     _turn(site, DRAIN, lambda: _dealt_with(store, site, before))
     waited = time.monotonic() - waited
     _turn(site, 60.0, lambda: site.timed("lorelint-health") == 0)
+    healthy = site.timed("lorelint-health")
     visitor.ending.set()
     visitor.join()
     _say(site, load, visitor, codes, waited, _letters(store), left_alone)
     assert not load.wrong, load.wrong
+    assert healthy == 0, (site.supervisor.logs / "lorelint-health.out").read_text()[-2000:]
     assert _dealt_with(store, site, before), _where_it_stands(store, site, before)
     assert not visitor.refused, visitor.refused
     assert sum(visitor.missed.values()) < MISSED * sum(visitor.asked.values()), visitor.missed

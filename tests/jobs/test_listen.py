@@ -297,6 +297,18 @@ def test_a_tree_that_is_not_there_is_told(place: Place, inbox: Any, root: Path) 
 # The command
 
 
+def test_what_failed_once_is_no_trouble_for_ever(place: Place) -> None:
+    """A database that is started anew under a part of a pass is told of, and that all is well again is told, too."""
+
+    def fails(now: str) -> list[str]:
+        raise LorelintError("the database system is in recovery mode")
+
+    assert place.listen().errors == 0 and "answers" not in place.notes()
+    assert place.listen(obey=fails).errors == 1
+    assert place.notes()["answers"] == (False, "the database system is in recovery mode")
+    assert place.listen().errors == 0 and place.notes()["answers"] == (True, "goes well again")
+
+
 @pytest.fixture
 def command(place: Place) -> Callable[..., list[str]]:
     return lambda *arguments: [sys.executable, "-m", "lorelint", "listen", "--config", str(place.config), *arguments]

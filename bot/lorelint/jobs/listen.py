@@ -7,7 +7,7 @@ fails is written down (`Note`, a failed review) and stops nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 
 from lorelint.jobs import draft as drafts
@@ -123,6 +123,20 @@ def _note(parts: Listening, name: str, now: str, ok: bool, text: str, done: Pass
         session.notes.say(Note(name, now, ok, text[:1000]))
 
 
+@contextmanager
+def _noted(parts: Listening, name: str, now: str, done: Pass) -> Iterator[None]:
+    """A part of a pass that is told of where it fails, and once where it goes well again."""
+    try:
+        yield
+    except LorelintError as error:
+        _note(parts, name, now, False, str(error), done)
+        return
+    with parts.store.look() as session:
+        failed = any(note.name == name and not note.ok for note in session.notes.all())
+    if failed:
+        _note(parts, name, now, True, "goes well again", done)
+
+
 # Lists
 
 
@@ -181,20 +195,16 @@ def _cursors(parts: Listening, feed: Feed) -> tuple[Cursor, ...]:
 
 
 def _answers(parts: Listening, now: str, done: Pass) -> None:
-    try:
+    with _noted(parts, "answers", now, done):
         for line in parts.obey(now):
             parts.say("answer", text=line)
-    except LorelintError as error:
-        _note(parts, "answers", now, False, str(error), done)
 
 
 def _withdraw(parts: Listening, now: str, done: Pass) -> None:
     """Letters about what was applied since they were written."""
-    try:
+    with _noted(parts, "letters", now, done):
         for letter, why in taken.withdraw(parts.store, parts.trees, parts.reader.threads, now, parts.stop):
             parts.say("cancelled", letter=letter.id, patch=letter.patch, text=why)
-    except LorelintError as error:
-        _note(parts, "letters", now, False, str(error), done)
 
 
 def _prune(parts: Listening, now: str) -> None:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lorelint.model.base import Grade
@@ -31,6 +31,7 @@ def edited(draw: st.DrawFn) -> tuple[list[str], tuple[Edit, ...]]:
 
 
 @given(edited())
+@example(([""] * 8, (Edit(1, ("",)), Edit(8, ()))))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_git_applies_it(
     tmp_path: Path, program: Callable[[str], str], made: tuple[list[str], tuple[Edit, ...]]

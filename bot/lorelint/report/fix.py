@@ -39,9 +39,11 @@ def patch(findings: Iterable[Judged], source: Source) -> str:
 
 
 def _hunks(edits: Sequence[Edit], line_at: Lines) -> Iterator[list[str]]:
-    """One hunk for edits whose context touches."""
+    """One hunk for edits whose context touches; one that leaves its line as it is makes none."""
     groups: list[list[Edit]] = []
     for edit in edits:
+        if edit.lines == (line_at(edit.line),):
+            continue
         if groups and edit.line - groups[-1][-1].line <= 2 * CONTEXT:
             groups[-1].append(edit)
         else:

@@ -3,7 +3,7 @@
 Written by its published schema (``docs/api/schemas/v1.2/patchwork.yaml`` of Patchwork: GET /patches/?msgid=,
 POST /patches/{id}/checks/), and tested against a server of our own that holds to that schema, field by field, and to
 what the application's own ``patchwork/api/check.py`` demands. It was never tried against a Patchwork that runs: the
-application is in no package registry (``patchwork`` on PyPI is another program, Debian has the client ``git-pw`` alone).
+application is in no package registry (``patchwork`` on PyPI is another program, Debian has the client ``git-pw``).
 """
 
 from __future__ import annotations

@@ -144,8 +144,8 @@ class Answers:
             self._fresh.add((rule, path))
 
     def save(self) -> None:
-        """Keep what was learned since, and have it in memory no more. A rule that puts into a verdict what is no text, number or tuple is asked anew
-        each time: it cannot be kept."""
+        """Keep what was learned since, and have it in memory no more. A rule that puts into a verdict what is no text,
+        number or tuple is asked anew each time: it cannot be kept."""
         if self._memory is not None and self._fresh:
             packed: dict[str, bytes] = {}
             for each in sorted(self._fresh):

@@ -249,6 +249,7 @@ def _finding(look: Look, held: Held, need: Need) -> Finding:
         advice="walk the range with for_each_vma_range() and refuse holes, "
         "or refuse a range that ends behind vma->vm_end",
         evidence=(lookup.api, what, "caller" if by_caller else "own"),
+        ask=f"may the range of {held.length} from there end behind the one VMA that {lookup.api}() gave?",
     )
 
 

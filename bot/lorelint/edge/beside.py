@@ -10,15 +10,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import time
+from typing import TYPE_CHECKING
 
 from lorelint.edge.directory import DirectoryTree
 from lorelint.edge.index import Gone, IndexFile, Manifest
 from lorelint.edge.indexed import IndexedTree, View
-from lorelint.edge.repository import GitTree
 from lorelint.edge.sweep import Sweep, Swept, walk
 from lorelint.model.errors import LorelintError
 from lorelint.model.index import Share
 from lorelint.model.tree import Tree, blob_id
+
+if TYPE_CHECKING:
+    from lorelint.edge.repository import GitTree
 
 FRESH = 400  # blobs read into the index at once when a tree is opened: seconds at most
 LOOSE = 2000  # files that are looked through one by one because the index lacks them
@@ -26,22 +29,26 @@ LOOSE = 2000  # files that are looked through one by one because the index lacks
 
 def key_of(tree: Tree) -> str:
     """By which key an index remembers a tree; "" for one that it does not."""
-    if isinstance(tree, GitTree):
-        return f"commit:{tree.commit}"
     if isinstance(tree, DirectoryTree):
         # SQLite takes text for UTF-8; a path may be any bytes
         return "folder:" + tree.root.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return ""
+    commit = _of_commit(tree)
+    return "" if commit is None else f"commit:{commit.commit}"
+
+
+def _of_commit(tree: Tree) -> GitTree | None:
+    from lorelint.edge.repository import GitTree
+
+    return tree if isinstance(tree, GitTree) else None
 
 
 def beside(tree: Tree, index: IndexFile) -> Tree:
     """The tree with the index beside it; as it was where the index has nothing to do with it."""
-    if isinstance(tree, GitTree):
-        return IndexedTree(tree, index, lambda: _commit(tree, index))
     if isinstance(tree, DirectoryTree):
         found = _Folder(tree, index)
         return tree if found.sweep is None else IndexedTree(tree, index, found.view)
-    return tree
+    commit = _of_commit(tree)
+    return tree if commit is None else IndexedTree(commit, index, lambda: _commit(commit, index))
 
 
 def _commit(tree: GitTree, index: IndexFile) -> View | None:
@@ -151,10 +158,11 @@ class Listed:
 def listed(tree: Tree) -> Listed:
     """Everything of a tree that is to be indexed. Raises LorelintError for a kind of tree that is not."""
     made = time()
-    if isinstance(tree, GitTree):
-        lost = tree.repository.missing(tree.commit)
-        files = tuple((path, name) for path, name in sorted(tree.ids().items()) if name not in lost)
-        return Listed(key_of(tree), f"{tree.repository.path}@{tree.commit}", files, made)
+    commit = _of_commit(tree)
+    if commit is not None:
+        lost = commit.repository.missing(commit.commit)
+        files = tuple((path, name) for path, name in sorted(commit.ids().items()) if name not in lost)
+        return Listed(key_of(commit), f"{commit.repository.path}@{commit.commit}", files, made)
     if isinstance(tree, DirectoryTree):
         extra = json.dumps(dict(walk(tree.root)))
         return Listed(key_of(tree), tree.root, tuple((path, "") for path in tree.files()), made, extra)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lorelint.edge.directory import DirectoryTree, overlay_files
 from lorelint.edge.git import Git
-from lorelint.edge.repository import GitRepository
 from lorelint.kernel.version import is_kernel, kernel_release, kernel_version
 from lorelint.model.errors import LorelintError
 from lorelint.model.source import OpenTree
 from lorelint.model.tree import OverlayTree, Tree
+
+if TYPE_CHECKING:
+    from lorelint.edge.repository import GitRepository
 
 
 def _alone(tree: Tree) -> Tree:
@@ -28,7 +31,10 @@ def open_tree(spec: str, overlays: Sequence[str] = (), beside: Callable[[Tree], 
     Raises LorelintError: no such directory, no such revision, not a kernel tree, git that will not read it.
     """
     path, revision = _divide(spec)
+    repository: GitRepository | None = None
     if _is_repository(path):
+        from lorelint.edge.repository import GitRepository  # a folder does without: the look for changes begins sooner
+
         repository = GitRepository(path, beside)
         tree, commit = _commit(repository, path, revision)
     elif revision:
@@ -38,7 +44,7 @@ def open_tree(spec: str, overlays: Sequence[str] = (), beside: Callable[[Tree], 
             remedy="name the directory alone",
         )
     else:
-        repository, tree, commit = None, beside(DirectoryTree(path)), ""
+        tree, commit = beside(DirectoryTree(path)), ""
     if not is_kernel(tree):
         # Say what the person typed, not the short name of the tree.
         raise LorelintError(

@@ -239,7 +239,8 @@ def test_no_color_is_obeyed(real: Cli, thread: Path, small: Path) -> None:
 
 def test_interrupted(program_environment: dict[str, str], tmp_path: Path) -> None:
     child = subprocess.Popen(
-        [sys.executable, "-m", "lorelint", "review", "-"],
+        # Where the tests run in the background, the signal would be ignored from the start.
+        ["env", "--default-signal=INT", sys.executable, "-m", "lorelint", "review", "-"],
         env=program_environment,
         cwd=tmp_path,
         stdin=subprocess.PIPE,

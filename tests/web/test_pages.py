@@ -112,6 +112,24 @@ def test_many_are_decided_together(filled: Small) -> None:
     assert me.post("/queue/decide", move="confirm", series="1").status_code == 409  # nothing waits
 
 
+def test_what_was_asked_is_what_is_done(filled: Small) -> None:
+    """As many findings as were shown, and not the same ones: it is asked again."""
+    me = filled.as_("triager")
+    form = {"csrf": me.csrf(), "series": ["1", "2"], "move": "confirm"}
+
+    def asked(answer: Any) -> str:
+        assert answer.status_code == 200 and "3 findings" in answer.text
+        return re.findall(r'name="sure" value="([^"]*)"', answer.text)[0]
+
+    before = asked(me.ask("POST", "/queue/decide", data=form))
+    filled.as_("releaser").post("/finding/1", move="wontfix", reason="known")
+    filled.listing.found("p2", "fence-leak")
+    now = asked(me.ask("POST", "/queue/decide", data={**form, "sure": before}))
+    assert [state(filled, id) for id in (1, 2, 3, 4)] == [State.WONTFIX, State.NEW, State.NEW, State.NEW]
+    assert me.ask("POST", "/queue/decide", data={**form, "sure": now}).status_code == 303
+    assert [state(filled, id) for id in (1, 2, 3, 4)] == [State.WONTFIX, *[State.CONFIRMED] * 3]
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [

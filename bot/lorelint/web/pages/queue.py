@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
@@ -148,19 +149,25 @@ def decide(visit: Visit) -> Response:
         ids = triage.waiting(session, chosen[:ROWS])
         if not ids:
             raise Refused("nothing in them waits for a decision")
-        if len(chosen) > 1 and visit.sent("sure") != str(len(ids)):
-            return _sure(visit, session, chosen[:ROWS], len(ids), move)
+        if len(chosen) > 1 and visit.sent("sure") != _mark(ids):
+            return _sure(visit, session, chosen[:ROWS], ids, move)
         by = triage.By(visit.user.name)
         done = triage.decide(session, ids, move, by, visit.now, reason=visit.sent("reason"), until=until)
     return visit.back(done=done.batch)
 
 
-def _sure(visit: Visit, session: Session, chosen: Sequence[int], count: int, move: triage.Move) -> Response:
+def _mark(ids: Sequence[int]) -> str:
+    """Stands for some findings: others, be they as many, have another."""
+    return hashlib.sha256(" ".join(map(str, sorted(ids))).encode()).hexdigest()[:16]
+
+
+def _sure(visit: Visit, session: Session, chosen: Sequence[int], ids: Sequence[int], move: triage.Move) -> Response:
     """How many findings it is about, said before it is done: of some series one sees how many series they are."""
     rows = [(each, len(triage.waiting(session, [each.id]))) for id in chosen if (each := session.series.get(id))]
     fields = [(key, value) for key, value in visit.form if key not in ("csrf", "sure", "move")]
     back = local(visit.sent("back"), "/queue")
-    return visit.show(session, "sure.html", rows=rows, count=count, move=move.value, fields=fields, back=back)
+    values = {"rows": rows, "count": len(ids), "mark": _mark(ids), "move": move.value, "fields": fields, "back": back}
+    return visit.show(session, "sure.html", **values)
 
 
 def move_of(visit: Visit) -> tuple[triage.Move, str]:

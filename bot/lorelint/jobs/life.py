@@ -38,12 +38,16 @@ class Pace:
 
 
 def later(at: str, hours: float) -> str:
-    """A time some hours after another; RFC 3339 in UTC both."""
+    """A time some hours after another; RFC 3339 in UTC both. What is beyond all time is its first or last second."""
     try:
-        then = datetime.fromisoformat(at) + timedelta(hours=hours)
-        return then.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        then = datetime.fromisoformat(at).astimezone(UTC)
     except (ValueError, OverflowError):
         return at
+    try:
+        then += timedelta(hours=hours)
+    except OverflowError:
+        then = (datetime.max if hours > 0 else datetime.min).replace(tzinfo=UTC)
+    return f"{then.replace(microsecond=0, tzinfo=None).isoformat()}Z"  # strftime has no zeros before a year
 
 
 # Kin

@@ -20,6 +20,15 @@ def test_a_series_that_waits_is_due_after_a_day(house: Any, say: Any) -> None:
     assert due(house, 24 * 60) == [] and due(house, 24 * 60 + 1) == ["a-0@x"]
 
 
+@pytest.mark.parametrize("days", [630_000, 1_000_000, 999_999_999, float("inf")])
+def test_what_is_so_many_days_away_is_no_time_that_is_near(days: float) -> None:
+    """Mails that are kept for a million days are kept, and a series that may be as old is not too old."""
+    now = "2026-03-01T00:00:00Z"
+    before, after = life.later(now, -24 * days), life.later(now, 24 * days)
+    assert before < "1000" and after > "3000"
+    assert len(before) == len(after) == len(now)
+
+
 # Versions
 
 

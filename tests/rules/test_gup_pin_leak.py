@@ -106,6 +106,46 @@ def test_silent(ask: Ask, text: str, reason: str) -> None:
     assert reason in said.reasons
 
 
+WELL = """
+static void note(struct ctx *c, unsigned long pfn)
+{{
+	c->pfns[c->n++] = pfn;
+}}
+static void list(struct ctx *c, struct page **p, int n)
+{{
+	while (n--)
+		sg_set_page(&c->sg[n], p[n], PAGE_SIZE, 0);
+}}
+int f(struct ctx *c, unsigned long at, int n)
+{{
+	struct request *request = kzalloc(sizeof(*request), GFP_KERNEL);
+	struct page **pages = {array};
+	int got = pin_user_pages_fast(at, n, FOLL_WRITE, pages);
+
+	if (got <= 0)
+		return -EFAULT;
+	{then}
+	return 0;
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("array", "then"),
+    [
+        ("request->pages", "schedule_work(&request->work);"),
+        ("request->pages", "submit(c, request);"),
+        ("kcalloc(n, sizeof(*pages), GFP_KERNEL)", "note(c, page_to_pfn(pages[0]));"),
+        ("kcalloc(n, sizeof(*pages), GFP_KERNEL)", "list(c, pages, got);"),
+    ],
+)
+def test_a_function_that_ends_well_may_have_handed_them_over(ask: Ask, array: str, then: str) -> None:
+    said = ask(RULE, WELL.format(array=array, then=then))
+    assert not said.fires and "which may keep them" in said.reasons
+    looked = ask(RULE, WELL.format(array=array, then="if (PageDirty(pages[0]))\n\t\tc->n++;"))
+    assert "are not released when f() returns" in looked.finding.message
+
+
 def test_the_release_that_fits_is_named(ask: Ask) -> None:
     assert "unpin_user_pages()" in ask(RULE, SEEN["a later failure"]).finding.advice
     assert "put_page()" in ask(RULE, SEEN["get, not pin"]).finding.advice

@@ -5,7 +5,7 @@ What it sees
     some path the function then reports failure without releasing them, without having put them where a later
     release finds them, and without a caller that releases what was left. A release of as many as were had before
     the last call is none of what that gave. Or the array that names them is freed while they are held; or the
-    function ends well, and only a local of its own has named them.
+    function ends well, and only a local of its own has named them and no call was handed it.
 
 Why it hurts
     A page that stays pinned is never freed, migrated or reclaimed, and whatever it was accounted to stays charged.
@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, codes
+from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, codes, ir
 from lorelint.rule.analyses.cleaning import Cleaning, cleaned
 from lorelint.rule.analyses.typestate import HELD, KEPT, LOST, RELEASED, End, Story
 from lorelint_rules.gup.pins import PINS, TOKENS, counterpart, verb
@@ -82,13 +82,27 @@ def _judge(view: TreeView, story: Story) -> Verdict:
 def _forgotten(story: Story) -> tuple[End, ...]:
     """Ends of success, not those that return how many, at which a local alone still names the pages."""
     fn, nodes = story.thing.scope.fn, story.thing.scope.cfg.nodes
-    if story.outlives or story.thing.lasting(story.acquired.place[0]):
+    if story.outlives or story.thing.lasting(story.acquired.place[0]) or _handed(story):
         return ()
     held = [end for end in story.ends if end.hold == HELD and not end.fails]
     nothing = fn.returns.split()[-1:] == ["void"]
     return tuple(
         end for end in held if (nothing if (expr := nodes[end.node].expr) is None else codes.const(expr) == "0")
     )
+
+
+def _handed(story: Story) -> str:
+    """The call that is handed the pages, a number made of one, or the object they lie in, "" for none: a callee may
+    keep them by ways that are not followed (a PFN in a table, a work item)."""
+    thing, nodes = story.thing, story.thing.scope.cfg.nodes
+    known = thing.resource.gives.keys() | thing.resource.takes.keys() | thing.resource.looks
+    for node in (nodes[id_] for id_ in sorted(story.alive)):
+        if any(effect.kind == "lost" for effect in thing.on(node)):
+            continue
+        for call in ir.calls(node.expr):
+            if call.name not in known and any(thing.carries(arg, frozenset()) for arg in call.args):
+                return call.name or ir.show(call.callee)
+    return ""
 
 
 def _silence(view: TreeView, story: Story) -> Silence:
@@ -107,13 +121,11 @@ def _silence(view: TreeView, story: Story) -> Silence:
             NAME, fn.path, fn.name, taken.line, f"the pages of {taken.shown} are not the function's own: {kept.why}"
         )
     if any(end.hold == HELD for end in story.ends):
-        return Silence(
-            NAME,
-            fn.path,
-            fn.name,
-            taken.line,
-            f"the result of {taken.call.name}() is handed on to the caller, with what it gave",
-        )
+        to = _handed(story)
+        reason = f"the result of {taken.call.name}() is handed on to the caller, with what it gave"
+        if to:
+            reason = f"the pages of {taken.shown} are handed to {to}(), which may keep them"
+        return Silence(NAME, fn.path, fn.name, taken.line, reason)
     return Silence(
         NAME, fn.path, fn.name, taken.line, f"the function does not fail once it has {verb(view, story)} pages"
     )

@@ -119,6 +119,22 @@ SILENT = {
         ),
         "checked under a lock",
     ),
+    "asked early and again": (
+        fault(
+            AGAIN,
+            BEGIN,
+            GET,
+            LOCK,
+            ASK_LOCKED,
+            UNLOCK,
+            "\tdma_map_page(m->dev, pages[0], 0, PAGE_SIZE, 0);\n",
+            LOCK,
+            ASK_LOCKED,
+            INSTALL,
+            UNLOCK,
+        ),
+        "checked under a lock",
+    ),
     "its caller has read it": (
         fault("\tseq = m->seq;\n", "\tret = mmu_interval_read_retry(&m->notifier, seq);\n"),
         "its caller has read",

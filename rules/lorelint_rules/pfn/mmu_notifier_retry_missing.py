@@ -87,8 +87,8 @@ def _under_sequence(
             *_why_not_asked(view, scope, read)
         )
         return
-    locked = next((each for each in asked if _is_locked(view, scope, got, each)), None)
-    if locked is None:
+    under_lock = [each for each in asked if _is_locked(view, scope, got, each)]
+    if not under_lock:
         unlocked = asked[-1]
         later = sequence.locks_behind(scope, unlocked.node)
         kept = sequence.stored(scope, read.kept) if read.local else read.kept
@@ -99,13 +99,14 @@ def _under_sequence(
             fn, "unlocked", unlocked.line, _unlocked(unlocked, later), _steps(fn, (begun, pages), unlocked, later)
         )
         return
+    locked = under_lock[0]
     stale = _goes_round(scope, reads, got, locked)
     if stale:
         what = f"where {locked.api}() says so, {got.api}() is called again and the sequence is not read anew"
         yield _finding(fn, "hoisted", locked.line, what, (begun, pages, Step(fn.path, locked.line, what)))
         return
     done = sequence.given_back(view, scope, got, locked)
-    if done is not None:
+    if done is not None and all(sequence.given_back(view, scope, got, each) for each in under_lock):
         what = f"the lock is given back right behind {locked.api}(), and {done[1]}() comes after it"
         steps = (Step(fn.path, locked.line, f"{locked.api}() is asked, and nothing is done under its lock"),)
         yield _finding(fn, "given back", locked.line, what, (begun, pages, *steps, Step(fn.path, done[0], what)), 0.7)

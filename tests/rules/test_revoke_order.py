@@ -126,6 +126,15 @@ def test_seen(ask: Ask, name: str) -> None:
     assert "vmf_insert_pfn() in box_fault()" in told
 
 
+def test_seen_through_a_table_of_the_folder(ask: Ask) -> None:
+    text = box("\tb->ops->unmap(b);\n\tb->dead = true;").replace("struct list_head all;", "const struct box_ops *ops;")
+    table = (
+        "struct box_ops { void (*unmap)(struct box *b); };\nstatic const struct box_ops ops = { .unmap = box_zap };\n"
+    )
+    assert ask(RULE, text + table).fires
+    assert not ask(RULE, text + table.replace(" = box_zap", " = box_kill")).fires
+
+
 @pytest.mark.parametrize("name", RIGHT)
 def test_left_alone(ask: Ask, name: str) -> None:
     body, reason = RIGHT[name]

@@ -17,6 +17,7 @@ from lorelint_rules.revoke.markers import Kind, Marker
 
 _CORE = "mm"  # takes PTEs away for itself, under locks of its own: no object is revoked there
 _WORD = re.compile(rb"[A-Za-z_]\w*+")
+_ENTRY = re.compile(rb"\.[ \t]*+(\w++)\s*+=\s*+&?+\s*+([A-Za-z_]\w*+)")  # of a table: ``.unmap = card_unmap``
 _STATES = (Kind.FIELD, Kind.STATE, Kind.OWNER, Kind.BIT)
 
 
@@ -122,15 +123,30 @@ class Marks:
         return self.program.memo(("zaps", folder), compute)
 
     def takers(self, folder: str) -> frozenset[str]:
-        """Names of a folder's functions that hold such a call or name one that does: no other can lead to it."""
+        """Names of a folder's functions that hold such a call, or that name a function that does or the field of a
+        table in which it stands. Of what is followed to such a call within a folder all is among them."""
 
         def compute() -> frozenset[str]:
+            found, todo = set[str](), {zap.fn.name for zap in self.zaps(folder)}
+            if not todo:
+                return frozenset()
             there = functions(self.program, folder)
+            entries = [
+                (entry[1].decode(), entry[2].decode())
+                for _, raw in mapping.files(self.program, folder)
+                for entry in _ENTRY.finditer(raw)
+                if entry[2].decode() in there
+            ]
+            wanted = there.keys() | {field for field, _ in entries}
             naming: dict[str, set[str]] = {}
             for name, many in there.items():
-                for word in {word.decode() for fn in many for word in _WORD.findall(fn.text)} & there.keys():
+                for word in {word.decode() for fn in many for word in _WORD.findall(fn.text)} & wanted:
                     naming.setdefault(word, set()).add(name)
-            found, todo = set(), {zap.fn.name for zap in self.zaps(folder)}
+            fields = {name: set[str]() for _, name in entries}
+            for field_, name in entries:
+                fields[name] |= naming.get(field_, set())
+            for name, users in fields.items():
+                naming.setdefault(name, set()).update(users)
             while todo:
                 found |= todo
                 todo = set().union(*(naming.get(name, ()) for name in todo)) - found

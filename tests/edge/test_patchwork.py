@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from lorelint.jobs.life import Pace
 from lorelint.jobs.triage import By, Move, decide, undo
 from lorelint.model.errors import LorelintError
 from lorelint.model.policy import Policy
-from lorelint.model.store import CheckRow, Life, ReviewRow, SeriesRow
+from lorelint.model.store import CheckRow, Life, ReviewRow, SeriesRow, State
 
 # CheckCreate of docs/api/schemas/v1.2/patchwork.yaml: what may be sent, and of which kind.
 CHECK = {
@@ -207,6 +208,34 @@ def test_a_failure_is_kept_and_tried_again(desk: Desk) -> None:
     assert desk.post()[0].what == "set" and len(desk.site.checks) == 1
 
 
+def test_what_changes_while_it_is_set_is_set_then(desk: Desk) -> None:
+    """A review ends while the site is told that it goes on: its own embargo holds, and its own words are told."""
+    desk.site.patches["other@example.org"] = 42
+    row = CheckRow(0, "other@example.org", desk.site.url, "lorelint", "warning", "one", at=NOW)
+    with desk.room.store.begin() as session:
+        session.checks.put(row)
+
+    def opened(url: str) -> Any:
+        with desk.room.store.begin() as session:
+            session.checks.put(replace(row, description="another", at=LATER))
+        return PatchworkApi(url, TOKEN)
+
+    (done,) = post(desk.room.store, desk.policy, opened, NOW, stopped=lambda: False, dry_run=False)
+    with desk.room.store.look() as session:
+        (now_is,) = session.checks.of_patch(row.patch)
+    assert done.what == "set"
+    assert (now_is.posted, now_is.said, now_is.description, now_is.at) == ("warning", "one", "another", LATER)
+
+
+def test_what_waits_stands_before_nobody(desk: Desk) -> None:
+    """However many checks may not be set, those behind them are."""
+    with desk.room.store.begin() as session:
+        for number in range(120):
+            where = f"https://closed.example.org/{number}"
+            session.checks.put(CheckRow(0, f"{number}@example.org", where, "lorelint", "fail", "a text", at=NOW))
+    assert [each.what for each in desk.post()].count("set") == 1 and len(desk.site.checks) == 1
+
+
 # What stands there, from a review to the end of its series
 
 SOON, MUCH_LATER = "2026-11-03T11:00:00Z", "2026-11-03T12:00:00Z"
@@ -297,6 +326,22 @@ def test_what_is_held_is_told_when_a_person_has_confirmed_it(tmp_path: Path, sit
     desk.post(SOON)
     ((state, _),) = said(desk)
     assert state == "warning"
+
+
+def test_what_was_sent_meanwhile_does_not_wait_for_a_person_again(tmp_path: Path, site: Site) -> None:
+    desk = Desk(tmp_path, site)
+    desk.room.draft(desk.room.take(samples.answered()), desk.policy)
+    site.patches = {desk.room.report.series.patches[0].msgid: 41}  # type: ignore[union-attr]
+    with desk.room.store.begin() as session:
+        decide(session, told_of(desk), Move.CONFIRM, ME, NOW)
+    desk.post()
+    ((state, _),) = said(desk)
+    assert state == "warning"
+    with desk.room.store.begin() as session:
+        for each in told_of(desk):
+            session.findings.change(each, State.SENT, who="send", at=SOON)
+        stands.corrected(session, series_of(desk).id, SOON)
+    assert desk.post(SOON) == []
 
 
 def test_a_newer_version_puts_it_right(desk: Desk) -> None:

@@ -13,6 +13,8 @@ from lorelint.model.patchwork import Patchwork
 from lorelint.model.policy import Audience, Policy
 from lorelint.model.store import CheckRow, Life, Session, Store
 
+MAX_TRIES = 100  # in one pass: a site that does not answer is waited for each time
+
 
 @dataclass(frozen=True, slots=True)
 class Posted:
@@ -36,7 +38,10 @@ def post(
     with store.look() as session:
         due = [each for each in session.checks.to_post() if each.at <= now]
     open_ones = {one.patchwork for one in policy.lists if one.patchwork and one.audience is Audience.LIST}
+    tries = 0
     for row in due:
+        if tries == MAX_TRIES:
+            return
         if row.url not in open_ones:
             yield Posted("waits", row, f"the policy lets no check out to {row.url} any more")
         elif stopped():
@@ -44,7 +49,9 @@ def post(
         elif dry_run or policy.dry_run:
             yield Posted("would be set", row)
         else:
-            yield _post(store, row, policy, patchwork, now)
+            done = _post(store, row, policy, patchwork, now)
+            tries += done.what != "waits"
+            yield done
 
 
 def _post(store: Store, row: CheckRow, policy: Policy, patchwork: Callable[[str], Patchwork], now: str) -> Posted:
@@ -63,7 +70,7 @@ def _post(store: Store, row: CheckRow, policy: Policy, patchwork: Callable[[str]
             session.checks.posted(row.id, row.posted, now, str(error))
         return Posted("failed", row, str(error))
     with store.begin() as session:
-        session.checks.posted(row.id, row.state, now)
+        session.checks.posted(row.id, row.state, now, said=row.description)
         session.notes.audit(now, "send", f"check set: {row.state}", row.patch, row.description)
     return Posted("set", row)
 

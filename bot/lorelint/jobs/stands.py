@@ -19,6 +19,7 @@ CONTEXT = "lorelint"  # of our checks
 DESCRIPTION = 200  # characters
 PENDING, SUCCESS, WARNING, FAIL = "pending", "success", "warning", "fail"
 _GOES_ON = "the review goes on"
+_LOOKED = (State.CONFIRMED, State.SENT)  # a person has let it be told
 _STANDS = (State.NEW, State.CONFIRMED, State.SENT, State.RAISED)  # a finding that is not settled
 
 
@@ -111,7 +112,7 @@ def _correct(session: Session, row: CheckRow, mine: Sequence[FindingRow], now: s
     if not left:
         states = listed(list(dict.fromkeys(each.state.value for each in mine)))
         state, text = SUCCESS, f"what was found is settled: {states}"
-    elif row.held and any(each.state is not State.CONFIRMED for each in left):
+    elif row.held and any(each.state not in _LOOKED for each in left):
         state, text = PENDING, _GOES_ON
     else:
         state, text = _verdict([(Severity(each.severity), sentence(each)) for each in left])

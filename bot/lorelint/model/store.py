@@ -369,14 +369,15 @@ class Checks(Protocol):
     def withdraw(self, id: int) -> None:
         """Nothing is to stand there, and nothing does."""
 
-    def to_post(self, most: int = 100) -> tuple[CheckRow, ...]:
+    def to_post(self) -> tuple[CheckRow, ...]:
         """Those of which Patchwork has another state or text, in the order of `at`."""
 
     def told_since(self, when: str, url: str = "") -> int:
         """How many told of something at `when` or later, in one Patchwork or in all."""
 
     def of_patch(self, msgid: str) -> tuple[CheckRow, ...]: ...
-    def posted(self, id: int, state: str, at: str, error: str = "") -> None: ...
+    def posted(self, id: int, state: str, at: str, error: str = "", *, said: str | None = None) -> None:
+        """Patchwork has `state` and the text `said` now (None: the one that is there); with an error, what it had."""
 
 
 class Verdicts(Protocol):

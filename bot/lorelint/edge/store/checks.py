@@ -31,19 +31,20 @@ class CheckTable:
         key = {"patch": row.patch, "url": row.url, "context": row.context}
         self._connection.execute(sa.insert(CHECKS).values(**key, **values))
 
-    def to_post(self, most: int = 100) -> tuple[CheckRow, ...]:
-        other = sa.or_(_TABLE.state != _TABLE.posted, _TABLE.description != _TABLE.said)
+    def to_post(self) -> tuple[CheckRow, ...]:
         # Each try moves `at`, so that what fails again and again does not stand before the others.
-        return self._many(other, most)
+        return self._many(sa.or_(_TABLE.state != _TABLE.posted, _TABLE.description != _TABLE.said))
 
     def of_patch(self, msgid: str) -> tuple[CheckRow, ...]:
-        return self._many(_TABLE.patch == msgid, 100)
+        return self._many(_TABLE.patch == msgid)
 
-    def posted(self, id: int, state: str, at: str, error: str = "") -> None:
-        """Patchwork has `state` now; with an error it has what it had."""
-        values: dict[str, Any] = {"at": at, "error": error}
+    def posted(self, id: int, state: str, at: str, error: str = "", *, said: str | None = None) -> None:
+        """See the port."""
+        # What is to stand there may have changed meanwhile, and wait for a time of its own.
+        values: dict[str, Any] = {"at": sa.case((_TABLE.at > at, _TABLE.at), else_=at), "error": error}
         if not error:
-            values |= {"posted": state, "said": _TABLE.description} | ({"told_at": at} if state in _TELLING else {})
+            values |= {"posted": state, "said": _TABLE.description if said is None else said}
+            values |= {"told_at": at} if state in _TELLING else {}
         self._connection.execute(sa.update(CHECKS).where(_TABLE.id == id).values(**values))
 
     def withdraw(self, id: int) -> None:
@@ -53,10 +54,8 @@ class CheckTable:
         there = _TABLE.told_at >= when if not url else sa.and_(_TABLE.told_at >= when, _TABLE.url == url)
         return self._connection.scalar(sa.select(sa.func.count()).select_from(CHECKS).where(there)) or 0
 
-    def _many(self, there: sa.ColumnElement[bool], most: int) -> tuple[CheckRow, ...]:
-        found = self._connection.execute(
-            sa.select(CHECKS).where(there).order_by(_TABLE.at, _TABLE.id).limit(most)
-        ).mappings()
+    def _many(self, there: sa.ColumnElement[bool]) -> tuple[CheckRow, ...]:
+        found = self._connection.execute(sa.select(CHECKS).where(there).order_by(_TABLE.at, _TABLE.id)).mappings()
         return tuple(
             CheckRow(**{**each, "fingerprints": loaded(each["fingerprints"]), "held": bool(each["held"])})
             for each in found

@@ -1,9 +1,12 @@
-"""The whole way in a real browser: a thread of our own writing is reviewed, decided about, and its letter is sent."""
+"""The whole way in a real browser: a thread, of our own writing or a seed, is reviewed, decided about, its letter sent."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from tests.mailserver import mailserver
 from tests.web.conftest import free_port, served
 from tests.web.world import World, mails, second
 
+from lorelint.edge.mailbox import read_path
 from lorelint.jobs.send import send
 from lorelint.model.store import Letter
 from lorelint.outpost_send import Sender
@@ -46,7 +50,14 @@ class Seat:
 def seat(make_world: Callable[[], World], chromium: Any, root: Path) -> Iterator[Seat]:
     world = make_world()
     world.take(mails(root, "dmamap-retry"), NOW)
-    now = [NOW]
+    with seated(world, chromium, NOW) as made:
+        yield made
+
+
+@contextmanager
+def seated(world: World, chromium: Any, at: str) -> Iterator[Seat]:
+    """Somebody who has come in, before a browser in which nothing may go wrong."""
+    now = [at]
     port = free_port()
     door = Door(frozenset({f"127.0.0.1:{port}"}), tokens={TOKEN: "odile"}, alone="odile")
     with served(application(world.outpost, door, lambda: now[0]), port) as base:
@@ -56,6 +67,19 @@ def seat(make_world: Callable[[], World], chromium: Any, root: Path) -> Iterator
         yield made
         context.close()
         assert not made.errors
+
+
+def sent(world: World, at: str) -> tuple[list[str], bytes]:
+    """The one letter that is let out, as a mail server on the loopback gets it."""
+    with mailserver() as (handler, port):
+        smtp = world.folder / "smtp.toml"
+        smtp.write_text(f'host = "127.0.0.1"\nport = {port}\n')
+        policy = world.outpost.policy()
+        means = Sender(world.outpost).means(policy, str(smtp))
+        done = list(send(world.outpost.store, policy, means, at, dry_run=False))
+    assert [step.what for step in done] == ["sent"], done
+    ((to, raw),) = handler.mails
+    return to, raw
 
 
 def test_from_the_queue_to_a_letter_that_is_sent(seat: Seat) -> None:
@@ -134,20 +158,75 @@ def test_from_the_queue_to_a_letter_that_is_sent(seat: Seat) -> None:
     seat.key("g", "o")
     seat.at("/outbox$")
     assert page.locator(".state.released").count() == 1
-    world = seat.world
-    with mailserver() as (handler, port):
-        smtp = world.folder / "smtp.toml"
-        smtp.write_text(f'host = "127.0.0.1"\nport = {port}\n')
-        policy = world.outpost.policy()
-        means = Sender(world.outpost).means(policy, str(smtp))
-        done = list(send(world.outpost.store, policy, means, SENT, dry_run=False))
-    assert [step.what for step in done] == ["sent"], done
-    ((to, raw),) = handler.mails
+    to, raw = sent(seat.world, SENT)
     assert "tomas@example.org" in to and b"Is there a bound elsewhere?" in raw
     page.goto(f"{seat.base}/outbox?state=sent")
     page.locator("[data-open]").click()
     page.locator("h1 .state.sent").wait_for()
     assert page.locator("textarea").count() == 0
+
+
+# What of a kernel the seed thread is about: to read all of it takes minutes, and that is tested elsewhere.
+PARTS = (
+    "MAINTAINERS",
+    "Makefile",
+    "drivers/vfio",
+    "include/linux/vfio.h",
+    "include/linux/mm.h",
+    "mm/gup.c",
+    "mm/memory.c",
+)
+SEEN, GONE = "2026-03-18T10:00:00Z", "2026-03-18T18:00:00Z"
+
+
+@pytest.mark.needs_shared
+@pytest.mark.needs_tree("7.2")
+def test_a_seed_thread_goes_the_whole_way(
+    shared: Path, tree_dir: Callable[[str], Path], tmp_path: Path, make_inbox: Callable[..., Any], chromium: Any
+) -> None:
+    """A patch as it was posted, before anybody had answered: reviewed, followed, confirmed, edited, let out, sent."""
+    kernel, tree = tree_dir("7.2"), tmp_path / "kernel"
+    for part in PARTS:
+        (tree / part).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (kernel / part).is_dir() else shutil.copyfile)(kernel / part, tree / part)
+    (path,) = (shared / "corpora" / "seeds").glob("002-*.mbox")
+    patch = read_path(path).mails[0].raw
+    with closing(World(tmp_path, tree, make_inbox("dmamap"))) as world:
+        world.take([patch], SEEN)
+        _goes_the_whole_way(world, patch, chromium)
+
+
+def _goes_the_whole_way(world: World, patch: bytes, chromium: Any) -> None:
+    with seated(world, chromium, SEEN) as seat:
+        page = seat.page
+        seat.key("j", "o")
+        seat.at(r"/series/\d+$")
+        assert seat.heading().startswith("vfio/type1: Retry follow_pfnmap_start()")
+        page.locator("tr", has_text="errno-collapsed-to-retry").get_by_role("link").click()
+        seat.at(r"/finding/\d+$")
+        assert page.locator("[data-step]").count() >= 3
+        seat.key("n")
+        assert page.locator(".lit").count() == 1
+        seat.key("c")
+        page.locator(".kicker .state.confirmed").wait_for()
+        page.locator(".verdict").get_by_role("link", name="held").click()
+        seat.at(r"/letter/\d+$")
+        seat.key("e")
+        text = page.locator("textarea").input_value()
+        page.locator("textarea").fill(text.replace("-- \n", "Is there a bound elsewhere?\n\n-- \n", 1))
+        page.get_by_role("button", name="Keep the change").click()
+        page.locator(".mail").get_by_text("Is there a bound elsewhere?").wait_for()
+        page.get_by_role("button", name="Release").click()
+        page.locator("h1 .state.released").wait_for()
+        seat.key("g", "o")
+        seat.at("/outbox$")
+        assert page.locator(".state.released").count() == 1
+        _, raw = sent(world, GONE)
+        assert message_from_bytes(raw)["In-Reply-To"] == message_from_bytes(patch)["Message-ID"]
+        assert b"Is there a bound elsewhere?" in raw
+        page.goto(f"{seat.base}/outbox?state=sent")
+        page.locator("[data-open]").click()
+        page.locator("h1 .state.sent").wait_for()
 
 
 def test_a_dismissal_goes_on_to_the_next_version(seat: Seat, root: Path) -> None:

@@ -25,7 +25,6 @@ class Unit:
     restart  seconds until it is started again, 0.0 where it is not
     """
 
-    name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
     restart: float
@@ -41,13 +40,12 @@ def unit(name: str, root: Path, swaps: Mapping[str, str]) -> Unit:
         return swaps.get(word) or (f"{root}{word}" if word.startswith("/") else word.replace("%d", str(held)))
 
     for key, base in (("StateDirectory", "var/lib"), ("CacheDirectory", "var/cache")):
-        for name in (each for found, value in settings if found == key for each in value.split()):
-            (root / base / name).mkdir(parents=True, exist_ok=True)
+        for folder in (each for found, value in settings if found == key for each in value.split()):
+            (root / base / folder).mkdir(parents=True, exist_ok=True)
     (line,) = (value for key, value in settings if key == "ExecStart")
     assigned = [each.partition("=") for key, value in settings if key == "Environment" for each in value.split()]
     restart = [value for key, value in settings if key == "RestartSec"]
     return Unit(
-        name=name,
         command=tuple(placed(word) for word in line.split()),
         environment={key: placed(value) for key, _, value in assigned},
         restart=float(restart[0]) if restart else 0.0,

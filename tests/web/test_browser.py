@@ -1,4 +1,4 @@
-"""The whole way in a real browser: a thread, of our own writing or a seed, is reviewed, decided about, its letter sent."""
+"""The whole way in a real browser: a thread, our own or a seed, is reviewed, decided about, and its letter is sent."""
 
 from __future__ import annotations
 

@@ -14,9 +14,10 @@ from tests.report import samples
 
 from lorelint.edge.b4.trailers import harvested
 from lorelint.edge.smtp import Settings, Smtp
+from lorelint.jobs import life
 from lorelint.jobs.bounces import bounced
 from lorelint.jobs.gate import gate
-from lorelint.jobs.outbox import drop, edit, release
+from lorelint.jobs.outbox import drop, edit, release, silenced
 from lorelint.jobs.send import ATTEMPTS, LOST, Means, Step, recover, send
 from lorelint.model.errors import LorelintError
 from lorelint.model.feed import Arrival, Cursor, Nature
@@ -278,6 +279,27 @@ def test_4xx_is_tried_again_later_and_not_for_ever(desk: Desk) -> None:
         assert step.what == "later"
     (step,) = desk.send(now="2026-11-09T09:00:00Z")
     assert step.what == "held" and desk.letter().state is Letter.HELD and desk.letter().attempts == ATTEMPTS
+
+
+@pytest.mark.parametrize("what", ["a newer version", "dismissed"])
+def test_what_may_have_arrived_is_not_called_off(desk: Desk, what: str) -> None:
+    """Whatever comes while nobody knows whether it went out: it stays named until that is known."""
+    with desk.room.store.begin() as session:
+        row = desk.letter()
+        assert session.outbox.change(row.id, Letter.SENDING, was=Letter.RELEASED, at=NOW)
+    desk.recover()
+    with desk.room.store.begin() as session:
+        series = session.series.get(row.series)
+        assert series is not None
+        if what == "dismissed":
+            for each in session.findings.of_series(series.id):
+                session.findings.change(each.id, State.FALSE, who="ida@example.org", at=LATER)
+            silenced(session, series, "ida@example.org", LATER)
+        else:
+            life.supersede(session, series, replace(series, id=series.id + 1, version=9), frozenset(), LATER)
+    assert desk.letter().state is Letter.HELD and LOST in desk.letter().why
+    desk.there = True
+    assert [step.what for step in desk.recover()] == ["found"] and desk.letter().state is Letter.SENT
 
 
 def test_4xx_then_taken(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from lorelint.jobs import stands
 from lorelint.jobs.carry import Carried, carry
 from lorelint.model.feed import Nature
 from lorelint.model.finding import Report
-from lorelint.model.store import US, Letter, Life, PatchRow, ReviewRow, SeriesRow, Session, State
+from lorelint.model.store import LOST, US, Letter, LetterRow, Life, PatchRow, ReviewRow, SeriesRow, Session, State
 
 _RESENT = re.compile(r"^\s*(?:\[[^\]]*\]\s*)*?\[[^\]]*\bRE-?SEN[DT]\b", re.IGNORECASE)
 _RELAY = re.compile(r"devnull\+[^@]+@kernel\.org\Z")  # of b4: who has no mail server of his own that will do
@@ -159,7 +159,7 @@ def supersede(session: Session, row: SeriesRow, by: SeriesRow, stays: frozenset[
     why = _came(by, row)
     for letter in session.outbox.of_series(row.id):
         if letter.patch not in stays:
-            cancel(session, letter.id, letter.state, why, now)
+            cancel(session, letter, why, now)
     stands.end(session, row.id, why, now, stays)
     if row.life not in _ENDED:
         session.series.move(row.id, Life.SUPERSEDED, why, by.id)
@@ -168,16 +168,21 @@ def supersede(session: Session, row: SeriesRow, by: SeriesRow, stays: frozenset[
 def mute(session: Session, row: SeriesRow, why: str, now: str) -> None:
     """A series is not reviewed, and what waits to be said of it is not said."""
     for letter in session.outbox.of_series(row.id):
-        cancel(session, letter.id, letter.state, why, now)
+        cancel(session, letter, why, now)
     stands.end(session, row.id, why, now)
     session.series.move(row.id, Life.MUTED, why)
 
 
-def cancel(session: Session, id: int, state: Letter, why: str, now: str) -> bool:
-    """End a letter in some state, where it has not been handed over; whether it was ended."""
-    if state not in _UNSENT or not session.outbox.change(id, Letter.CANCELLED, was=state, at=now, who=US, why=(why,)):
+def cancel(session: Session, letter: LetterRow, why: str, now: str) -> bool:
+    """End a letter, where it has not been handed over; whether it was ended.
+
+    One that may have arrived stays held: it is looked for in the archive, and a person is told of it.
+    """
+    if letter.state not in _UNSENT or LOST in letter.why:
         return False
-    session.notes.audit(now, US, "cancelled", f"letter:{id}", why)
+    if not session.outbox.change(letter.id, Letter.CANCELLED, was=letter.state, at=now, who=US, why=(why,)):
+        return False
+    session.notes.audit(now, US, "cancelled", f"letter:{letter.id}", why)
     return True
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from lorelint.jobs.gate import Gate
 from lorelint.model.errors import LorelintError
-from lorelint.model.store import US, Letter, LetterRow, SeriesRow, Session, State
+from lorelint.model.store import LOST, US, Letter, LetterRow, SeriesRow, Session, State
 
 OPEN = (Letter.HELD, Letter.RELEASED)
 SPEAKS = (State.NEW, State.CONFIRMED)  # a letter about these is worth sending
@@ -125,7 +125,7 @@ def silenced(session: Session, series: SeriesRow, who: str, now: str) -> None:
         gone = silent.intersection(letter.fingerprints)
         if letter.state not in OPEN or not gone:
             continue
-        if gone == set(letter.fingerprints):
+        if gone == set(letter.fingerprints) and LOST not in letter.why:  # which may have arrived
             why = [f"answered by {who}: nothing is left to say"]
             session.outbox.change(letter.id, Letter.CANCELLED, was=letter.state, at=now, who=who, why=why)
             session.notes.audit(now, who, "letter cancelled", letter.msgid, why[-1])

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from lorelint.jobs import life
 from lorelint.jobs.applied import held
+from lorelint.model.feed import Nature
 from lorelint.model.mail import Patch, Series, Thread
 from lorelint.model.source import OpenTree
-from lorelint.model.store import LetterRow, Store
+from lorelint.model.store import Kept, LetterRow, Store
 
 LOOKED = "applied"  # setting: at which letters it was looked, and on which trees
 Trees = Sequence[tuple[str, OpenTree]]
@@ -44,7 +45,7 @@ def withdraw(
         with store.begin() as session:
             current = session.outbox.get(row.id)
             # One that is on its way is looked at again: where no server takes it, it waits once more.
-            cancelled = current is not None and life.cancel(session, row.id, current.state, why, now)
+            cancelled = current is not None and life.cancel(session, current, why, now)
         if cancelled:
             yield row, why
     looked = _Looked(tips, frozenset(seen))
@@ -90,12 +91,19 @@ class _Look:
                 return f"applied already: {name} holds it" + (f" at {opened.commit[:12]}" if opened.commit else "")
         return ""
 
+    def _understood(self, mails: Sequence[Kept]) -> Sequence[Thread]:
+        """A thread; an empty one where it cannot be read: anybody may have put something into it."""
+        try:
+            return self._read([kept.raw for kept in mails if kept.nature is not Nature.BROKEN])
+        except Exception:
+            return ()
+
     def _find(self, msgid: str) -> tuple[Series, Patch] | None:
         with self._store.look() as session:
             root = session.mails.root_of(msgid)
             mails = session.mails.thread(root) if root != self._root else ()
         if mails:
-            self._root, self._threads = root, self._read([kept.raw for kept in mails])
+            self._root, self._threads = root, self._understood(mails)
         for thread in self._threads:
             for series in reversed(thread.series):
                 for patch in series.patches:

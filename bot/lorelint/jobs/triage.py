@@ -17,7 +17,7 @@ from lorelint.jobs.outbox import SPEAKS, silenced
 from lorelint.jobs.stands import corrected
 from lorelint.model.errors import LorelintError
 from lorelint.model.queue import Change
-from lorelint.model.store import US, FindingRow, Letter, Life, SeriesRow, Session, State, VerdictRow
+from lorelint.model.store import LOST, US, FindingRow, Letter, Life, SeriesRow, Session, State, VerdictRow
 from lorelint.report.text import cut, words
 
 MOST = 500  # findings that are decided at once
@@ -298,7 +298,7 @@ def _letters_back(session: Session, change: Change, who: str, now: str) -> None:
             continue
         if letter.state is Letter.CANCELLED and was in (Letter.HELD, Letter.RELEASED):
             becomes = Letter.HELD
-        elif letter.state is Letter.HELD and was == Letter.CANCELLED:
+        elif letter.state is Letter.HELD and was == Letter.CANCELLED and LOST not in letter.why:
             becomes = Letter.CANCELLED
         else:
             continue

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from lorelint.config import parse
+from lorelint.jobs import listen as module
 from lorelint.jobs.due import Done, Due
 from lorelint.jobs.listen import Listening, Pass, listen
 from lorelint.model.errors import LorelintError, Stopped
@@ -390,6 +391,23 @@ def test_a_letter_about_what_was_applied_since_is_not_sent(place: Place, inbox: 
     assert [state for state, _ in states.values()] == [Letter.HELD]  # the other is nobody's business
 
 
+def test_a_thread_that_cannot_be_read_stops_nobody(place: Place, inbox: Any, root: Path, tree: Path) -> None:
+    """Anybody may answer into it: the letters of the other threads are looked at all the same."""
+    first, second = mails(root, "dmamap-retry")[0], mails(root, "aperture-mmap")
+    inbox.deliver(*second, first)
+    assert place.listen().letters == 2
+    _apply(tree, first)
+    good = place.parts().reader
+
+    def threads(raws: Any) -> Any:
+        if len(raws) > 1:
+            raise RecursionError
+        return good.threads(raws)
+
+    assert place.listen(reader=replace(good, threads=threads)).errors == 0
+    assert sorted(state for state, _ in _letters(place).values()) == [Letter.CANCELLED, Letter.HELD]
+
+
 def test_a_repository_is_looked_at_when_it_has_moved(
     tmp_path: Path, inbox: Any, root: Path, make_checkout: Callable[..., Any]
 ) -> None:
@@ -448,3 +466,13 @@ def test_a_newer_version_that_comes_while_others_are_reviewed(place: Place, inbo
     with place.outpost.store.look() as session:
         rows = {row.version: (row.life, len(session.series.reviews(row.id))) for row in session.series.recent()}
     assert rows == {1: (Life.REVIEWED, 1), 2: (Life.SUPERSEDED, 0), 3: (Life.REVIEWED, 1)}
+
+
+def test_more_series_than_a_pass_reviews(place: Place, inbox: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast they are dealt with: what is left is not put off until the lists are polled again."""
+    monkeypatch.setattr(module, "MAX_REVIEWS", 1)
+    inbox.deliver(mails(root, "dmamap-retry")[0], mails(root, "winview-bounded")[0])
+    done = place.listen(max_age_days=0.001)
+    assert done.muted == 1 and done.more
+    rest = place.listen(max_age_days=0.001)
+    assert rest.muted + rest.reviewed == 1 and not rest.more

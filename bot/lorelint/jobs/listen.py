@@ -226,11 +226,11 @@ def _prune(parts: Listening, now: str) -> None:
 
 
 def _due(parts: Listening, now: str) -> Iterator[SeriesRow]:
-    """Those whose time has come, each once in a pass."""
+    """Those whose time has come, each once in a pass; one more than are reviewed in it, where there are."""
     seen: set[int] = set()
-    while not parts.stop() and len(seen) < MAX_REVIEWS:
+    while not parts.stop() and len(seen) <= MAX_REVIEWS:
         with parts.store.look() as session:
-            waiting = [row for row in session.series.due(now, MAX_REVIEWS) if row.id not in seen]
+            waiting = [row for row in session.series.due(now, MAX_REVIEWS + 1) if row.id not in seen]
         if not waiting:
             return
         seen.add(waiting[0].id)

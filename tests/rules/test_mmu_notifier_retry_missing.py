@@ -52,6 +52,8 @@ SEEN = {
         INSTALL,
         UNLOCK,
     ),
+    "never compared, and a lock taken": fault(BEGIN, GET, LOCK, "\tm->page = pages[0];\n", UNLOCK),
+    "asked, and the lock given back": fault(AGAIN, BEGIN, GET, LOCK, ASK_LOCKED, UNLOCK, INSTALL),
     "a helper gets the pages": fault(
         AGAIN,
         BEGIN,
@@ -134,6 +136,35 @@ SILENT = {
             UNLOCK,
         ),
         "checked under a lock",
+    ),
+    "installed, then asked": (
+        fault(
+            AGAIN,
+            BEGIN,
+            GET,
+            LOCK,
+            INSTALL,
+            "\tret = mmu_interval_read_retry(&m->notifier, seq);\n",
+            UNLOCK,
+            "\tif (ret) {\n\t\tmirror_zap(m);\n\t\tgoto again;\n\t}\n",
+        ),
+        "checked under a lock",
+    ),
+    "asked for the caller": (
+        fault(
+            BEGIN,
+            GET,
+            LOCK,
+            "\tret = mmu_interval_read_retry(&m->notifier, seq) ? -EAGAIN : 0;\n",
+            UNLOCK,
+            "\tmmput(m->mm);\n\tif (ret)\n\t\treturn ret;\n",
+        ),
+        "checked under a lock",
+    ),
+    "a page's own lock": (fault(BEGIN, GET, "\tset_page_dirty_lock(pages[0]);\n"), "nothing is seen to be installed"),
+    "RCU": (
+        fault(BEGIN, GET, "\trcu_read_lock();\n\tm->n++;\n\trcu_read_unlock();\n"),
+        "nothing is seen to be installed",
     ),
     "its caller has read it": (
         fault("\tseq = m->seq;\n", "\tret = mmu_interval_read_retry(&m->notifier, seq);\n"),

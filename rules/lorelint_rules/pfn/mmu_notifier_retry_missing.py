@@ -155,8 +155,8 @@ def _never_asked(
         return None
     made = sequence.installs(view, scope) or sequence.under_their_lock(view, scope, got)
     confidence = 0.8
-    if made is None and (later := sequence.locks_behind(scope, got.node)) is not None:
-        made, confidence = (later[0], f"{later[1]}() takes a lock, as for what is made of the pages"), 0.7
+    if made is None and (later := sequence.takes_behind(view, scope, got)) is not None:
+        made, confidence = (later[0], f"{later[1]} is held, as for what is made of the pages"), 0.7
     if made is None:
         return None
     what = "the sequence is read and never compared under the lock"

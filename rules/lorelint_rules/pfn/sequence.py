@@ -26,8 +26,9 @@ _INSTALLS = re.compile(
 )
 #: Leads to no mapping: gives back, looks, tells, tries again.
 _LEAVES = re.compile(
-    r"(?:^|_)(?:free|put|unpin|unmap|release|kfree|kvfree|unlock|remove|wait|sleep|resched|warn|err|dbg|trace|read_begin"
-    r"|check_retry|signal_pending|time_after|time_before|unlikely|likely|pr_\w+)(?:_|$)|^_?(?:pr|dev|drm|trace)_"
+    r"(?:^|_)(?:free|put|mmput|mmdrop|fput|unpin|unmap|release|kfree|kvfree|unlock|remove|drop|wait|wake|complete|sleep"
+    r"|resched|warn|err|dbg|trace|read_begin|check_retry|signal_pending|time_after|time_before|unlikely|likely|pr_\w+)"
+    r"(?:_|$)|^_?(?:pr|dev|drm|trace)_"
 )
 _NO_LOCK = re.compile(r"mmap_|rcu_")
 _GUEST = re.compile(r"^_*(?:hva|gfn|gpa)_to_(?:h?pfn|page)")  # KVM's look-ups, by how they are all called
@@ -248,14 +249,28 @@ def under_their_lock(view: TreeView, scope: Scope, got: Got) -> tuple[int, str] 
     return None
 
 
+def takes_behind(view: TreeView, scope: Scope, got: Got) -> tuple[int, str] | None:
+    """(line, lock) of a place behind the pages where a lock is held that was not when they were got."""
+    before = held_at(view, scope.fn, got.node)
+    for id_ in sorted(after(scope, got.node)):
+        taken = {lock for lock in held_at(view, scope.fn, id_) - before if "mmap_lock" not in lock}
+        if taken:
+            return scope.cfg.nodes[id_].line, min(taken)
+    return None
+
+
 def given_back(view: TreeView, scope: Scope, got: Got, check: Check) -> tuple[int, str] | None:
-    """(line, call) of what is done once the lock of a check is given back with nothing done under it behind the check.
+    """(line, call) of what is done once the lock of a check is given back with nothing done under it.
 
     What the check has settled is so as long as the lock is held: a check for the sake of nothing settles nothing.
+    Who installs first and asks then takes it back where the answer is yes.
     """
     locks = check.locks - held_at(view, scope.fn, got.node)
     if not _PREDICATES.match(check.api):
         return None  # made in a callee, which may well install too
+    between = _onward(scope, {edge.to for edge in scope.cfg.nodes[got.node].out}, {got.node, check.node})
+    if any(locks <= held_at(view, scope.fn, id_) and _does(scope, scope.cfg.nodes[id_]) for id_ in between):
+        return None
     todo, seen, free = [edge.to for edge in scope.cfg.nodes[check.node].out], {check.node}, set[int]()
     while todo and locks:
         here = todo.pop()

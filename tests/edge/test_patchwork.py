@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import jsonschema
 import pytest
-from tests.jobs.outgoing import AUTOMATIC, LATER, NOW, Room, policy
+from tests.jobs.outgoing import AUTOMATIC, LATER, MORE, NOW, POLICY, Room, policy
 from tests.report import samples
 
 from lorelint.edge.patchwork import PatchworkApi
@@ -23,7 +23,7 @@ from lorelint.jobs.life import Pace
 from lorelint.jobs.triage import By, Move, decide, undo
 from lorelint.model.errors import LorelintError
 from lorelint.model.policy import Policy
-from lorelint.model.store import CheckRow, Life, ReviewRow, SeriesRow, State
+from lorelint.model.store import CheckRow, Life, ReviewRow, SeriesRow, State, VerdictRow
 
 # CheckCreate of docs/api/schemas/v1.2/patchwork.yaml: what may be sent, and of which kind.
 CHECK = {
@@ -193,6 +193,26 @@ def test_what_is_not_to_be_set(desk: Desk) -> None:
     desk.stopped = True
     assert [each.what for each in desk.post()] == ["waits"]
     assert desk.site.checks == []
+
+
+def test_a_rule_that_was_muted_since_tells_nothing(desk: Desk) -> None:
+    rule = desk.room.report.findings[0].finding.rule
+    mute = VerdictRow(
+        0, "mute", rule, "", "", "ring", "max@example.org", "maintainer", "noise", "dkim", "m@x", NOW, True
+    )
+    with desk.room.store.begin() as session:
+        session.verdicts.add(mute)
+    (waits,) = desk.post()
+    assert waits.what == "waits" and f"{rule} is mute on ring" in waits.text and desk.site.checks == []
+
+
+def test_another_list_of_the_same_patchwork_opens_nothing(desk: Desk) -> None:
+    """The list of the patch became a dashboard; its Patchwork is that of another list, too."""
+    opened = f'audience = "list"\nrelease = "automatic"\npatchwork = "{desk.site.url}"'
+    other = MORE.replace('audience = "author"', opened)
+    closed = POLICY.replace('audience = "list"', 'audience = "dashboard"')
+    (waits,) = desk.post(made=policy(closed + other))
+    assert waits.what == "waits" and "for ring" in waits.text and desk.site.checks == []
 
 
 def test_a_failure_is_kept_and_tried_again(desk: Desk) -> None:

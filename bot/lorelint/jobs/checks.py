@@ -12,6 +12,7 @@ from lorelint.model.errors import LorelintError
 from lorelint.model.patchwork import Patchwork
 from lorelint.model.policy import Audience, Policy
 from lorelint.model.store import CheckRow, Life, Session, Store
+from lorelint.report.text import listed
 
 MAX_TRIES = 100  # in one pass: a site that does not answer is waited for each time
 
@@ -83,8 +84,15 @@ def _waits(session: Session, row: CheckRow, policy: Policy, now: str) -> Iterato
     unwanted = (*policy.ignored_authors, *policy.opted_out, *session.verdicts.opted_out())
     if kept is not None and matches(kept.author[1], unwanted):
         yield f"{kept.author[1]} wants nothing of us"
+    here = [one for one in policy.lists if kept and one.name in kept.inboxes and one.patchwork == row.url]
+    if kept is not None and not any(one.audience is Audience.LIST for one in here):
+        yield f"the policy lets no check out to {row.url} any more for {listed(kept.inboxes)}"
     series = session.series.of_patch(row.patch)
     if series is not None and series.life is Life.SUPERSEDED:
         yield "a newer version of the series came"
+    for one in here if row.state in (WARNING, FAIL) and series is not None else ():
+        rules = {each.rule for each in session.findings.of_series(series.id) if each.fingerprint in row.fingerprints}
+        muted = session.verdicts.muted(one.name)
+        yield from (f"{rule} is mute on {one.name} by now: {muted[rule]}" for rule in sorted(rules & set(muted)))
     if row.state in (WARNING, FAIL) and row.posted not in (WARNING, FAIL):
         yield from full(session, policy, [one for one in policy.lists if one.patchwork == row.url], now)

@@ -185,6 +185,9 @@ def state_of(store: Database) -> dict[str, set[tuple[Any, ...]]]:
         }
 
 
+PEOPLE = (("Odile Brandt", "odile@example.org"), ("Pavel", "pavel@example.org"), ("", "odile@other.example"))
+
+
 def test_it_follows_each_change_as_if_made_anew(store: Database, make: SimpleNamespace) -> None:
     """Whatever is done with series, mails, reviews and findings: what the queue holds is what `rebuild` would make."""
     chance = random.Random(11)
@@ -204,7 +207,8 @@ def test_it_follows_each_change_as_if_made_anew(store: Database, make: SimpleNam
                 if step == "review":
                     failure = chance.choice(("", "", "it broke"))
                     areas = tuple(chance.sample(SUBSYSTEMS, 2))
-                    review = session.series.reviewed(make.review(id, failure=failure, subsystems=areas))
+                    people = tuple(chance.sample(PEOPLE, chance.randint(0, 2)))
+                    review = session.series.reviewed(make.review(id, failure=failure, subsystems=areas, people=people))
                     names = [f"{chance.randint(0, 3):016x}" for _ in range(chance.randint(0, 3))]
                     session.findings.add(
                         make.finding(review, id, name, rule=chance.choice(RULES), severity=chance.choice(list(RANKS)))

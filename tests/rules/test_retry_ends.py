@@ -103,6 +103,14 @@ def test_what_does_not(text: str, ask: Ask) -> None:
     assert ask(UNBOUNDED, text).fires
 
 
+def test_a_wait_that_a_signal_ends_beside_one_that_it_does_not(ask: Ask) -> None:
+    hasty = "\t\twait_event_interruptible(s->queue, s->ready);\n"
+    sound = "\t\twait_for_completion(&s->done);\n"
+    assert ask(UNBOUNDED, again(then=hasty)).fires
+    for then in (sound, hasty + sound, sound + hasty):
+        assert "each pass sleeps until a condition comes true" in ask(UNBOUNDED, again(then=then)).reasons
+
+
 def test_a_failure_that_skips_the_rest_of_a_pass_is_no_retry(ask: Ask) -> None:
     """Success comes round too: whatever the failure, the loop does the next thing."""
     body = "\tfor (;;) {\n\t\tret = attempt(s, n);\n\t\tif (ret)\n\t\t\tcontinue;\n\t\tnote(s, n);\n\t}\n\treturn 0;"

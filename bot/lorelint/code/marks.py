@@ -17,6 +17,7 @@ _CONSUMES = re.compile(r"(^|_)(consume|advance|skip)(_|$)")  # the next call see
 YIELD = "yield"  # the CPU was given up, whatever the state of the system
 WAIT = "wait"  # slept until a condition came true
 HASTY = "hasty-wait"  # such a wait ends at once while a signal is pending, and nobody looked at what it said
+SOUND = "sound-wait"  # such a wait that was none of those
 WEAK = "weak-yield"  # yields only if contended or under some preemption models
 SIGNAL = "signal"  # a pending fatal signal would have left by another way
 SIGNALLED = "signalled"  # this is that other way
@@ -92,8 +93,7 @@ class Marks:
                 yield YIELD
             elif call.name in self.waits:
                 yield WAIT
-                if call is expr and call.name in self.errnos:
-                    yield HASTY
+                yield HASTY if call is expr and call.name in self.errnos else SOUND
             elif call.name in self.weak:
                 yield WEAK
                 yield _about(WEAK, call)

@@ -63,7 +63,7 @@ class Pass:
     resolved: bool  # the callee's body was seen
     heeds: bool = False  # the loop itself looks at signals on the way round, and leaves
     owed: bool = False  # its users bound it, whatever the callee waits for
-    hasty: bool = False  # the wait on the way round ends at once while a signal is pending, unseen
+    hasty: bool = False  # each wait on the way round ends at once while a signal is pending, unseen
 
     @property
     def patient(self) -> bool:
@@ -331,7 +331,8 @@ class RetryLoops:
             passed |= self._deeper(fn, known, turn, test, bad)
         owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
-        on_the_way = (marks.SIGNAL in world.marks, owed, marks.HASTY in world.marks)
+        hasty = marks.HASTY in world.marks and marks.SOUND not in world.marks
+        on_the_way = (marks.SIGNAL in world.marks, owed, hasty)
         return Pass(site, test, code, bad, passed, None, bool(callees), *on_the_way)
 
     def _of_a_signal(self, site: worlds.Site | None) -> tuple[str, ...]:

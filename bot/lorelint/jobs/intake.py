@@ -27,6 +27,8 @@ MAX_MSGID = 900  # bytes; RFC 5322 lines end at 998, and an index of PostgreSQL 
 MAX_BROKEN = 64 << 10  # bytes that are kept of what cannot be read
 MAX_RAW = 16 << 20  # of any message
 MAX_THREAD = 400  # patches and cover letters of one thread that are looked at at once
+MAX_MAILS = 5_000  # of one thread that are fetched whole
+MAX_HEADS = 200_000  # of one thread
 MAX_NUMBER = 99_999  # of versions and patches, as far as a subject is believed
 MAX_CLIMB = 50  # messages between a patch and what it was posted under
 _POSTED = (Nature.PATCH, Nature.COVER, Nature.STABLE, Nature.BACKPORT, Nature.FOREIGN, Nature.ROBOT)
@@ -227,7 +229,11 @@ class _Assembly:
         """What can be in a series with a message: what was posted in its thread, with what that stands under; and what
         its author sent about that time, where nothing refers to anything.
         """
-        thread = {each.msgid: each for each in self.session.mails.thread(kept.root)}
+        book = self.session.mails
+        mails = book.thread(kept.root, MAX_MAILS)
+        if len(mails) == MAX_MAILS:  # anybody may talk on in it: then the bytes are fetched of what is wanted alone
+            mails = book.heads(kept.root, MAX_HEADS)
+        thread = {each.msgid: each for each in mails}
         posted = _window([each for each in thread.values() if each.nature in _POSTED], kept.msgid)
         wanted = {each.msgid for each in posted}
         for each in posted:
@@ -237,7 +243,8 @@ class _Assembly:
                     break
                 wanted.add(at)
                 at = thread[at].parent
-        return [*self._unthreaded(kept, wanted), *(each for each in thread.values() if each.msgid in wanted)]
+        threaded = (each if each.raw else book.get(each.msgid) for each in mails if each.msgid in wanted)
+        return [*self._unthreaded(kept, wanted), *(each for each in threaded if each is not None)]
 
     def _unthreaded(self, kept: Kept, have: set[str]) -> Iterator[Kept]:
         numbered = _NUMBERED.search(kept.subject)

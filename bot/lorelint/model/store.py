@@ -268,6 +268,9 @@ class Mails(Protocol):
     def thread(self, root: str, most: int = 5_000) -> tuple[Kept, ...]:
         """All messages of a thread with their bytes, oldest first."""
 
+    def heads(self, root: str, most: int) -> tuple[Kept, ...]:
+        """The same without their bytes."""
+
     def replies(self, root: str, since: str, most: int = 100) -> tuple[Kept, ...]:
         """What persons said in a thread after a time, oldest first; without the bytes."""
 

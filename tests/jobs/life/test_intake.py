@@ -236,6 +236,16 @@ def test_a_thread_is_read_once_for_all_that_came(house: Any, say: Any) -> None:
     assert (row.life, row.have, row.last_at) == (Life.READY, 40, say.at(40))
 
 
+def test_a_series_behind_very_much_talk_is_not_lost(house: Any, say: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may answer to a thread until it is as long as he likes."""
+    monkeypatch.setattr(intake, "MAX_MAILS", 4)
+    house.take(say.Post("t@x", "hello", "Words.\n"))
+    for number in range(5):
+        house.take(say.Post(f"t{number}@x", "Re: hello", "More words.\n", "t@x", ("t@x",), minute=1 + number))
+    house.all(say.posting("a", ["one", "two"], parent="t@x", minute=9))
+    assert [(row.have, row.life) for row in house.every()] == [(2, Life.READY)]
+
+
 def test_a_thread_that_is_too_long_to_be_read_at_once(house: Any, say: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever its length each of its series is found."""
     monkeypatch.setattr(intake, "MAX_THREAD", 8)

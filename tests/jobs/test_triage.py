@@ -14,7 +14,7 @@ from lorelint.jobs.standing import records
 from lorelint.jobs.triage import MOST, By, Move, decide, may, undo, waiting, wake
 from lorelint.model.errors import LorelintError
 from lorelint.model.feed import Arrival, Cursor
-from lorelint.model.store import FindingRow, Letter, State
+from lorelint.model.store import FindingRow, Letter, Life, State
 
 ODILE = By("odile")
 PAVEL = By("pavel", Weight.MAINTAINER)
@@ -145,6 +145,22 @@ def test_letters_follow(listing: Listing) -> None:
     do(listing, Move.CONFIRM, "retry-no-resched")
     assert letter().state is Letter.HELD
     assert first.batch and rows(listing)["unbounded-retry"].state is State.FALSE
+
+
+@pytest.mark.parametrize("back", ["undo", "confirm"])
+def test_no_letter_comes_back_to_a_version_that_is_superseded(listing: Listing, back: str) -> None:
+    listing.letter("p1", Letter.HELD)
+    done = do(listing, Move.FALSE, "unbounded-retry", "retry-no-resched")
+    with listing.store.begin() as session:
+        session.series.move(listing.numbers["p1"], Life.SUPERSEDED, "v2 came")
+    if back == "confirm":
+        do(listing, Move.CONFIRM, "unbounded-retry")
+    else:
+        with listing.store.begin() as session:
+            undo(session, done.batch, ODILE, LATER)
+    assert rows(listing)["unbounded-retry"].state is (State.CONFIRMED if back == "confirm" else State.NEW)
+    with listing.store.look() as session:
+        assert session.outbox.of_series(listing.numbers["p1"])[0].state is Letter.CANCELLED
 
 
 def test_a_letter_that_ended_for_another_reason_stays_ended(listing: Listing) -> None:

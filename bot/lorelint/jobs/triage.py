@@ -222,10 +222,13 @@ def _revive(session: Session, letters: dict[int, Letter], who: str, now: str) ->
 
 
 def _hold_again(session: Session, id: int, why: str, who: str, now: str) -> None:
-    """A cancelled letter waits for a person again, where what it names is worth saying."""
+    """A cancelled letter waits for a person again, where what it names is worth saying, and no newer version came."""
     letter = session.outbox.get(id)
-    found = () if letter is None else session.findings.of_series(letter.series)
-    if letter is not None and any(row.fingerprint in letter.fingerprints and row.state in SPEAKS for row in found):
+    series = None if letter is None else session.series.get(letter.series)
+    if letter is None or series is None or series.life is not Life.REVIEWED:
+        return
+    found = session.findings.of_series(series.id)
+    if any(row.fingerprint in letter.fingerprints and row.state in SPEAKS for row in found):
         session.outbox.change(id, Letter.HELD, was=Letter.CANCELLED, at=now, who=who, why=(why,))
         session.notes.audit(now, who, "letter held", letter.msgid, why)
 
@@ -296,15 +299,12 @@ def _letters_back(session: Session, change: Change, who: str, now: str) -> None:
         letter = session.outbox.get(id)
         if letter is None:
             continue
-        if letter.state is Letter.CANCELLED and was in (Letter.HELD, Letter.RELEASED):
-            becomes = Letter.HELD
-        elif letter.state is Letter.HELD and was == Letter.CANCELLED and LOST not in letter.why:
-            becomes = Letter.CANCELLED
-        else:
-            continue
         why = f"{BACK} by {who}"
-        session.outbox.change(id, becomes, was=letter.state, at=now, who=who, why=(why,))
-        session.notes.audit(now, who, f"letter {becomes.value}", letter.msgid, why)
+        if letter.state is Letter.CANCELLED and was in (Letter.HELD, Letter.RELEASED):
+            _hold_again(session, id, why, who, now)
+        elif letter.state is Letter.HELD and was == Letter.CANCELLED and LOST not in letter.why:
+            session.outbox.change(id, Letter.CANCELLED, was=letter.state, at=now, who=who, why=(why,))
+            session.notes.audit(now, who, "letter cancelled", letter.msgid, why)
 
 
 # What time does
@@ -317,8 +317,8 @@ def wake(session: Session, now: str) -> tuple[int, ...]:
         reason = f"was put off until {row.snoozed_until}" + (f" by {row.who}" if row.who else "")
         session.findings.change(row.id, State.NEW, who=US, at=now, reason=reason)
         session.notes.audit(now, US, "finding woken", f"finding:{row.id}", reason)
-        series, letter = session.series.get(row.series), session.outbox.of_patch(row.patch)
-        if series is not None and series.life is Life.REVIEWED and letter is not None:
+        letter = session.outbox.of_patch(row.patch)
+        if letter is not None:
             _hold_again(session, letter.id, f"{row.rule} {reason}", US, now)
         corrected(session, row.series, now)
     return tuple(row.id for row in rows)

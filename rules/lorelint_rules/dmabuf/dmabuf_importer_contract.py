@@ -5,7 +5,7 @@ What it sees
     exported function and were not looked at. From 7.x, where the callback is .invalidate_mappings and
     optional: an importer that lacks it and maps without pinning. On the other side, an exporter that revokes
     its buffers and whose .attach takes importers without asking whether they can be told. And a callback that
-    waits for mmap_lock, which is ordered before the reservation lock it is called with.
+    waits for mmap_lock, which is ordered before the reservation lock it is called with, or takes that lock again.
 
 Why it hurts
     The core refuses ops without .move_notify with a warning, and would call NULL. An importer that is not told goes

@@ -3,8 +3,9 @@
 What it sees
     Pages or a PFN are got under the sequence of an MMU notifier (mmu_interval_read_begin(), KVM's
     mmu_invalidate_seq), and the sequence is checked with no lock held, or before the lock is taken under which the
-    mapping is installed; or its value is never compared; or the way back goes round without reading it anew. In KVM
-    code: a PFN is written into shadow page tables and the function knows no sequence at all.
+    mapping is installed; or its value is never compared; or the lock is given back right behind the check, and only
+    then something is done; or the way back goes round without reading it anew. In KVM code: a PFN is written into
+    shadow page tables and the function knows no sequence at all.
 
 Why it hurts
     An invalidation that runs between the check and the install finds nothing to take down. The mapping stays:

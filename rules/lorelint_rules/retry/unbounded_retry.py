@@ -13,7 +13,8 @@ Why it hurts
 
 When it is silent
     Every path is bounded; every reason is a restart after the callee dropped the lock, the success of a
-    repair, a sequence check whose begin is read again, or a wait for the very condition; ww_mutex back-off
+    repair, a sequence check whose begin is read again, or a wait for the very condition (one that a signal ends
+    only where its result is looked at, or where there are no signals: in a kthread, say); ww_mutex back-off
     and xenbus transactions; iterator macros; work that goes on (another item, a part done, a state put right); a
     caller that asked not to wait; a loop that gives up the CPU and ends on a fatal signal, or looks at signals itself.
 

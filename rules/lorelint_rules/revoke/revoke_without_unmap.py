@@ -1,8 +1,9 @@
 """revoke-without-unmap: an object is made unusable and its user mappings stay
 
 What it sees
-    A function revokes an object: it sets a field such as revoked or unplugged, a state constant such as
-    CLOSED or PURGED, clears the owner that a fault handler tests, resets the device or powers it down. The
+    A function revokes an object: it sets a field such as revoked or unplugged (dead, gone or removed where a
+    handler tests it, or where registers of the device are mapped), a state constant such as CLOSED or PURGED,
+    clears the owner that a fault handler tests, resets the device or powers it down. The
     object's memory can be mapped by user space: an ops table sets .mmap and the handler, or a fault handler
     it installs, inserts PFNs. And no call takes the mappings away: not in the function, not below it, not
     around it in every caller.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import mailbox
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -476,3 +477,20 @@ def test_more_series_than_a_pass_reviews(place: Place, inbox: Any, root: Path, m
     assert done.muted == 1 and done.more
     rest = place.listen(max_age_days=0.001)
     assert rest.muted + rest.reviewed == 1 and not rest.more
+
+
+def test_a_series_behind_very_much_talk_is_reviewed(
+    place: Place, inbox: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_MAILS", 2)
+    first = mails(root, "dmamap-retry")[0]
+    name = re.search(rb"(?im)^message-id: *(<[^>]+>)", first)
+    assert name
+    talk = [
+        b"From: Stan <stan@example.org>\nTo: small@lists.example.org\nSubject: Re: this\n"
+        b"Date: Thu, 2 Apr 2026 10:0%d:00 +0000\nMessage-ID: <talk%d@x>\nIn-Reply-To: %s\n\nWords.\n"
+        % (number, number, name[1])
+        for number in range(4)
+    ]
+    inbox.deliver(first, *talk)
+    assert place.listen().letters == 1

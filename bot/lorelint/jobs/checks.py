@@ -90,9 +90,11 @@ def _waits(session: Session, row: CheckRow, policy: Policy, now: str) -> Iterato
     series = session.series.of_patch(row.patch)
     if series is not None and series.life is Life.SUPERSEDED:
         yield "a newer version of the series came"
-    for one in here if row.state in (WARNING, FAIL) and series is not None else ():
-        rules = {each.rule for each in session.findings.of_series(series.id) if each.fingerprint in row.fingerprints}
-        muted = session.verdicts.muted(one.name)
-        yield from (f"{rule} is mute on {one.name} by now: {muted[rule]}" for rule in sorted(rules & set(muted)))
+    if row.state in (WARNING, FAIL) and series is not None:
+        found = session.findings.of_series(series.id)
+        rules = sorted({each.rule for each in found if each.fingerprint in row.fingerprints})
+        for one in here:
+            muted = session.verdicts.muted(one.name)
+            yield from (f"{rule} is mute on {one.name} by now: {muted[rule]}" for rule in rules if rule in muted)
     if row.state in (WARNING, FAIL) and row.posted not in (WARNING, FAIL):
         yield from full(session, policy, [one for one in policy.lists if one.patchwork == row.url], now)

@@ -278,11 +278,15 @@ def _told(error: Exception) -> str:
 
 
 def _due_of(session: Session, row: SeriesRow) -> Due:
-    thread = session.mails.thread(row.root)[-MAX_MAILS:]
-    first = next((kept for kept in thread if kept.msgid == row.first), None) or session.mails.get(row.first)
-    inboxes = first.inboxes if first is not None else ()
-    mails = [kept.raw for kept in thread if kept.nature is not Nature.BROKEN]
-    return Due(row.first, inboxes, tuple(mails))
+    """What a series is reviewed by: its own mails, and what was said last in its thread."""
+    thread = {kept.msgid: kept for kept in session.mails.thread(row.root)[-MAX_MAILS:]}
+    own = [row.first, *(patch.msgid for patch in session.series.patches(row.id))]
+    # Anybody may answer in it until they are not among the others.
+    beside = {each: session.mails.get(each) for each in own if each not in thread}
+    every = {each: kept for each, kept in (*beside.items(), *thread.items()) if kept is not None}
+    first = every.get(row.first)
+    mails = [kept.raw for kept in every.values() if kept.nature is not Nature.BROKEN]
+    return Due(row.first, first.inboxes if first is not None else (), tuple(mails))
 
 
 def _write(parts: Listening, row: SeriesRow, result: Done, now: str, done: Pass) -> None:

@@ -17,8 +17,9 @@ MARK = "X-Lorelint-Let-Go"  # header of what stands for a mail
 def prune(store: Store, before: str, stop: Callable[[], bool] = lambda: False, *, dry_run: bool = False) -> int:
     """Let go what is older than a time (RFC 3339); how many mails. Killed at any point, the next call goes on.
 
-    Kept whole are threads in which something is newer, a series waits for its review, or a finding, a letter or an
-    answer that asked something stands. Raises LorelintError where the store fails.
+    Kept whole are threads in which something is newer, a series waits for its review, something came that was not dealt
+    with yet, or a finding, a letter or an answer that asked something stands. Raises LorelintError where the store
+    fails.
     """
     if dry_run:
         with store.look() as session:

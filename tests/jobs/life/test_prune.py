@@ -11,7 +11,7 @@ from lorelint.jobs import prune as module
 from lorelint.jobs.life import later
 from lorelint.jobs.prune import is_stub, prune, stub
 from lorelint.model.feed import Nature
-from lorelint.model.store import Kept, VerdictRow
+from lorelint.model.store import Kept, Life, VerdictRow
 
 NOW = later("2026-03-01T00:00:00Z", 24 * 30)
 
@@ -36,6 +36,7 @@ def filled(any_house: Any, say: Any) -> Any:
     house.take(say.Post("r@x", "Re: vfio", "lorelint: wontfix no\n", "d-1@x", ("d-0@x", "d-1@x"), 9))
     with house.store.begin() as session:
         session.verdicts.add(VerdictRow(0, "wontfix", "", "", "", "", "d@x", "claim", "", "", "r@x", say.at(9)))
+        session.mails.done("r@x", "")
     house.take(say.Post("t@x", "hello", "A long talk.\n", minute=3))
     house.take(say.Post("s@x", "hello too", "A long talk.\n", minute=3))
     house.take(say.Post("u@x", "Re: hello too", "New words.\n", "s@x", ("s@x",), minute=29 * days))
@@ -51,6 +52,19 @@ def test_only_what_nothing_hangs_on_is_let_go(filled: Any) -> None:
     assert every - texts(filled) == {"a-0@x", "a-1@x", "t@x"}
     assert prune(filled.store, before) == 0
     assert prune(filled.store, "2026-01-01T00:00:00Z") == 0
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_what_was_not_dealt_with_yet_is_kept(any_house: Any, say: Any, done: bool) -> None:
+    """An answer that nobody could prove yet, a patch whose series was not put together."""
+    house = any_house
+    house.take(say.Post("q@x", "Re: vfio", "lorelint: wontfix no\n", minute=3))
+    house.take(say.posting("a", ["one"])[1], together=done)
+    if done:
+        with house.store.begin() as session:
+            session.mails.done("q@x", "")
+            session.series.move(session.series.of_patch("a-1@x").id, Life.REVIEWED)
+    assert prune(house.store, NOW, dry_run=True) == (2 if done else 0)
 
 
 def test_what_stays_of_a_mail(filled: Any, say: Any) -> None:

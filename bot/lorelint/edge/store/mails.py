@@ -18,6 +18,7 @@ MAX_LINKS = 100  # messages that one message can say it belongs to
 MAX_TO_DO = 1_000  # at once
 _TEXT = 2_000  # characters of a header that are kept; the mail itself has it all
 _ADDRESS = 320  # as long as RFC 3696 has them; an index of PostgreSQL holds 2,700 bytes
+_DEALT_WITH = [Nature.PATCH.value, Nature.COVER.value, Nature.ANSWER.value]  # of which something is to be done
 _LIGHT = [column for column in MESSAGES.c if column.name != "raw"]  # all but the bytes
 
 
@@ -211,5 +212,6 @@ def _old(before: str) -> sa.ColumnElement[bool]:
     told = sa.exists().where(LETTERS.c.series == SERIES.c.id)
     hangs = sa.exists().where(SERIES.c.root == MESSAGES.c.root, sa.or_(waits, found, told))
     asked = sa.exists().where(beside.c.root == MESSAGES.c.root, VERDICTS.c.msgid == beside.c.msgid)
+    undone = sa.exists().where(beside.c.root == MESSAGES.c.root, beside.c.todo == 1, beside.c.nature.in_(_DEALT_WITH))
     goes_on = sa.exists().where(newer.c.root == MESSAGES.c.root, newer.c.at >= before)
-    return sa.and_(MESSAGES.c.at < before, MESSAGES.c.size > 0, ~goes_on, ~hangs, ~asked)
+    return sa.and_(MESSAGES.c.at < before, MESSAGES.c.size > 0, ~goes_on, ~hangs, ~asked, ~undone)

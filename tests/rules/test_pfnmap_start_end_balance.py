@@ -109,6 +109,15 @@ def test_silent_and_says_why(ask: Ask, name: str) -> None:
     assert "one end on every way" in said.reasons
 
 
+LENT = "int f(struct follow_pfnmap_args *args)\n{{\n\tfollow_pfnmap_end(args);\n\t{}\n\tfollow_pfnmap_end(args);\n\treturn 0;\n}}\n"
+
+
+@pytest.mark.parametrize("between", ["begin_next(args);\n\tnote(args->pfn);", "args++;"])
+def test_another_walk_between_two_ends(ask: Ask, between: str) -> None:
+    assert "ended twice" in ask(RULE, LENT.format("note(args->address);")).finding.anchor
+    assert not ask(RULE, LENT.format(between)).fires
+
+
 def test_a_version_without_the_api(ask: Ask) -> None:
     assert not ask(RULE, SEEN["never ended"][0], version=(6, 1)).fires
 

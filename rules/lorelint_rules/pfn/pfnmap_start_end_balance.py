@@ -110,6 +110,8 @@ def _transfer(node: ir.Node, edge: ir.Edge, state: State, handle: str) -> State 
     if _call(node, END, handle) is not None:
         return frozenset({(_ENDED, "")})
     written = _written(node.expr)
+    if _renewed(node, handle):
+        state = frozenset((_CLOSED if what == _ENDED else what, name) for what, name in state)
     state = frozenset((what, "" if name in written else name) for what, name in state)
     if (start := _call(node, START, handle)) is not None:
         if node.at is ir.At.TEST and isinstance(edge.when, bool):
@@ -119,6 +121,14 @@ def _transfer(node: ir.Node, edge: ir.Edge, state: State, handle: str) -> State 
         name, failed = _asks(node.expr, edge.when)
         return _learned(state, name, failed) if name else state
     return state
+
+
+def _renewed(node: ir.Node, handle: str) -> bool:
+    """Whether a walk may have begun anew by another function, or the handle be another one: ``args++``."""
+    if node.expr is None or any(_call(node, api, handle) for api in (START, END)):
+        return False
+    handed = {pointed(arg) for call in ir.calls(node.expr) for arg in call.args}
+    return handle in handed | _written(node.expr)
 
 
 def _truth(expr: ir.Expr) -> bool:
@@ -201,8 +211,12 @@ def _faults(view: TreeView, fn: ir.Function, handle: str) -> Iterator[Fault]:
 
 
 def _straight(cfg: ir.Cfg, end: int, handle: str) -> bool:
-    """Whether another end leads to this one with nothing asked and no start between."""
-    stops = {node.id for node in cfg.nodes if node.at in (ir.At.TEST, ir.At.SWITCH) or _call(node, START, handle)}
+    """Whether another end leads to this one with nothing asked, and no start, between, nor by whoever is handed it."""
+    stops = {
+        node.id
+        for node in cfg.nodes
+        if node.at in (ir.At.TEST, ir.At.SWITCH) or _call(node, START, handle) or _renewed(node, handle)
+    }
     others = [node.id for node in cfg.nodes if node.id != end and _call(node, END, handle) is not None]
     return flow.reaches(cfg, others, {end}, avoid=stops) is not None
 

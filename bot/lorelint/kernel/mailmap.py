@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 
+from lorelint.kernel.whole import understood
 from lorelint.model.tree import Tree
 
 NAME = ".mailmap"
@@ -41,14 +41,6 @@ def parse(text: str) -> Mailmap:
     return Mailmap({address: next(iter(proper)) for address, proper in found.items() if len(proper) == 1})
 
 
-@lru_cache(maxsize=4)
-def _parsed(blob: str, raw: bytes) -> Mailmap:
-    return parse(raw.decode("utf-8", "replace"))
-
-
 def mailmap(tree: Tree) -> Mailmap:
     """That of a tree; an empty one where it has none. Read once for each content of the file."""
-    raw = tree.read(NAME)
-    if raw is None or len(raw) > MAX_BYTES:
-        return Mailmap({})
-    return _parsed(tree.blob(NAME) or "", raw)
+    return understood(tree, NAME, MAX_BYTES, parse)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from email.utils import getaddresses
 from functools import lru_cache
 
+from lorelint.kernel.whole import understood
 from lorelint.model.tree import Tree
 
 NAME = "MAINTAINERS"
@@ -245,17 +246,9 @@ def _compiled(text: str, flags: int) -> re.Pattern[str] | None:
             return None
 
 
-@lru_cache(maxsize=4)
-def _parsed(blob: str, raw: bytes) -> Maintainers:
-    return parse(raw.decode("utf-8", "replace"))
-
-
 def maintainers(tree: Tree) -> Maintainers:
     """Those of a tree; nobody where it has no such file. Read once for each content of the file."""
-    raw = tree.read(NAME)
-    if raw is None or len(raw) > MAX_BYTES:
-        return Maintainers(())
-    return _parsed(tree.blob(NAME) or "", raw)
+    return understood(tree, NAME, MAX_BYTES, parse)
 
 
 def changed_lines(patches: Iterable[str]) -> Iterator[str]:

@@ -281,6 +281,17 @@ def test_4xx_is_tried_again_later_and_not_for_ever(desk: Desk) -> None:
     assert step.what == "held" and desk.letter().state is Letter.HELD and desk.letter().attempts == ATTEMPTS
 
 
+def test_what_had_arrived_is_not_sent_again_by_a_person_either(desk: Desk) -> None:
+    with desk.room.store.begin() as session:
+        session.outbox.change(desk.letter().id, Letter.SENDING, was=Letter.RELEASED, at=NOW)
+    desk.recover()
+    with desk.room.store.begin() as session:
+        assert not release(session, [desk.letter().id], "ida", LATER, lambda row: ())[0].refused
+    desk.there = True
+    assert [step.what for step in desk.send()] == ["found"]
+    assert desk.got == 0 and desk.letter().state is Letter.SENT
+
+
 @pytest.mark.parametrize("what", ["a newer version", "dismissed"])
 def test_what_may_have_arrived_is_not_called_off(desk: Desk, what: str) -> None:
     """Whatever comes while nobody knows whether it went out: it stays named until that is known."""

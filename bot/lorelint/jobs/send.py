@@ -112,6 +112,9 @@ def _send(store: Store, row: LetterRow, policy: Policy, means: Means, server: Se
     """One letter through its three steps."""
     if means.stopped():
         return Step("waits", row, f"the stop file is there: {policy.stop_file}")
+    if row.sending_at and means.archived(row.msgid):  # a person has released again what had arrived after all
+        with store.begin() as session:
+            return _confirm(session, row, Letter.RELEASED, now, FOUND)
     with store.begin() as session:
         asked = check(session, row, policy, now)  # a person or an answer may have come in between
         wrong = means.gate(asked.row)

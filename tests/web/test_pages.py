@@ -112,6 +112,13 @@ def test_many_are_decided_together(filled: Small) -> None:
     assert me.post("/queue/decide", move="confirm", series="1").status_code == 409  # nothing waits
 
 
+def test_nobody_is_asked_about_what_cannot_be_done(filled: Small) -> None:
+    me = filled.as_("triager")
+    for form in ({"move": "wontfix", "reason": " "}, {"move": "snooze", "days": "0"}):
+        answer = me.post("/queue/decide", series=["1", "2"], **form)
+        assert answer.status_code == 409 and re.search("no reason is given|the time is over", answer.text)
+
+
 def test_what_was_asked_is_what_is_done(filled: Small) -> None:
     """As many findings as were shown, and not the same ones: it is asked again."""
     me = filled.as_("triager")

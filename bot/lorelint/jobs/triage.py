@@ -97,19 +97,20 @@ def decide(
     until  of `Move.SNOOZE`: when they are to be opened again; RFC 3339 in UTC, later than `now`
     Raises LorelintError for a dismissal without a reason, a time that is over, too many at once.
     """
+    check(ids, move, now, reason, until)
     reason = cut(words(reason), REASON)
-    _checked(ids, move, now, reason, until)
     clerk = _Clerk(session, move, by, now, reason, until if move is Move.SNOOZE else "")
     for id in dict.fromkeys(ids):
         clerk.decide(id)
     return clerk.settle()
 
 
-def _checked(ids: Sequence[int], move: Move, now: str, reason: str, until: str) -> None:
+def check(ids: Sequence[int], move: Move, now: str, reason: str, until: str) -> None:
+    """What `decide` raises, before anything is done."""
     if len(ids) > MOST:
         remedy = f"decide about {MOST} at a time"
         raise LorelintError(f"{len(ids)} findings are too many at once", where=move.value, remedy=remedy)
-    if move.dismisses and not reason:
+    if move.dismisses and not words(reason):
         raise LorelintError("no reason is given", where=move.value, remedy="say why it is no defect, or not to be told")
     if move is Move.SNOOZE and not until > now:
         raise LorelintError("the time is over", where=until or "snooze", remedy="name one that is still to come")

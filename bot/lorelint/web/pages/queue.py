@@ -144,15 +144,16 @@ def decide(visit: Visit) -> Response:
     chosen = list(dict.fromkeys(visit.all_sent("series")))
     if not chosen:
         raise Refused("no series is chosen")
-    move, until = move_of(visit)
+    (move, until), reason = move_of(visit), visit.sent("reason")
     with visit.begin() as session:
         ids = triage.waiting(session, chosen[:ROWS])
         if not ids:
             raise Refused("nothing in them waits for a decision")
+        triage.check(ids, move, visit.now, reason, until)  # before it is asked whether it is meant
         if len(chosen) > 1 and visit.sent("sure") != _mark(ids):
             return _sure(visit, session, chosen[:ROWS], ids, move)
         by = triage.By(visit.user.name)
-        done = triage.decide(session, ids, move, by, visit.now, reason=visit.sent("reason"), until=until)
+        done = triage.decide(session, ids, move, by, visit.now, reason=reason, until=until)
     return visit.back(done=done.batch)
 
 
@@ -166,8 +167,16 @@ def _sure(visit: Visit, session: Session, chosen: Sequence[int], ids: Sequence[i
     rows = [(each, len(triage.waiting(session, [each.id]))) for id in chosen if (each := session.series.get(id))]
     fields = [(key, value) for key, value in visit.form if key not in ("csrf", "sure", "move")]
     back = local(visit.sent("back"), "/queue")
-    values = {"rows": rows, "count": len(ids), "mark": _mark(ids), "move": move.value, "fields": fields, "back": back}
-    return visit.show(session, "sure.html", **values)
+    return visit.show(
+        session,
+        "sure.html",
+        rows=rows,
+        count=len(ids),
+        mark=_mark(ids),
+        move=move.value,
+        fields=fields,
+        back=back,
+    )
 
 
 def move_of(visit: Visit) -> tuple[triage.Move, str]:

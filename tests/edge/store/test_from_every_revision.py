@@ -80,6 +80,8 @@ def test_up_from_there_and_back(revision: str, url: str, make: SimpleNamespace, 
     with store.look() as session:
         assert [session.queue.page(Filter()), session.queue.counts("rule"), session.verdicts.muted("kvm")] == seen
         assert "bob@example.org" in session.verdicts.opted_out()
+        series = {entry.series for entry in session.queue.page(Filter(), most=200).entries}
+        assert session.queue.count(Filter()) == len(series) > 0
     store.close()
     upkeep.downgrade(revision)
     assert held(url, tmp_path) == before

@@ -24,15 +24,16 @@ def prune(store: Store, before: str, stop: Callable[[], bool] = lambda: False, *
     if dry_run:
         with store.look() as session:
             return session.mails.old_count(before)
-    count = 0
+    count, since = 0, ""
     while not stop():
         with store.begin() as session:
-            some = session.mails.old(before, SOME)
+            some = session.mails.old(before, SOME, since)
             for kept in some:
                 session.mails.let_go(kept.msgid, stub(kept))
         count += len(some)
         if len(some) < SOME:
             break
+        since = some[-1].at
     return count
 
 

@@ -286,9 +286,9 @@ class Mails(Protocol):
         """Messages of some natures that nobody has dealt with, oldest first; without the bytes."""
 
     def done(self, msgid: str, why: str) -> None: ...
-    def old(self, before: str, most: int) -> tuple[Kept, ...]:
+    def old(self, before: str, most: int, since: str = "") -> tuple[Kept, ...]:
         """Messages whose text may be let go, oldest first, without the bytes: older than a time, whole, and of threads
-        with nothing newer, no series that waits, and no finding, letter or verdict."""
+        with nothing newer, nothing to be done, and no finding, letter or verdict; those from `since` on."""
 
     def old_count(self, before: str) -> int: ...
     def let_go(self, msgid: str, stub: bytes) -> None:

@@ -92,8 +92,8 @@ class MailTables:
 
     # What is old
 
-    def old(self, before: str, most: int) -> tuple[Kept, ...]:
-        wanted = sa.select(*_LIGHT).where(_old(before))
+    def old(self, before: str, most: int, since: str = "") -> tuple[Kept, ...]:
+        wanted = sa.select(*_LIGHT).where(_old(before), MESSAGES.c.at >= since)
         return self._kept(wanted.order_by(MESSAGES.c.at, MESSAGES.c.msgid).limit(most))
 
     def old_count(self, before: str) -> int:

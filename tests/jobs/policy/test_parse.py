@@ -62,6 +62,8 @@ def test_the_domain_is_the_senders() -> None:
         ("hourly_cap = true", 1, "hourly_cap is not a whole number"),
         ("hourly_cap = -1", 1, "hourly_cap is not a whole number"),
         ('sender = "no address"', 1, "sender is not an address"),
+        ('stop_file = "stop"', 1, "stop_file is not a whole path"),  # of whatever folder the sender is started in
+        ('stop_file = "/stop\\u202e"', 1, "stop_file is not a whole path"),
         ('sender = "a@b.example>\\nBcc: x@y.example"', 1, "sender is not an address"),
         ('sender_name = "a\\nb"', 1, "sender_name is not text in one line"),
         ('sender_name = "a\\u202eb"', 1, "sender_name is not text in one line"),

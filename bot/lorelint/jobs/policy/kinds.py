@@ -98,6 +98,10 @@ def is_address(text: str) -> bool:
 
 
 TEXT = Kind("text in one line", _text(str.isprintable))
+PLACE = Kind(
+    'a whole path, "/etc/lorelint/stop"',
+    _text(lambda text: not text or (text.startswith(("/", "~/")) and text.isprintable())),
+)
 ADDRESS = Kind('an address, "name@example.org"', _text(lambda text: not text or is_address(text)))
 ADDRESSES = Kind('a list of addresses, ["name@example.org"]', _texts(is_address))
 SENDERS = Kind(

@@ -27,7 +27,7 @@ _HOUSE: Mapping[str, Kind] = {
     "contact": kinds.ADDRESS,
     "dry_run": kinds.FLAG,
     "hourly_cap": kinds.whole(0, 1_000),
-    "stop_file": kinds.TEXT,
+    "stop_file": kinds.PLACE,
     "ignored_authors": kinds.SENDERS,
     "opted_out": kinds.ADDRESSES,
 }

@@ -56,6 +56,7 @@ ZONE = {f"sel._domainkey.{each}.example": RECORD for each in ("author", "rings",
 
 MAILMAP = mailmap.parse(
     "Ann Author <ann@author.example> <ann@new.example>\nMaria Maintainer <maria@home.example> <maria@rings.example>\n"
+    "Maria Maintainer <maria@home.example> <maria@gone.example>\n"
     "Cy <cy@x.example> Cyril <shared@new.example>\nAnn Author <ann@author.example> Ann <shared@new.example>\n"
 )
 

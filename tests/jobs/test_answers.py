@@ -116,6 +116,13 @@ def test_who_has_several_addresses_speaks_from_each(listing, ask, who, weight):
     assert row.obeyed and listing.states("p1")[RULES[0]] == "wontfix"
 
 
+def test_an_address_that_a_maintainer_has_left_mutes_nothing(listing, ask):
+    """Its domain may be another's by now, who signs for it."""
+    listing.letter("p1")
+    (row,) = ask("lorelint: mute retry-no-resched noisy\n", who="maria@gone.example").verdicts
+    assert (row.obeyed, row.weight) == (False, "claim")
+
+
 def test_an_address_of_several_persons_is_none_of_them(listing, ask):
     listing.letter("p1")
     (row,) = ask("lorelint: false-positive retry-no-resched\n", who="shared@new.example").verdicts

@@ -112,11 +112,13 @@ def restore(path: Path, as_json: bool, config: str) -> int:
 
 
 @command.command("prune")
-@click.option("--days", metavar="N", type=click.FloatRange(1), default=None, help="Older ones [default: keep_days].")
+@click.option(
+    "--days", metavar="N", type=click.IntRange(1), default=None, help="Older ones [default: keep_days]."
+)
 @click.option("--dry-run", is_flag=True, help="Tell how many, and change nothing.")
 @JSON
 @_CONFIG
-def prune(days: float | None, dry_run: bool, as_json: bool, config: str) -> int:
+def prune(days: int | None, dry_run: bool, as_json: bool, config: str) -> int:
     """Let go the text of old mails on which nothing hangs.
 
     Threads with a finding, a letter, an answer to us, something newer or a series that waits stay whole. Of the others

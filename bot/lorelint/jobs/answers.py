@@ -115,7 +115,12 @@ def _unheard(message: Message, asked: Asked, domain: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Say:
-    """Who has a say in a series. Whoever has several addresses speaks from each."""
+    """Who has a say in a series.
+
+    writers      one address for each person, that of today; a writer speaks from all of his
+    maintainers  as MAINTAINERS has them, and those of today: an address that somebody has left, whose domain may be
+                 another's by now, mutes nothing
+    """
 
     series: int = 0
     writers: frozenset[str] = frozenset()
@@ -124,10 +129,9 @@ class _Say:
 
     def weight(self, address: str) -> Weight:
         """As whom an address speaks, could it be proven."""
-        who = self.person(address)
-        if who in self.maintainers:
+        if address.lower() in self.maintainers:
             return Weight.MAINTAINER
-        return Weight.AUTHOR if who in self.writers else Weight.CLAIM
+        return Weight.AUTHOR if self.person(address) in self.writers else Weight.CLAIM
 
 
 class _Clerk:
@@ -290,9 +294,9 @@ def _say(session: Session, series: SeriesRow, help: Help) -> _Say:
     """Whoever posted a series speaks for it, and so does the author whom its patches name."""
     first = session.mails.get(series.first)
     writers = {series.author[1]} | ({first.author[1]} if first else set())
-    maintainers = help.charge(_paths(session, series, help)).addresses()
-    writing, maintaining = (frozenset(map(help.person, each - {""})) for each in (writers, maintainers))
-    return _Say(series.id, writing, maintaining, help.person)
+    maintainers = help.charge(_paths(session, series, help)).addresses() - {""}
+    writing = frozenset(map(help.person, writers - {""}))
+    return _Say(series.id, writing, maintainers.union(map(help.person, maintainers)), help.person)
 
 
 def _paths(session: Session, series: SeriesRow, help: Help) -> tuple[str, ...]:

@@ -104,6 +104,20 @@ def test_seen(ask: Ask, name: str) -> None:
     assert "box" in finding.anchor and "b->" not in finding.anchor
 
 
+def waiting(body: str, closes: str = "b->users--", put: str = "", caller: str = "f(b);") -> str:
+    """A driver that is told to revoke by its sysfs file, and whose .release says that one user less is there."""
+    helper = f"static void put(struct box *b)\n{{\n\t{put};\n}}\n" if put else ""
+    return box(
+        f"\t{body}",
+        after=f"{helper}static int box_release(struct inode *inode, struct file *file)\n{{\n"
+        f"\tstruct box *b = file->private_data;\n\n\t{closes};\n\twake_up(&b->wq);\n\treturn 0;\n}}\n"
+        f"static long box_ioctl(struct file *file, unsigned int cmd, unsigned long arg)\n{{\n"
+        f"\tstruct box *b = file->private_data;\n\n\t{caller}\n\treturn 0;\n}}\n"
+        "static const struct file_operations box_fops = "
+        "{ .mmap = box_mmap, .unlocked_ioctl = box_ioctl, .release = box_release };\n",
+    )
+
+
 UNMAP = "unmap_mapping_range(b->inode->i_mapping, 0, 0, 1);"
 SILENT = {
     "unmapped behind": (box(f"\tb->dead = true;\n\t{UNMAP}"), "takes the mappings away, on every path"),
@@ -140,6 +154,18 @@ SILENT = {
         ),
         "nothing can be mapped",
     ),
+    "it waits for the last release": (
+        waiting("b->revoked = true;\n\twait_event(b->wq, !b->users);"),
+        "last file is closed",
+    ),
+    "it waits for a completion": (
+        waiting("b->revoked = true;\n\twait_for_completion(&b->idle);", "put(b)", "complete(&b->idle)"),
+        "last file is closed",
+    ),
+    "a caller waits": (
+        waiting("b->revoked = true;", caller="f(b);\n\twait_event(b->wq, !b->users);"),
+        "every caller unmaps",
+    ),
     "from probe alone": (
         box(
             "\tpci_reset_function(b->pdev);",
@@ -167,6 +193,30 @@ SILENT = {
     ),
     "no, not yes": (box("\tb->dead = false;"), ""),
 }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "b->revoked = true;\n\twait_event_interruptible(b->wq, !b->users);",  # a signal ends it
+        "b->revoked = true;\n\twait_event(b->wq, !b->busy);",  # nobody who closes tells it
+        "b->revoked = true;\n\tif (b->state)\n\t\twait_event(b->wq, !b->users);",  # a way goes past it
+        "wait_event(b->wq, !b->users);\n\tb->revoked = true;",  # before, and who comes then?
+    ],
+)
+def test_a_wait_that_proves_nothing(ask: Ask, body: str) -> None:
+    assert ask(RULE, waiting(body)).fires
+
+
+@pytest.mark.parametrize(("word", "fires"), [("removed", True), ("gone", True), ("dead", False), ("dying", False)])
+def test_a_word_that_no_handler_tests(ask: Ask, word: str, fires: bool) -> None:
+    """Registers of a device are mapped. One that is called dead may only not have answered."""
+    mapped = HEAD.replace("b->pfn);", "pci_resource_start(b->pdev, 0) >> PAGE_SHIFT);").replace(
+        "INSERT", "vmf_insert_pfn"
+    )
+    mapped = mapped.replace("b->dead || ", "").replace("bool dead;", f"bool dead; bool {word}_;".replace("_", ""))
+    text = f"{mapped}\nint f(struct box *b)\n{{\n\tb->{word} = true;\n\treturn 0;\n}}\n{ENTRY}{FOPS}"
+    assert ask(RULE, text).fires == fires
 
 
 @pytest.mark.parametrize("name", SILENT)

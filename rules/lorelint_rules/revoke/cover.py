@@ -17,6 +17,7 @@ from lorelint.rule.analyses import entry, unmaps
 from lorelint.rule.analyses.folder import folder_of, prefetch
 from lorelint.rule.analyses.mapping import Way
 from lorelint.rule.analyses.scope import Scope, peel
+from lorelint_rules.revoke.drained import drained
 from lorelint_rules.revoke.markers import Kind, Marker
 
 DEPTH = 4
@@ -75,6 +76,7 @@ class Cover:
         self.unbinding = marker.kind not in (Kind.CALL, Kind.FREE) or marker.api == "kill_dax"
         # who claims a resource when it is probed claims it from those who have mapped it before
         self.beginning = bool(marker.names & view.know.names("revoke_marker_flags_set"))
+        self.ways = ways
         self.dmabuf = bool(ways) and all(way.dmabuf for way in ways)
 
     def fits(self, unmap: unmaps.Unmap) -> bool:
@@ -172,6 +174,10 @@ class Cover:
         covered = self.here(scope, node, around=True)
         if covered is not None:
             yield Leaf(Fate.COVERED, covered.step, (here,), fn)
+            return
+        waits = drained(self.view, scope, node, self.ways)
+        if waits is not None:
+            yield Leaf(Fate.COVERED, waits, (here,), fn)
             return
         entries = self._entries(fn, (here,))
         yield from entries

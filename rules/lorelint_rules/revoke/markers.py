@@ -47,8 +47,9 @@ class Marker:
 
 #: Markers so plain that no handler need test them to be believed.
 STRONG = frozenset({"revoked", "unplugged", "disassociated"})
-#: Markers that are believed without such a test where it is registers of the device that are mapped.
-GONE = frozenset({"dead", "removed", "disconnected", "gone", "dying"})
+#: Markers that are believed without such a test where it is registers of the device that are mapped. (A device that
+#: is called dead or dying often only does not answer.)
+GONE = frozenset({"removed", "disconnected", "gone"})
 _WORDS = re.compile(
     r"(?:^|_)(?:REVOK\w*|DEAD|CLOSED|GONE|REMOVED|UNPLUG\w*|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPENDED"
     r"|SUSPENDING|DETACHED|INVALIDATED)(?:_|$)"

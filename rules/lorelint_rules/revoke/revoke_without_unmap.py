@@ -19,6 +19,7 @@ When it is silent
       or in every caller around it; the TTM core unmaps before a move
     - entered from .release alone: every VMA holds a reference to its file; from probe, open or boot: nothing
       is mapped yet; the object was made by this very function
+    - it waits behind the marker for what .release or a VMA's .close tells: nothing is mapped when the wait ends
     - pages with references of their own (vm_insert_page); sysfs files, whose mappings kernfs ends
     - an importer that drops its DMA mappings. dma_buf_move_notify() and iommu_unmap() are no CPU unmaps
 
@@ -43,6 +44,7 @@ from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.revoke import marked, wording
 from lorelint_rules.revoke.cover import Caller, Cover, Fate, Leaf
+from lorelint_rules.revoke.drained import drained
 from lorelint_rules.revoke.markers import Kind, Marker
 
 NAME = "revoke-without-unmap"
@@ -114,6 +116,10 @@ def _own(view: TreeView, scope: Scope, marker: Marker) -> Verdict | None:
         return Silence(
             NAME, fn.path, fn.name, marker.line, reason, (wording.marker(fn, marker), here.step, *here.chain)
         )
+    waits = drained(view, scope, marker.node, cover.ways)
+    if waits is not None:
+        reason = "it waits until the last file is closed: every VMA holds its file"
+        return Silence(NAME, fn.path, fn.name, marker.line, reason, (wording.marker(fn, marker), waits))
     callers = cover.callers(fn, marker.value)
     leaves = cover.fates(fn, callers)
     if any(leaf.fate is Fate.EXPOSED for leaf in leaves):

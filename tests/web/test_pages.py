@@ -180,7 +180,9 @@ def test_a_letter_is_changed_released_and_dropped(filled: Small) -> None:
 
 def test_checks_of_a_patchwork_stand_at_their_series(filled: Small) -> None:
     url = "https://patchwork.example.org"
-    row = CheckRow(0, "p1@author.example", url, "lorelint", "warning", "2 findings, see below", at=NOW)
+    row = CheckRow(
+        0, "p1@author.example", url, "lorelint", "warning", "2 findings, see below", at="2026-04-10T09:00:00Z"
+    )
     with filled.listing.store.begin() as session:
         session.checks.put(row)
         session.checks.put(replace(row, context="other", state="fail"))
@@ -192,6 +194,12 @@ def test_checks_of_a_patchwork_stand_at_their_series(filled: Small) -> None:
     assert re.search(r"check-warning.*?set <time class=\"when\" datetime=\"2026-04-10T09:59:00Z\"", page, re.S)
     assert "could not be set: answered with &lt;403&gt;" in page and "check-fail" in page
     assert "Checks in Patchwork" not in filled.as_("viewer").get("/series/2").text
+    with filled.listing.store.begin() as session:
+        session.checks.put(replace(row, description="1 finding", at=NOW))
+    page = filled.as_("viewer").get("/series/1").text
+    assert re.search(rf"waits, warning stands there <time class=\"when\" datetime=\"{NOW}\"", page), (
+        "other words wait, too"
+    )
 
 
 def test_a_letter_that_a_decision_ends_says_so_where_one_looks(filled: Small) -> None:

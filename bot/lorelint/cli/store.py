@@ -112,9 +112,7 @@ def restore(path: Path, as_json: bool, config: str) -> int:
 
 
 @command.command("prune")
-@click.option(
-    "--days", metavar="N", type=click.IntRange(1), default=None, help="Older ones [default: keep_days]."
-)
+@click.option("--days", metavar="N", type=click.IntRange(1), default=None, help="Older ones [default: keep_days].")
 @click.option("--dry-run", is_flag=True, help="Tell how many, and change nothing.")
 @JSON
 @_CONFIG

@@ -22,7 +22,7 @@ class Standing:
 
 def standing(row: CheckRow) -> Standing:
     """How a check of ours stands in its Patchwork."""
-    done = row.posted == row.state
+    done = (row.posted, row.said) == (row.state, row.description)
     there = f", {row.posted} stands there" if row.posted and not done else ""
     if row.error:
         return Standing(done, f"could not be set{there}: {row.error}", row.at)

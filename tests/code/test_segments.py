@@ -166,6 +166,19 @@ int h(void)
     assert not segments(raw).doubt
 
 
+def test_a_table_without_end_hides_nothing() -> None:
+    """What stands behind a table whose semicolon a macro holds."""
+    raw = b"TABLE(a) = {\n\t1,\n}\nEND\nint f(void)\n{\n}\n\n/* words */\nint g(void)\n{\n}\n"
+    assert found(raw) == ["f", "g"]
+    assert not segments(raw).doubt
+
+
+def test_rows_of_a_table_that_is_declared_elsewhere() -> None:
+    raw = b"/* rows */\n{ 1, },\n{ .call = f, },\n#if 0\n{ 2 },\n#endif\n{ .call = g },\n"
+    assert not segments(raw).doubt
+    assert {piece.kind for piece in segments(raw).pieces} == {PieceKind.OTHER, PieceKind.DATA}
+
+
 def test_doubt_falls_back_to_a_parse() -> None:
     raw = b"int f(void)\n{\n\treturn 0;\n}\n}\nint g(void)\n{\n}\n"
     assert segments(raw).doubt == "a stray closing brace"
@@ -201,6 +214,16 @@ HOSTILE = {
     "quotes": b'"' * 60_001,
     "conditionals": b"#if\n" * 20_000,
     "items": b"x(\n;" * 20_000,
+    # a megabyte of each: what looked at the item again for each brace of it would take an hour
+    "rows": b"{ 1 },\n" * 140_000,
+    "rows and comments": b"{}, /**/" * 120_000,
+    "blocks": b"a{}" * 340_000,
+    "blocks in lines": b"\n{}" * 340_000,
+    "types": b"struct a{\n}\n" * 80_000,
+    "values": b"={}" * 340_000,
+    "expressions of statements": b"({})" * 250_000,
+    "behind a long comment": b"/*" + b" " * 500_000 + b"*/ x" + b"\n#a" * 160_000,
+    "keywords": b"struct " * 140_000 + b"(){}",
 }
 
 

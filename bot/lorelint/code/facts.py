@@ -11,7 +11,7 @@ import zlib
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-VERSION = 3  # of what `harvest` makes of the same bytes; another number makes all that was kept stale
+VERSION = 4  # of what `harvest` makes of the same bytes; another number makes all that was kept stale
 POINTER = "(*)"  # the target of a member that points to a function
 
 

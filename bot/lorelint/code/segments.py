@@ -54,7 +54,7 @@ _BRACES = re.compile(DIRECTIVE + rb"|" + COMMENT + rb"|" + STRING + rb"|[(){}]")
 _COLUMN_0 = re.compile(rb"\n(?:\{|[A-Za-z_]\w*+(?!\w*+[ \t]*+:))")
 _LINE_END = re.compile(rb"[ \t]*+(?:/\*[^\n]*+)?+\n")
 _BLANK_OR_COMMENT = re.compile(rb"(?:\s++|" + COMMENT + rb")*+")
-_TYPE = re.compile(rb"\b(?:struct|union|enum)\b[^()=;]*+\Z")
+_TYPE = re.compile(rb"\b(?:struct|union|enum)\b")
 _DESIGNATOR = re.compile(rb"\{(?:\s++|" + COMMENT + rb")*+\.\s*+\w++\s*+=")
 _COLUMN_0_WORD = re.compile(rb"\s*+(?<![^\n])([A-Za-z_])")
 _SEMICOLON = re.compile(rb"\s*+;")
@@ -101,13 +101,25 @@ def _last_arm(code: bytes) -> bytes:
 
 
 class _Scan:
-    """One pass over a file's text at file scope."""
+    """One pass over a file's text at file scope.
+
+    What was looked at is not looked at again for the brace behind it: a table of thousands of rows that no declaration
+    opens (it is included into one) is one item.
+    """
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.pieces: list[Piece] = []
-        self.start = 0  # of the item being read
         self.extern = 0  # open `extern "C" {`
+        self.closing = -1  # where the next brace in column 0 closes something
+        self.uneven = -1  # such a brace that does not close what was last thought
+        self._begin(0)
+
+    def _begin(self, at: int) -> None:
+        """The next item begins here."""
+        self.start = at
+        self.past = at  # end of what in the item is done with
+        self.count = 0  # pieces of the item
 
     def run(self) -> list[Piece]:
         raw, at = self.raw, 0
@@ -115,13 +127,13 @@ class _Scan:
             brace = raw.find(b"{", at)
             start = self._header_start(at, brace) if brace >= 0 else -1
             if start >= 0:
-                self.start = start
-                at = self._piece(start, brace, raw[start:brace])
+                self._begin(start)
+                at = self._piece(start, brace)
                 if self.start != at:
                     found = _SEMICOLON.match(raw, at)
                     at = found.end() if found is not None else self._slowly(at)
             else:
-                self.start = at
+                self._begin(at)
                 at = self._slowly(at)
                 if at >= len(raw):
                     return self.pieces
@@ -163,22 +175,23 @@ class _Scan:
             elif char == 0x3B:  # ;
                 if self._in_parens(found.start()):
                     at = self._past_parens(found.start())
-                self.start = at
+                self._begin(at)
             elif char == 0x7D:  # }
                 if not self.extern:
                     raise _Doubt("a stray closing brace")
                 self.extern -= 1
-                self.start = at
-            elif char == 0x23 and self._nothing_before(found.start()):
-                self.start = at
+                self._begin(at)
+            elif char == 0x23 and self._first_token() >= found.start():
+                self._begin(at)
 
-    def _nothing_before(self, at: int) -> bool:
-        """No token of the item before `at`, comments apart."""
-        found = _BLANK_OR_COMMENT.match(self.raw, self.start)
-        return found is not None and found.end() >= at
+    def _first_token(self) -> int:
+        """Where the item's first token is; the item begins there from now on."""
+        if not self.count and self.past == self.start:
+            self._begin(_BLANK_OR_COMMENT.match(self.raw, self.start).end())  # type: ignore[union-attr]
+        return self.start
 
     def _in_parens(self, at: int) -> bool:
-        text = self.raw[self.start : at]
+        text = self.raw[self.past : at]
         if text.count(b"(") == text.count(b")"):
             return False
         text = mask(text)
@@ -187,69 +200,79 @@ class _Scan:
     def _past_parens(self, at: int) -> int:
         """Just past the parenthesis that closes those of the item open at `at`."""
         depth = 0
-        for found in _BRACES.finditer(self.raw, self.start):
+        for found in _BRACES.finditer(self.raw, self.past):
             char = found.group()
             if char == b"(":
                 depth += 1
             elif char == b")":
                 depth -= 1
                 if depth == 0 and found.start() > at:
-                    return found.end()
+                    self.past = found.end()
+                    return self.past
         raise _Doubt("a parenthesis without end")
 
     def _brace(self, at: int) -> int:
         """An opening brace at file scope: add its piece, return where to go on."""
-        raw = self.raw
         if self._in_parens(at):
             return self._past_parens(at)
-        start = _BLANK_OR_COMMENT.match(raw, self.start).end()  # type: ignore[union-attr]
-        text = raw[start:at]
-        tail = text.rstrip()
-        if _EXTERN_C.search(tail):
+        start = self._first_token()
+        if _EXTERN_C.search(self.raw, self.past, at):
             self.extern += 1
-            self.start = at + 1
+            self._begin(at + 1)
             return at + 1
-        return self._piece(start, at, text)
+        return self._piece(start, at)
 
-    def _piece(self, start: int, at: int, text: bytes) -> int:
-        """The piece whose brace is at `at`; where to go on. `start` moves there too when the item has ended."""
-        raw = self.raw
+    def _piece(self, start: int, at: int) -> int:
+        """The piece whose brace is at `at`; where to go on. If it ends its item, the next begins there."""
+        raw, since = self.raw, start
+        # struct { .. } *name(..) { is read from its beginning, { .. }, { .. }, { from where the row before it ended
+        if self.count and (self.count > 1 or self.pieces[-1].kind is not PieceKind.TYPE):
+            since = _BLANK_OR_COMMENT.match(raw, self.past).end()  # type: ignore[union-attr]
+        text = raw[since:at]
         tail = text.rstrip()
         end = self._end(at)
         if tail.endswith(b"="):
-            return self._data(PieceKind.DATA, start, at, end)
+            return self._data(PieceKind.DATA, since, at, end)
         piece = None
         table = _DESIGNATOR.match(raw, at) is not None  # machine(name) { .name = .. }
         if b"(" in tail and not table:
-            piece = _function(raw, start, at, end)
+            piece = _function(raw, since, at, end)
         if piece is None:
             code = mask(tail) if b"#" in tail or b"/" in tail else tail
-            if table or b"=" in code:
-                return self._data(PieceKind.DATA, start, at, end)
-            if _TYPE.search(code):
-                return self._data(PieceKind.TYPE, start, at, end)
-            if b"#" in text:
+            row = self.count > 0 and code.strip() == b","
+            if table or row or b"=" in code:
+                return self._data(PieceKind.DATA, since, at, end)
+            if _TYPE.search(code, 1 + max(map(code.rfind, (b"(", b")", b"=", b";")))):
+                return self._data(PieceKind.TYPE, since, at, end)
+            if b"#" in text and since == start:
                 raise _Doubt("a header cut by a conditional")
-            return self._data(PieceKind.OTHER, start, at, end)
+            return self._data(PieceKind.OTHER, since, at, end)
         self.pieces.append(_trimmed(raw, piece))
-        self.start = end
+        self._begin(end)
         return end
 
     def _data(self, kind: PieceKind, start: int, at: int, end: int) -> int:
         """A piece whose item goes on until its semicolon."""
-        if self.pieces and self.pieces[-1].start == start and kind is self.pieces[-1].kind:
-            self.pieces.pop()  # a[] = { .. }, b = { .. }
+        if self.count and kind is self.pieces[-1].kind:
+            start = self.pieces.pop().start  # a[] = { .. }, b = { .. }
         self.pieces.append(Piece(kind, start, at, end, None))
+        self.past = end
+        self.count += 1
         return end
 
     def _end(self, at: int) -> int:
         """Just past the brace that closes the one at `at`."""
         raw = self.raw
         if raw[at - 1 : at] == b"\n" or _LINE_END.match(raw, at + 1):
-            end = raw.find(b"\n}", at)
-            even = end >= 0 and raw.count(b"{", at, end + 2) == raw.count(b"}", at, end + 2)
-            if even and not _COLUMN_0.search(raw, at + 1, end):
-                return end + 2
+            if self.closing < at:
+                found = raw.find(b"\n}", at)
+                self.closing = found if found >= 0 else len(raw)
+            end = self.closing
+            if end < len(raw) and end != self.uneven:
+                even = raw.count(b"{", at, end + 2) == raw.count(b"}", at, end + 2)
+                if even and not _COLUMN_0.search(raw, at + 1, end):
+                    return end + 2
+                self.uneven = end
             return self._matched(at)
         end = raw.find(b"}", at) + 1
         text = raw[at + 1 : end]

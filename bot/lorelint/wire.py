@@ -212,39 +212,36 @@ class House:
         stage: str = "queue",
     ) -> Told:
         """Files and folders judged as if new: of a tree, or lone files that belong to none."""
+        # The tree first: the look for what changed in a folder goes on beside all the loading that follows.
+        opened = self._opened(paths, spec, overlays)
+        rules, of, stamp = self.rules(only, stage), self.version(), self.stamp()
         from lorelint.jobs.scan import scan
 
-        tree, inside, version = self._place(paths, spec, overlays)
+        tree, inside, version = self._place(paths, opened, spec or self.config.tree)
         said = " ".join(paths)
-        report = scan(
-            tree,
-            inside,
-            self.rules(only, stage),
-            version=version,
-            source=said,
-            of=self.version(),
-            memory=self.index_file,
-            stamp=self.stamp(),
-        )
+        memory = self.index_file
+        report = scan(tree, inside, rules, version=version, source=said, of=of, memory=memory, stamp=stamp)
         return Told(report, lines_of({0: tree}))
 
+    def _opened(self, paths: Sequence[str], spec: str, overlays: Sequence[str]) -> OpenTree | None:
+        """The tree that is named, or the one that all the paths lie in; None for none."""
+        if spec or self.config.tree or overlays:
+            return self.tree(spec, overlays=overlays)
+        roots = {self.around((self.cwd / path).resolve()) for path in paths}
+        return self.tree(str(roots.pop())) if len(roots) == 1 and None not in roots else None
+
     def _place(
-        self, paths: Sequence[str], spec: str, overlays: Sequence[str]
+        self, paths: Sequence[str], opened: OpenTree | None, spec: str
     ) -> tuple[Tree, list[str], tuple[int, int] | None]:
         """The tree, the paths in it, and its version where it is a kernel."""
         from lorelint.edge.directory import DirectoryTree
 
-        opened = self.tree(spec, overlays=overlays) if spec or self.config.tree or overlays else None
-        if opened is None:
-            roots = {self.around((self.cwd / path).resolve()) for path in paths}
-            if len(roots) == 1 and None not in roots:
-                opened = self.tree(str(roots.pop()))
         if opened is None:
             only = (self.cwd / paths[0]).resolve()
             if len(paths) == 1 and only.is_dir():
                 return DirectoryTree(only), [""], None
             return (*self._lone(paths, None), None)
-        inside = [self._inside(path, opened, spec or self.config.tree) for path in paths]
+        inside = [self._inside(path, opened, spec) for path in paths]
         if all(each is not None for each in inside):
             return opened.tree, [each for each in inside if each is not None], opened.version
         tree, names = self._lone([path for path, each in zip(paths, inside, strict=True) if each is None], opened.tree)

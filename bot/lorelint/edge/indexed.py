@@ -6,8 +6,10 @@ beneath answers as if there were none; either way the answers are the same.
 
 from __future__ import annotations
 
+import sys
+from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lorelint.edge import pages
@@ -30,6 +32,8 @@ class View:
     numbers: Sequence[int]
     state: str = ""
     _ends: tuple[dict[int, int], dict[int, int]] | None = field(default=None, repr=False)  # first and last place
+    _raw: bytes = field(default=b"", repr=False)
+    _asked: int = field(default=0, repr=False)  # for how many places
 
     def number(self, path: str) -> int | None:
         """The number of the blob at a path; None for no such file."""
@@ -43,6 +47,9 @@ class View:
 
     def _places(self, number: int) -> Iterable[int]:
         if self._ends is None:
+            self._asked += 1
+            if self._asked < _FEW:
+                return tuple(self._searched(number))
             count = len(self.numbers)
             first = dict(zip(reversed(self.numbers), range(count - 1, -1, -1), strict=True))
             self._ends = first, dict(zip(self.numbers, range(count), strict=True))
@@ -52,10 +59,25 @@ class View:
         low, high = first[number], last[number]
         return (low,) if low == high else [at for at in range(low, high + 1) if self.numbers[at] == number]
 
+    def _searched(self, number: int) -> Iterator[int]:
+        if not self._raw:
+            self._raw = array("I", self.numbers).tobytes()
+        wanted = number.to_bytes(4, sys.byteorder)
+        at = self._raw.find(wanted)
+        while at >= 0:
+            if at % 4 == 0:
+                yield at // 4
+            at = self._raw.find(wanted, at + 1)
+
     @property
     def loose(self) -> tuple[str, ...]:
         """Files the index has nothing of."""
+        if 0 not in self.numbers:
+            return ()
         return tuple(path for path, number in zip(self.paths, self.numbers, strict=True) if not number)
+
+
+_FEW = 100  # places are searched for one by one; for more of them a table of all is made
 
 
 class IndexedTree:

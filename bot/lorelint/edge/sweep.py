@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -55,8 +56,8 @@ class Sweep:
             self._end()
             self._finds = None
 
-    def result(self, paths: Iterable[str], folders: Mapping[str, int]) -> Swept | None:
-        """What changed, given the source files and folder inodes of that moment; None where find(1) did not answer."""
+    def result(self, paths: Sequence[str], folders: Mapping[str, int]) -> Swept | None:
+        """What changed, given the sorted source files and folder inodes of that moment; None without an answer of find."""
         if self._pid != os.getpid():
             return None  # the answer is for the process that asked
         rows: list[tuple[str, str]] = []  # kind and path
@@ -82,31 +83,26 @@ class Sweep:
             with find:  # waits for it
                 find.kill()
 
-    def _settle(self, changed: set[str], touched: list[str], paths: Iterable[str], folders: Mapping[str, int]) -> Swept:
+    def _settle(self, changed: set[str], touched: list[str], paths: Sequence[str], folders: Mapping[str, int]) -> Swept:
         """Look into the folders whose entries changed: what came, what went, what is another folder now."""
         if not touched:
             return Swept(tuple(sorted(changed)), frozenset(), folders)
         now = dict(folders)
-        files: dict[str, list[str]] = {}
-        for path in paths:
-            files.setdefault(path.rpartition("/")[0], []).append(path)
-        held: dict[str, list[str]] = {}
-        for folder in folders:
-            if folder:
-                held.setdefault(folder.rpartition("/")[0], []).append(folder)
+        names = sorted(folders)
         gone: set[str] = set()
         stack = list(reversed(touched))
         while stack:
             at = stack.pop()
             below, here = self._entries(at)
-            changed |= here - set(files.get(at, ()))
-            gone |= set(files.get(at, ())) - here
-            lost = [each for each in held.get(at, ()) if each not in below]
+            files = set(_directly(paths, at))
+            changed |= here - files
+            gone |= files - here
+            lost = [each for each in _directly(names, at) if each not in below]
             while lost:
                 each = lost.pop()
-                gone |= set(files.get(each, ()))
+                gone |= set(_directly(paths, each))
                 now.pop(each, None)
-                lost += held.get(each, ())
+                lost += _directly(names, each)
             for folder, inode in below.items():
                 if now.get(folder) != inode:
                     now[folder] = inode
@@ -136,6 +132,22 @@ def entries(root: str, folder: str) -> tuple[dict[str, int], set[str]]:
     except OSError:
         pass  # a folder that may not be read: nothing of it is in the tree
     return folders, files
+
+
+def _directly(paths: Sequence[str], folder: str) -> list[str]:
+    """Those of the sorted paths that lie in a folder, and in none of its folders."""
+    found: list[str] = []
+    before = f"{folder}/" if folder else ""
+    at = bisect_left(paths, before)
+    while at < len(paths) and paths[at].startswith(before):
+        name, slash, _ = paths[at][len(before) :].partition("/")
+        if slash:
+            at = bisect_left(paths, f"{before}{name}0", at)  # "0" follows "/"
+            continue
+        if name:
+            found.append(paths[at])
+        at += 1
+    return found
 
 
 def walk(root: str) -> Iterator[tuple[str, int]]:

@@ -49,14 +49,15 @@ class _Declared:
     version: str
 
 
-def packs() -> tuple[Pack, ...]:
-    """All packs with their rules, sorted by name.
+def packs(only: Sequence[str] = ()) -> tuple[Pack, ...]:
+    """All packs with their rules, or those of their rules that are named in `only`, sorted by name.
 
     Raises LorelintError for a pack that cannot be imported, for a rule that is not complete, and for
     two rules of one name.
     """
     found = tuple(
-        Pack(each.name, each.package, each.version, package_rules(each.package, each.name)) for each in _declared()
+        Pack(each.name, each.package, each.version, package_rules(each.package, each.name, only))
+        for each in _declared()
     )
     owners: dict[str, Rule] = {}
     for rule in (rule for pack in found for rule in pack.rules):
@@ -72,10 +73,10 @@ def load(only: Sequence[str] = ()) -> tuple[Rule, ...]:
 
     Raises LorelintError as `packs` does, and for a name in `only` that no rule has.
     """
-    rules = {rule.name: rule for pack in packs() for rule in pack.rules}
+    rules = {rule.name: rule for pack in packs(only) for rule in pack.rules}
     for name in only:
         if name not in rules:
-            near = difflib.get_close_matches(name, sorted(rules), n=1)
+            near = difflib.get_close_matches(name, [rule.name for pack in packs() for rule in pack.rules], n=1)
             remedy = f"did you mean {near[0]}?" if near else "`lorelint rules` lists them"
             raise LorelintError("no rule of that name", where=name, remedy=remedy)
     return tuple(rules[name] for name in sorted(set(only) or rules))
@@ -165,11 +166,11 @@ def _version(distribution: str) -> str:
 # -- one package -------------------------------------------------------------------------------
 
 
-def package_rules(package: str, origin: str = "") -> tuple[Rule, ...]:
-    """The rules of one package, sorted by name. Raises LorelintError as `packs` does."""
+def package_rules(package: str, origin: str = "", only: Sequence[str] = ()) -> tuple[Rule, ...]:
+    """The rules of one package, sorted by name, or those of them in `only`. Raises LorelintError as `packs` does."""
     rules: list[Rule] = []
     words: dict[str, Vocabulary] = {}
-    for module in _modules(package):
+    for module in _modules(package, frozenset(map(_stem, only))):
         if module.__name__ == package:
             words = _words(module)
         rule = getattr(module, "RULE", None)
@@ -195,12 +196,19 @@ def _spoken_of(rule: Rule, words: dict[str, Vocabulary]) -> Rule:
     return replace(rule, words=words.get(rule.name) or derived(rule))
 
 
-def _modules(package: str) -> Iterable[ModuleType]:
+def _stem(rule: str) -> str:
+    """What the file of a rule is called; see `_complete`."""
+    return rule.replace("-", "_")
+
+
+def _modules(package: str, only: frozenset[str]) -> Iterable[ModuleType]:
+    """All modules of a package; with `only`, of those that are no packages the ones of such a name."""
     top = _import(package)
     yield top
     paths = list(getattr(top, "__path__", ()))
     for info in sorted(pkgutil.walk_packages(paths, f"{package}."), key=lambda info: info.name):
-        yield _import(info.name)
+        if not only or info.ispkg or info.name.rpartition(".")[2] in only:
+            yield _import(info.name)
 
 
 def _import(name: str) -> ModuleType:
@@ -223,8 +231,8 @@ def _complete(module: ModuleType, rule: object, origin: str) -> Rule:
         raise refuse(f"RULE is a {type(rule).__name__}", "make it a lorelint.rule.Rule")
     if not _NAME.match(rule.name):
         raise refuse(f"the name {rule.name!r} is not lower-case words joined by hyphens", "rename it")
-    if file.stem != rule.name.replace("-", "_"):
-        raise refuse(f"holds the rule {rule.name}", f"call the file {rule.name.replace('-', '_')}.py")
+    if file.stem != _stem(rule.name):
+        raise refuse(f"holds the rule {rule.name}", f"call the file {_stem(rule.name)}.py")
     doc = module.__doc__ or ""
     told = sections(doc)
     missing = [heading for heading in HEADINGS if not told.get(heading)]

@@ -57,7 +57,7 @@ class Sweep:
             self._finds = None
 
     def result(self, paths: Sequence[str], folders: Mapping[str, int]) -> Swept | None:
-        """What changed, given the sorted source files and folder inodes of that moment; None without an answer of find."""
+        """What changed, given the sorted source files and folder inodes then; None without an answer of find."""
         if self._pid != os.getpid():
             return None  # the answer is for the process that asked
         rows: list[tuple[str, str]] = []  # kind and path

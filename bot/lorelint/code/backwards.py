@@ -7,7 +7,7 @@ which there are few, and what a field belongs to follows the field.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lorelint.code.facts import Assigned, Called, Through
@@ -46,10 +46,15 @@ class Place:
     given: bytes
     names: Callable[[], frozenset[bytes]]
     declared: Mapping[bytes, bytes] | None = field(default=None, init=False)
+    owned: frozenset[bytes] | None = field(default=None, init=False)
 
     def owns(self, word: bytes) -> bool:
         """Whether a parameter has that name."""
-        return word in self.given and word in self.names()
+        if word not in self.given:
+            return False
+        if self.owned is None:
+            self.owned = self.names()
+        return word in self.owned
 
 
 class Backwards:
@@ -89,28 +94,30 @@ class Backwards:
 
     def _pointer_calls(self, fn: Place) -> Iterator[Through]:
         """``(*f)(..)`` and ``(*ops->f)(..)``."""
+        line, at = fn.last - self.code.count(b"\n", fn.brace, fn.end), fn.brace
         for found in _POINTER_CALL.finditer(self.code, fn.brace, fn.end):
             expr = found.group(1)
             name = _NAME.findall(expr)[-1]
             of = "*" if expr == name else self._of(fn, self._size - found.end(1) + len(name))
-            yield Through(name.decode(), of, self._line(fn, self._size - found.start()))
+            line += self.code.count(b"\n", at, found.start())
+            at = found.start()
+            yield Through(name.decode(), of, line)
 
     def stored(self, fn: Place, function: str) -> list[Assigned]:
         """``base->field = value;`` in order."""
         rows: list[Assigned] = []
+        line, at = fn.last, self._size - fn.end
         for found in _STORED.finditer(self._back, self._size - fn.end, self._size - fn.brace):
             value = found.group(1)[::-1]
             if value.isupper() or value in NO_FUNCTION or fn.owns(value):
                 continue
             end = found.end(2)
             name = found.group(2)[::-1].decode()
-            rows.append(Assigned(function, self._of(fn, end), name, value.decode(), self._line(fn, end)))
+            line -= self._back.count(b"\n", at, end)
+            at = end
+            rows.append(Assigned(function, self._of(fn, end), name, value.decode(), line))
         rows.reverse()
         return rows
-
-    def _line(self, fn: Place, end: int) -> int:
-        """Of what begins in the text where `end` is backwards."""
-        return fn.last - self._back.count(b"\n", self._size - fn.end, end)
 
     def _of(self, fn: Place, end: int) -> str:
         """What kind of object a field belongs to, whose name ends at `end`; see `Through`."""
@@ -128,6 +135,17 @@ class Backwards:
     def arguments(self) -> set[bytes]:
         """All words that stand somewhere like a whole argument."""
         return {word[::-1] for pattern in _ARGUMENTS for word in pattern.findall(self._back)}
+
+    def argument_places(self, words: Sequence[bytes]) -> dict[bytes, list[int]]:
+        """Where each of these words stands like a whole argument, in order: all that `search.argument_places` finds."""
+        back = {word[::-1]: word for word in words}
+        places: dict[bytes, list[int]] = {word: [] for word in words}
+        for pattern in _ARGUMENTS:
+            for found in pattern.finditer(self._back):
+                word = back.get(found.group(1))
+                if word is not None:
+                    places[word].append(self._size - found.end(1))
+        return {word: sorted(each) for word, each in places.items()}
 
 
 def _declared(code: bytes) -> dict[bytes, bytes]:

@@ -39,6 +39,8 @@ _TO_FUNCTION = re.compile(rb"\(\s*+\*\s*+(?:const\s++)?+([A-Za-z_]\w*+)\s*+(?:\[
 _PARAMETERS = re.compile(rb"\([^()]*+\)")
 _TAG = re.compile(rb"\b(?:struct|union)\s++(?:__packed\s++)?+([A-Za-z_]\w*+)\s*+(?:__\w++\s*+)*+\{?\s*+\Z")
 _SPECIAL = re.compile(rb"[/\"'#\0\r]")
+NESTED = 32  # braces of one initialiser that may be open
+COUNTED = 1 << 30  # bytes in which names are counted; a file of so many names is looked through for all of them
 
 
 def harvest(raw: bytes) -> Facts:
@@ -116,8 +118,10 @@ def _function(
     _, static = returns(raw[start:brace], head)
     calls, through = text.calls(place)
     if code.find(b"= {", brace, end) >= 0 or code.find(b"={", brace, end) >= 0:
+        line, at = first, start
         for found in LOCAL.finditer(code, brace, end):
-            line = first + code.count(b"\n", start, found.start())
+            line += code.count(b"\n", at, found.start())
+            at = found.start()
             entries.extend(_entries(code, found.start(), found.end() - 1, end, line, name))
     assigned.extend(text.stored(place, name))
     line = first + raw.count(b"\n", start, start + head.at)
@@ -152,6 +156,8 @@ def _entries(code: bytes, start: int, brace: int, end: int, line: int, function:
             field = ""
             continue
         else:
+            if len(inside) > NESTED:
+                return  # nobody's table: braces that do not close
             if char == b"{":
                 inside.append((kind, name, _joined(path, field)))
             elif char == b"(":
@@ -208,12 +214,17 @@ def _handed(
             known[name] += 1
     starts = [fn.first_line for fn in functions]
     whole = text.arguments()
-    for name in sorted(known):
-        word = name.encode("utf-8", "surrogateescape")
-        if word not in whole or raw.count(word) <= known[name]:
-            continue
-        for callee, place, line in arguments(text.code, word):
-            at = bisect_right(starts, line) - 1
-            inside = functions[at] if at >= 0 and line <= functions[at].end_line else None
-            if inside is None or callee != inside.name or line > inside.line:
-                yield Handed(inside.name if inside is not None else "", callee, place, name, line)
+    words = [word for word in (name.encode("utf-8", "surrogateescape") for name in sorted(known)) if word in whole]
+    if len(words) * len(raw) <= COUNTED:
+        words = [word for word in words if raw.count(word) > known[_text(word)]]
+    found: list[tuple[int, bytes, Handed]] = []
+    for word, places in text.argument_places(words).items():
+        for callee, place, at in arguments(text.code, places):
+            found.append((at, word, Handed("", callee, place, _text(word), 0)))
+    lines = _Lines(text.code)
+    placed = [(word, lines.of(at), row) for at, word, row in sorted(found)]
+    for _, line, row in sorted(placed, key=lambda each: each[:2]):
+        at = bisect_right(starts, line) - 1
+        inside = functions[at] if at >= 0 and line <= functions[at].end_line else None
+        if inside is None or row.callee != inside.name or line > inside.line:
+            yield row._replace(function=inside.name if inside is not None else "", line=line)

@@ -88,9 +88,11 @@ def _declaration(text: bytes) -> bytes:
 
 def declared_from(text: bytes) -> int:
     """Where the declaration begins after such calls, in text without annotations."""
-    cut = 0
+    cut = at = depth = 0
     for found in _AFTER_CALL.finditer(text):
-        if text.count(b"(", 0, found.end()) == text.count(b")", 0, found.end()):
+        depth += text.count(b"(", at, found.end()) - text.count(b")", at, found.end())
+        at = found.end()
+        if depth == 0:
             cut = found.start() + 1
     return cut
 

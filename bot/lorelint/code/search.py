@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -190,21 +190,25 @@ def uses_in(path: str, raw: bytes, name: str, tables: Sequence[Table], functions
 
 def _arguments(path: str, raw: bytes, word: bytes, functions: Sequence[Function]) -> Iterator[Use]:
     starts = [fn.first_line for fn in functions]
-    for callee, place, line in arguments(mask(raw), word):
+    code = mask(raw)
+    line, last = 1, 0
+    for callee, place, offset in arguments(code, argument_places(code, word)):
+        line += code.count(b"\n", last, offset)
+        last = offset
         at = bisect_right(starts, line) - 1
         inside = functions[at].name if at >= 0 and line <= functions[at].end_line else ""
         if callee != inside or line > functions[at].line:
             yield Use("argument", path, line, inside, callee, str(place))
 
 
-def arguments(code: bytes, word: bytes) -> Iterator[tuple[str, int, int]]:
-    """Where a word is a whole argument in masked text: (what it is handed to, its place from 1, line)."""
-    for at in argument_places(code, word):
+def arguments(code: bytes, places: Iterable[int]) -> Iterator[tuple[str, int, int]]:
+    """What is handed on at these places of masked text, in order: (what it is handed to, its place from 1, offset)."""
+    for at in places:
         begin = opening(code, at)
         callee = _CALLEE.match(code[max(0, begin - 96) : begin][::-1]) if begin > 0 else None
         if callee is not None:
             name = callee.group(1)[::-1].decode()
-            yield name, 1 + _commas(code, begin + 1, at), 1 + code.count(b"\n", 0, at)
+            yield name, 1 + _commas(code, begin + 1, at), at
 
 
 def argument_places(text: bytes, word: bytes) -> Iterator[int]:

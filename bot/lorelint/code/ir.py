@@ -376,6 +376,9 @@ class Function:
     first_line: int = field(compare=False, default=1)  # of `text`
     degraded: tuple[int, ...] = ()  # lines inside that could not be parsed, even after all rewrites
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.path))
+
     @property
     def key(self) -> tuple[str, str]:
         return (self.path, self.name)

@@ -77,7 +77,7 @@ class View:
         return tuple(path for path, number in zip(self.paths, self.numbers, strict=True) if not number)
 
 
-_FEW = 100  # places are searched for one by one; for more of them a table of all is made
+_FEW = 30  # places are searched for one by one; for more of them a table of all is made
 
 
 class IndexedTree:

@@ -12,6 +12,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from itertools import islice
 from typing import Any
 
 from lorelint.code.ir import Function
@@ -48,6 +49,7 @@ class FileAnswers:
     answers: dict[Place, Answer] = field(default_factory=dict)
     _keys: dict[Key, int] = field(default_factory=dict)
     _packed: bytes = b""  # the keys, as long as nobody has asked for one
+    _listed: list[Key] = field(default_factory=list)  # the keys by their numbers
 
     def keep(self, fn: Function, outcome: Outcome) -> None:
         keys = self._all()
@@ -58,8 +60,9 @@ class FileAnswers:
         found = self.answers.get((fn.name, fn.line))
         if found is None or found.span != _span(fn):
             return None
-        keys = tuple(self._all())
-        return Outcome(found.verdicts, frozenset(keys[each] for each in found.reads), found.unseen)
+        keys, listed = self._all(), self._listed
+        listed += islice(keys, len(listed), None)
+        return Outcome(found.verdicts, frozenset(listed[each] for each in found.reads), found.unseen)
 
     def _all(self) -> dict[Key, int]:
         if self._packed:

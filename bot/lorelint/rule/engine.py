@@ -10,7 +10,7 @@ from lorelint.model.finding import Finding, Silence, Verdict
 from lorelint.model.trouble import Failure, Unseen
 from lorelint.rule.answers import Answers
 from lorelint.rule.door import ChangeView, Rule, TreeView
-from lorelint.rule.outcome import Outcome
+from lorelint.rule.outcome import NOTHING, Outcome
 
 
 class Judge:
@@ -30,7 +30,7 @@ class Judge:
         A rule about changes has nothing to say of one tree.
         """
         if rule.sees is ChangeView:
-            return Outcome()
+            return NOTHING
         known = self.known(rule, fn)
         if known is not None:
             return known
@@ -48,15 +48,16 @@ class Judge:
     def change(self, rule: Rule, before: Judge, was: Function | None, fn: Function) -> Outcome:
         """The outcome of a rule about changes on a function that was `was` in the tree of `before`."""
         if not any(rule.tokens.admit(each.text) for each in (was, fn) if each is not None):
-            return Outcome()
+            return NOTHING
         return self._run(rule, fn, ChangeView(self._view, before._view, ((was, fn),)))
 
     def known(self, rule: Rule, fn: Function) -> Outcome | None:
         """The outcome, where it takes no work to tell."""
-        key = (rule.name, fn.line, fn)
-        known = self._known.get(key)
+        if not rule.tokens.admit(fn.text):
+            return NOTHING
+        known = self._known.get((rule.name, fn.line, fn))
         if known is None:
-            known = self.answers.outcome(rule.name, fn) if rule.tokens.admit(fn.text) else Outcome()
+            known = self.answers.outcome(rule.name, fn)
             if known is not None:
                 self.taken(rule, fn, known)
         return known

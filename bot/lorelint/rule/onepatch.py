@@ -13,7 +13,7 @@ from lorelint.model.trouble import Failure
 from lorelint.rule.changes import Changes
 from lorelint.rule.door import ChangeView, Rule
 from lorelint.rule.engine import Judge
-from lorelint.rule.outcome import Outcome
+from lorelint.rule.outcome import NOTHING, Outcome
 from lorelint.rule.reach import Subject
 from lorelint.rule.subtract import Change, Pool, mute, subtract
 from lorelint.rule.trust import Trust
@@ -54,10 +54,12 @@ class OnePatch:
     def subject(self, rule: Rule, subject: Subject) -> None:
         """Judge one function by one rule."""
         if rule.sees is ChangeView:
-            new, old = self._change(rule, subject), Outcome()
+            new, old = self._change(rule, subject), NOTHING
         else:
             new = self._after(rule, subject)
             old = self._before(rule, subject, new)
+        if new is NOTHING and old is NOTHING:
+            return
         old, new = self._hunks(rule, subject, old, new)
         if new.failure is not None:
             self.failures.append(new.failure)
@@ -83,7 +85,7 @@ class OnePatch:
     def _change(self, rule: Rule, subject: Subject) -> Outcome:
         """What a rule about changes says of a function the patch touches."""
         if subject.after is None or not subject.touched or subject.moved:
-            return Outcome()
+            return NOTHING
         return self.after.change(rule, self.before, subject.before, subject.after)
 
     def _after(self, rule: Rule, subject: Subject) -> Outcome:
@@ -93,9 +95,11 @@ class OnePatch:
         lines of a changed file, which may have moved, the rule is asked again.
         """
         if subject.after is None:
-            return Outcome()
+            return NOTHING
         if subject.before is not None and not (subject.touched or subject.entered):
             old = self.before.judge(rule, subject.before)
+            if old is NOTHING:
+                return old
             if old.failure is None and not self.changes.differs(old.reads) and not self._moved(old):
                 self.after.taken(rule, subject.after, old)
                 return old
@@ -109,7 +113,7 @@ class OnePatch:
     def _before(self, rule: Rule, subject: Subject, new: Outcome) -> Outcome:
         """What the rule said before. Where nothing it read differs it said the same, and is not asked."""
         if subject.before is None:
-            return Outcome()
+            return NOTHING
         same = not subject.touched and subject.after is not None and new.failure is None
         if same and not self.changes.differs(new.reads):
             return new

@@ -37,3 +37,7 @@ class Outcome:
     @property
     def doubts(self) -> tuple[Doubt, ...]:
         return tuple(each for each in self.verdicts if isinstance(each, Doubt))
+
+
+NOTHING = Outcome()
+"""What comes of a rule on a function that it has no say about: most of all there are."""

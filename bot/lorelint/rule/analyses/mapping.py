@@ -193,7 +193,7 @@ def _ways(program: Program, folder: str) -> Iterator[Way]:
         for table in program.tables(path):
             for op, value, line in table.fields:
                 name = named(value)
-                if op.rpartition(".")[2] in MMAP_FIELDS and name:
+                if op.rpartition(".")[2] in MMAP_FIELDS and name not in ("", "NULL"):
                     for handler in _handlers(program, op, name, path):
                         seen.add(handler.key)
                         yield from _way(

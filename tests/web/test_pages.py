@@ -97,6 +97,8 @@ def test_many_are_decided_together(filled: Small) -> None:
     asked = me.ask("POST", "/queue/decide", data=form)
     assert asked.status_code == 200 and "3 findings" in asked.text and "2 series" in asked.text
     assert 'href="/queue?state=all&amp;q=ring"' in asked.text  # the way back
+    told = me.ask("POST", "/queue/decide", data={**form, "move": "wontfix", "reason": "<i>as agreed</i>"})
+    assert "Reason: &lt;i&gt;as agreed&lt;/i&gt;" in told.text
     stale = me.ask("POST", "/queue/decide", data={**form, "sure": "2"})  # one more came since it was asked
     assert stale.status_code == 200 and [state(filled, id) for id in (1, 2, 3)] == [State.NEW] * 3
     sure = re.findall(r'name="(sure|series|back|move)" value="([^"]*)"', asked.text)

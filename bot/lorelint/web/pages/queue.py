@@ -174,6 +174,7 @@ def _sure(visit: Visit, session: Session, chosen: Sequence[int], ids: Sequence[i
         count=len(ids),
         mark=_mark(ids),
         move=move.value,
+        reason=visit.sent("reason").strip(),
         fields=fields,
         back=back,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from lorelint.model.finding import Judged
     from lorelint.model.mail import Thread
     from lorelint.report.sarif import RuleHelp
+    from lorelint.rule.door import Rule
 
 _TRACKING = 32 << 20  # bytes of what b4 keeps about a series that are read
 
@@ -29,6 +32,28 @@ class Outcome:
     checked: Checked
     line: Lines
     reasons: dict[str, str]
+
+
+_Loaded = tuple[tuple["Rule", ...], str, str]  # the rules, their version, what stands for the code that judges
+
+
+class _Loading:
+    """A thread that loads the rules, and has ended when it is asked for them: nothing forks beside a thread."""
+
+    def __init__(self, load: Callable[[], _Loaded]) -> None:
+        self._load = load
+        self._told: _Loaded | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with suppress(Exception):  # it is met again by who asks
+            self._told = self._load()
+
+    def result(self) -> _Loaded:
+        """Raises LorelintError as `House.rules` does."""
+        self._thread.join()
+        return self._load() if self._told is None else self._told
 
 
 class Desk:
@@ -47,6 +72,20 @@ class Desk:
         self._stage = stage
         self._named = checkout
         self._repository: GitRepository | None = None
+        self._loading: _Loading | None = None
+
+    def prepare(self) -> None:
+        """Begin to load the rules: they are there by the time that git has told what is in hand."""
+        self._loading = _Loading(self._load)
+
+    def _load(self) -> _Loaded:
+        from lorelint.jobs import check  # noqa: F401 - it is what takes the time
+
+        house = self.house
+        return house.rules(self._only, self._stage), house.version(), house.stamp()
+
+    def _loaded(self) -> _Loaded:
+        return self._load() if self._loading is None else self._loading.result()
 
     @property
     def repository(self) -> GitRepository:
@@ -122,15 +161,16 @@ class Desk:
         from lorelint.edge.aside import fork
         from lorelint.jobs.check import check
 
+        rules, version, stamp = self._loaded()
         return self._outcome(
             check(
                 work,
-                self.house.rules(self._only, self._stage),
+                rules,
                 only=only,
                 dismissals=self.dismissed.read(),
-                version=self.house.version(),
+                version=version,
                 memory=self.house.index_file,
-                stamp=self.house.stamp(),
+                stamp=stamp,
                 aside=fork,
             )
         )
@@ -143,15 +183,15 @@ class Desk:
         from lorelint.jobs.check import checked
         from lorelint.jobs.review import review
 
-        house = self.house
+        rules, version, stamp = self._loaded()
         done = review(
             thread,
-            open_tree(str(self.repository.path), (), house.beside),
-            house.rules(self._only, self._stage),
+            open_tree(str(self.repository.path), (), self.house.beside),
+            rules,
             patcher=GnuPatch(),
-            version=house.version(),
-            memory=house.index_file,
-            stamp=house.stamp(),
+            version=version,
+            memory=self.house.index_file,
+            stamp=stamp,
             aside=fork,
         )
         return self._outcome(checked(done.report, done.applied, self.dismissed.read()))

@@ -71,6 +71,7 @@ def command(
     if staged + worktree + bool(what) > 1:
         raise click.UsageError("name commits, or --staged, or --worktree")
     every = desk(config, tree, only, stage)
+    every.prepare()
     form = "json" if as_json and form == "terminal" else form
     if "-" in what or any(Path(each).is_file() for each in what):
         return _mails(every, what, form, fail_on, series, page(color, width))

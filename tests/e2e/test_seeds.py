@@ -20,13 +20,21 @@ DMABUF = "drivers/vfio/pci/vfio_pci_dmabuf.c"
 
 
 @pytest.fixture
-def review(root: Path, tmp_path: Path) -> Review:
-    def run(thread: Path, tree: Path, *options: str) -> dict[str, Any]:
-        command = [sys.executable, "-m", "lorelint", "review", str(thread), "--tree", str(tree), "--json", *options]
+def printed(root: Path, tmp_path: Path) -> Callable[..., str]:
+    def run(thread: Path, tree: Path, *options: str) -> str:
+        command = [sys.executable, "-m", "lorelint", "review", str(thread), "--tree", str(tree), *options]
         paths = {"PYTHONPATH": f"{root / 'bot'}{os.pathsep}{root / 'rules'}", "XDG_CACHE_HOME": str(tmp_path)}
         done = subprocess.run(command, env={**os.environ, **paths}, capture_output=True, text=True, check=False)
         assert done.returncode in (0, 1), done.stderr
-        document: dict[str, Any] = json.loads(done.stdout)
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def review(printed: Callable[..., str]) -> Review:
+    def run(thread: Path, tree: Path, *options: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(printed(thread, tree, "--json", *options))
         assert not document["failures"]
         return document
 
@@ -73,6 +81,18 @@ def test_a_callee_that_turns_all_into_eagain(
     assert len(document["concerns"]) == 1
     siblings = {each["path"] for one in document["findings"] for each in one["siblings"]}
     assert {"virt/kvm/kvm_main.c", "arch/s390/pci/pci_mmio.c"} <= siblings
+
+
+@pytest.mark.needs_tree("6.12")
+def test_it_is_asked_once_and_shown_where_the_like_is_done(
+    printed: Callable[..., str], seed: Callable[[str], Path], tree_dir: Callable[[str], Path]
+) -> None:
+    letter = printed(seed("002"), tree_dir("6.12"), "--format", "reply", "--stage", "queue", "--unanswered")
+    told = " ".join(letter.split())
+    assert told.count("Would it work to") == 1 and "mmap_lock is held over every pass." in told
+    like = told[told.index("Elsewhere, ") : told.index("Would it work to")]
+    assert "hva_to_pfn_remapped() (virt/kvm/kvm_main.c:" in like and "(arch/s390/pci/pci_mmio.c:" in like
+    assert all(len(line) <= 76 for line in letter.splitlines() if not line.startswith(">"))
 
 
 def without_unmaps(mail: str) -> str:

@@ -6,13 +6,15 @@ import re
 import shlex
 from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 import pytest
 from b4.review import _review as b4_review
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorelint.model.finding import Concern, Kind, Severity, Status, Step
+from lorelint.model.base import Base, BaseStep, Grade
+from lorelint.model.finding import Concern, Kind, Report, Severity, Sibling, Status, Step
 from lorelint.report import chain, excerpt, prose, quote, text
 from lorelint.report.place import PatchMap, causing_spot
 from lorelint.report.reply import replies
@@ -245,6 +247,80 @@ def test_what_a_mail_has_shown_it_does_not_show_again(samples: ModuleType) -> No
     assert reply.body.count("Would it work to") == 1
     assert reply.body.count("lets user space map the area") == 1
     assert "1. as above\n  2. the device goes\n" in reply.body
+
+
+def one_loop(samples: ModuleType, **changes: Any) -> Report:
+    judged = replace(samples.judged(replace(samples.LOOP, **changes)))
+    report: Report = replace(samples.retry(), findings=(judged,), concerns=(Concern(1, (judged,)),))
+    return report
+
+
+def test_where_the_like_is_done(samples: ModuleType) -> None:
+    """A file is named once, one sentence for what is the same; the fifth file is only counted."""
+    like = "hands the error of walk() on"
+    others = (
+        *(Sibling("arch/s390/pci/io.c", line, name, like) for line, name in ((7, "peek"), (9, "poke"))),
+        Sibling("arch/x86/mm/pat.c", 3, "phys", "returns -EINVAL when walk() fails"),
+        Sibling("drivers/virt/mm.c", 4, "ram_map", like),
+        Sibling("virt/kvm/main.c", 5, "remapped", like),
+    )
+    (reply,) = replies(one_loop(samples, siblings=others), samples.source)
+    told = " ".join(reply.body.split())
+    assert (
+        "Elsewhere, each of peek() and poke() (arch/s390/pci/io.c:7, 9), ram_map() (drivers/virt/mm.c:4) and "
+        "remapped() (virt/kvm/main.c:5) hands the error of walk() on. phys() (arch/x86/mm/pat.c:3) returns -EINVAL "
+        "when walk() fails. "
+    ) in told
+    more = (*others, *(Sibling("z.c", line, f"z{line}", like) for line in (1, 2)))
+    (reply,) = replies(one_loop(samples, siblings=more), samples.source)
+    assert "when walk() fails. There are 2 more places." in " ".join(reply.body.split())
+
+
+@pytest.mark.parametrize(
+    ("grade", "said"),
+    [
+        (Grade.EXACT, "applied. The files concerned are the very versions it was made on. "),
+        (Grade.CLEAN, "what lies outside of the hunks may differ from what the author had. "),
+        (Grade.MERGED, "so lines may be off (m.c). "),
+        (Grade.APPROXIMATE, "It applies there with fuzz only, so lines may be off (f.c). "),
+    ],
+)
+def test_a_mail_says_how_sure_the_files_on_its_way_are(samples: ModuleType, grade: Grade, said: str) -> None:
+    """Whatever became of other files of the series: each rung that was taken speaks of its own."""
+    report = one_loop(samples)
+    steps = [
+        BaseStep(rung, "t", True, text) for rung, text in (("three-way", "m.c"), ("fuzzy", "f.c"), ("fragments", "x.c"))
+    ]
+    judged = replace(report.findings[0], grade=grade)
+    report = replace(
+        report,
+        base=Base("t", "", Grade.FRAGMENTS, tuple(steps)),
+        findings=(judged,),
+        concerns=(Concern(1, (judged,)),),
+    )
+    (reply,) = replies(report, samples.source)
+    assert said in " ".join(reply.body.split()) + " " and "x.c" not in reply.body
+
+
+def test_commands_name_the_tree_as_it_can_be_opened(samples: ModuleType) -> None:
+    """With what lay over it, and not by the name that a report gives to a revision."""
+    report = replace(samples.retry(), base=replace(samples.retry().base, tree="linux-6.12++mine"))
+    (reply,) = replies(report, samples.source, overlays=("mine",))
+    assert "lorelint review thread.mbox --tree linux-6.12+ --overlay mine\n" in reply.body
+    report = samples.retry()
+    here = terminal(report, samples.source, tree=())
+    assert "why-not" in here and "--tree" not in here
+    named = terminal(report, samples.source, tree=("--tree a", "--overlay b"), width=160)
+    assert "--tree a --overlay b --review" in named
+    assert f"--tree {report.base.tree}" in terminal(report, samples.source, width=160)
+
+
+def test_a_tree_on_which_nothing_applies_was_a_tree(samples: ModuleType) -> None:
+    steps = (BaseStep("base-commit", "", False, "none"), BaseStep("named", "", False, "no tree was named"))
+    report = replace(samples.fragments(), base=Base("", "", Grade.FRAGMENTS, steps))
+    assert "base    no tree, fragments: the hunks alone were read" in terminal(report)
+    tried = Base("", "", Grade.FRAGMENTS, (*steps, BaseStep("named", "linux", False, "1 file: 1 not at all")))
+    assert "base    none of what was tried, fragments" in terminal(replace(report, base=tried))
 
 
 def test_clean_is_one_line(samples: ModuleType) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -62,8 +63,13 @@ def command(
         note("no tree: only the lines of the patches are read (--tree DIR, or run it inside a kernel tree)")
     with waiting(f"reviewing {sources[0]}"):
         done = list(every.review(threads, opened, only, revision, stage or _least(form), not unanswered))
-    _print(done, form, as_json, page(color, width), tree)
+    _print(done, form, as_json, page(color, width), _spec(tree, base), overlays)
     return _code(done)
+
+
+def _spec(tree: str, base: str) -> str:
+    """The tree at the revision, as one option names both; "" for the tree the user stands in."""
+    return f"{tree or '.'}@{base}" if base else tree
 
 
 def _least(form: str) -> str:
@@ -71,9 +77,9 @@ def _least(form: str) -> str:
     return "list" if form == "reply" else "queue"
 
 
-def _print(done: list[Told], form: str, as_json: bool, out: Page, tree: str) -> None:
+def _print(done: list[Told], form: str, as_json: bool, out: Page, tree: str, overlays: tuple[str, ...]) -> None:
     if form == "reply":
-        _print_replies(done, as_json)
+        _print_replies(done, as_json, tuple(Path(each).resolve().name for each in overlays))
     elif form == "json" or as_json:
         from lorelint.report import json
 
@@ -81,16 +87,19 @@ def _print(done: list[Told], form: str, as_json: bool, out: Page, tree: str) -> 
         put(json.dump(documents[0] if len(documents) == 1 else {"schema": json.SCHEMA, "reports": documents}))
     else:
         from lorelint.report.terminal import terminal
+        from lorelint.report.text import argument
 
-        texts = [terminal(each.report, each.line, width=out.columns, colour=out.colour, tree=tree) for each in done]
+        named = [f"--tree {argument(tree)}"] if tree else []
+        named += [f"--overlay {argument(each)}" for each in overlays]
+        texts = [terminal(each.report, each.line, width=out.columns, colour=out.colour, tree=named) for each in done]
         put(("\n" + "=" * out.columns + "\n\n").join(texts))
 
 
-def _print_replies(done: list[Told], as_json: bool) -> None:
+def _print_replies(done: list[Told], as_json: bool, overlays: tuple[str, ...]) -> None:
     from lorelint.report import json
     from lorelint.report.reply import replies
 
-    made = [(each.report, replies(each.report, each.line)) for each in done]
+    made = [(each.report, replies(each.report, each.line, overlays=overlays)) for each in done]
     if as_json:
         documents = [json.replies(report, letters) for report, letters in made]
         put(json.dump(documents[0] if len(documents) == 1 else {"schema": json.SCHEMA, "reports": documents}))

@@ -54,6 +54,11 @@ class Base:
     grade: Grade  # the worst of its C files (of all files where there is no C)
     steps: tuple[BaseStep, ...]
 
+    @property
+    def tried(self) -> bool:
+        """Whether there was any tree to try."""
+        return any(step.tried and step.rung != "base-commit" for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -8,7 +8,7 @@ ends in a blank (so nothing flows where format=flowed is assumed), none begins w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -43,13 +43,19 @@ class Reply:
     held: tuple[str, ...] = ()
 
 
-def replies(report: Report, source: Source = no_source, contact: str = "") -> tuple[Reply, ...]:
-    """One reply for each patch with a concern that deserves it, in order; `contact` is the person who answers."""
+def replies(
+    report: Report, source: Source = no_source, contact: str = "", overlays: Sequence[str] = ()
+) -> tuple[Reply, ...]:
+    """One reply for each patch with a concern that deserves it, in order.
+
+    contact   the person who answers
+    overlays  names of what lay over the tree, as they stand behind its name in the report
+    """
     made: list[Reply] = []
     for patch in report.series.patches if report.series else ():
         concerns = [each for each in prose.concerns(report) if each.patch == patch.seq and prose.deserves(each)]
         if concerns:
-            body = "\n".join(_safe(_Letter(report, patch, source, contact).lines(concerns))) + "\n"
+            body = "\n".join(_safe(_Letter(report, patch, source, contact, overlays).lines(concerns))) + "\n"
             held = people.held([judged for concern in concerns for judged in prose.cited(concern)])
             made.append(Reply(patch.seq, patch.msgid, _subject(patch), patch.author, body, held))
     return tuple(made)
@@ -61,10 +67,11 @@ def _subject(patch: Patch) -> str:
 
 
 class _Letter:
-    def __init__(self, report: Report, patch: Patch, source: Source, contact: str) -> None:
+    def __init__(self, report: Report, patch: Patch, source: Source, contact: str, overlays: Sequence[str]) -> None:
         self.report = report
         self.patch = patch
         self.contact = contact
+        self.overlays = overlays
         self.map = PatchMap(patch, source)
         self.shown: set[Link] = set()  # steps that a paragraph has shown
         self.said: set[str] = set()  # advice and siblings that were told
@@ -138,7 +145,7 @@ class _Letter:
     def _last(self, concern: Concern, cited: list[Finding]) -> list[str]:
         """Where the like is done, and what might end it; what a paragraph above has said is not said again."""
         siblings = {(s.path, s.function): s for j in concern.findings for s in j.finding.siblings}
-        last = [_see_also(list(siblings.values()))] if siblings else []
+        last = [_elsewhere(list(siblings.values()))] if siblings else []
         advice = next((clause(finding.advice) for finding in cited if finding.advice), "")
         last += [f"Would it work to {advice}?"] if advice else []
         fresh = [text for text in last if text not in self.said]
@@ -174,14 +181,16 @@ class _Letter:
     def _base(self, concerns: list[Concern]) -> str:
         base = self.report.base
         if base is None or not base.tree:
-            return "No tree was at hand: only the lines of the patch were read."
+            where = "It fits no tree that was tried" if base is not None and base.tried else "No tree was at hand"
+            return f"{where}: only the lines of the patch were read."
         tree = f"{words(base.tree)}" + (
             f" ({base.commit[:12]})" if base.commit and base.commit[:12] not in base.tree else ""
         )
         grade = max((judged.grade for c in concerns for judged in c.findings), key=lambda g: g.rank, default=base.grade)
-        taken = [step for step in base.steps if step.taken]
-        how = f" ({clause(taken[-1].text)})" if taken else ""
-        return f"Line numbers are those of {tree} with {self._applied()} applied; {_GRADES[grade]}{how}."
+        said, rung = _GRADES[grade]
+        which = [clause(step.text) for step in base.steps if step.taken and step.rung == rung]
+        how = f" ({which[-1]})" if which else ""
+        return f"Line numbers are those of {tree} with {self._applied()} applied. {said}{how}."
 
     def _applied(self) -> str:
         if self.patch.seq == 1:
@@ -203,7 +212,8 @@ class _Letter:
     def _commands(self, concerns: list[Concern]) -> Iterator[str]:
         rule = prose.cited(concerns[0])[0].finding.rule
         base = self.report.base
-        tail = [f"--tree {argument(base.tree)}"] if base and base.tree else []
+        name = base.tree.removesuffix("".join(f"+{each}" for each in self.overlays)) if base else ""
+        tail = [f"--tree {argument(name)}", *(f"--overlay {argument(each)}" for each in self.overlays)] if name else []
         clone = ""
         if base and base.commit:
             clone = " and a clone of the tree in linux"
@@ -227,12 +237,17 @@ class _Letter:
             yield from _prose(f"a person answers at {self.contact}")
 
 
+# What a grade means, and the rung of the ladder whose step names the files it is about.
 _GRADES = {
-    Grade.EXACT: "this is the base it was made on",
-    Grade.CLEAN: "it applies cleanly there, though it was made on another base",
-    Grade.MERGED: "it was merged into that tree, so lines may be off",
-    Grade.APPROXIMATE: "it applies there with fuzz only, so lines may be off",
-    Grade.FRAGMENTS: "it does not apply there to the files concerned, so only its own lines were read",
+    Grade.EXACT: ("The files concerned are the very versions it was made on", ""),
+    Grade.CLEAN: (
+        "The hunks fit there with full context, but the files are not the versions that they were made on: "
+        "what lies outside of the hunks may differ from what the author had",
+        "",
+    ),
+    Grade.MERGED: ("It was merged into that tree, so lines may be off", "three-way"),
+    Grade.APPROXIMATE: ("It applies there with fuzz only, so lines may be off", "fuzzy"),
+    Grade.FRAGMENTS: ("It does not apply there to the files concerned, so only its own lines were read", "fragments"),
 }
 
 
@@ -249,16 +264,29 @@ def _questions(cited: list[Finding]) -> Iterator[str]:
         yield f"And that {message}?" if number else f"Is it intended that {message}?"
 
 
-def _see_also(siblings: list[Sibling]) -> str:
-    """Siblings, those of which the same is said together."""
-    texts = dict.fromkeys(sibling.text for sibling in siblings[:NAMED])
-    named = []
-    for text in texts:
-        places = [f"{each.function}() in {each.path}:{each.line}" for each in siblings[:NAMED] if each.text == text]
-        named.append(listed(places) + (f" ({clause(text)})" if text else ""))
-    if len(siblings) > NAMED:
-        named.append(many(len(siblings) - NAMED, "more place"))
-    return f"See also {'; '.join(named)}."
+def _elsewhere(siblings: Sequence[Sibling]) -> str:
+    """Siblings as sentences, those of which the same is said in one; a file is named once, `NAMED` files at most."""
+    files = dict.fromkeys(sibling.path for sibling in siblings)
+    shown = [sibling for sibling in siblings if sibling.path in list(files)[:NAMED]]
+    sentences = []
+    for text in dict.fromkeys(sibling.text for sibling in shown):
+        those = [sibling for sibling in shown if sibling.text == text]
+        places = [_functions([each for each in those if each.path == path]) for path in files]
+        named = listed([place for place in places if place])
+        each_of = "each of " if len(those) > 1 else ""
+        sentences.append(f"{each_of}{named} {clause(text)}" if text else f"see also {named}")
+    if len(siblings) > len(shown):
+        more = len(siblings) - len(shown)
+        sentences.append(f"there {'is' if more == 1 else 'are'} {many(more, 'more place')}")
+    return " ".join(sentence(each) for each in (f"elsewhere, {sentences[0]}", *sentences[1:]))
+
+
+def _functions(siblings: Sequence[Sibling]) -> str:
+    """``f() and g() (path:3, 7)``: some functions of one file."""
+    if not siblings:
+        return ""
+    lines = ", ".join(str(each.line) for each in siblings)
+    return f"{listed([f'{each.function}()' for each in siblings])} ({siblings[0].path}:{lines})"
 
 
 def _not_seen(unseen: list[Unseen]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from lorelint.model.base import Base, Grade
 from lorelint.model.finding import Concern, Finding, Judged, Kind, Report, Severity, Sibling, Status
@@ -29,18 +29,26 @@ LISTED = 8  # places that are listed before the rest is only counted
 
 
 def terminal(
-    report: Report, source: Source = no_source, *, width: int = 80, colour: bool = False, tree: str = ""
+    report: Report,
+    source: Source = no_source,
+    *,
+    width: int = 80,
+    colour: bool = False,
+    tree: Sequence[str] | None = None,
 ) -> str:
     """The whole report. Same report, same source, same bytes.
 
-    tree   how the user named the tree, for commands that are to be pasted; by default the name the report has
+    tree   the options by which the user named the tree, for commands that are to be pasted: none where it is the one
+           the user stands in; by default the name the report has
     """
-    page = _Page(report, source, max(40, width), Ink(colour), tree or (report.base.tree if report.base else ""))
+    if tree is None:
+        tree = (f"--tree {argument(report.base.tree)}",) if report.base and report.base.tree else ()
+    page = _Page(report, source, max(40, width), Ink(colour), tree)
     return "\n".join(page.lines()).rstrip("\n") + "\n"
 
 
 class _Page:
-    def __init__(self, report: Report, source: Source, columns: int, ink: Ink, tree: str) -> None:
+    def __init__(self, report: Report, source: Source, columns: int, ink: Ink, tree: Sequence[str]) -> None:
         self.report = report
         self.tree = tree
         self.columns = columns
@@ -105,10 +113,10 @@ class _Page:
         yield from lines[1:]
 
     def _base(self, base: Base) -> Iterator[str]:
-        tree = clean(base.tree) or "no tree"
+        tree = clean(base.tree) or ("none of what was tried" if base.tried else "no tree")
         commit = f" at {clean(base.commit[:12])}" if base.commit and base.commit[:12] not in tree else ""
         style = "good" if base.grade is Grade.EXACT else "warning"
-        grade = f", {_GRADES[base.grade]}"
+        grade = f", {_GRADES[base.grade] if base.tree else 'fragments: the hunks alone were read'}"
         lines = wrap(f"{tree}{commit}{grade}", self.columns, first="  base    ", rest=" " * 10)
         lines[0] = f"  {self.ink('base', 'dim')}{lines[0][6:]}"
         if lines[-1].endswith(grade):
@@ -245,10 +253,10 @@ class _Page:
 
 _GRADES = {
     Grade.EXACT: "exact",
-    Grade.CLEAN: "clean: it applies, on files that are not those the author had",
+    Grade.CLEAN: "clean: full context, but other versions of the files than the patch was made on",
     Grade.MERGED: "merged three-way",
     Grade.APPROXIMATE: "approximate: some hunks were placed with fuzz",
-    Grade.FRAGMENTS: "fragments: the hunks alone were read",
+    Grade.FRAGMENTS: "fragments: of files that it does not fit, the hunks alone were read",
 }
 _PAST = (
     (Status.FIXED, "is fixed", "are fixed"),
@@ -286,12 +294,11 @@ def _siblings(findings: Iterable[Judged]) -> list[Sibling]:
     return list(every.values())
 
 
-def _why_not(finding: Finding, report: Report, tree: str) -> tuple[str, ...]:
+def _why_not(finding: Finding, report: Report, tree: Sequence[str]) -> tuple[str, ...]:
     parts = ["lorelint", "why-not", argument(finding.rule), argument(finding.function)]
     if report.series and not report.series.mailed:
         return tuple(parts)  # the author stands in that tree
-    if tree:
-        parts.append(f"--tree {argument(tree)}")
+    parts += tree
     if report.series:
         parts.append(f"--review {argument(report.source)}")
     return tuple(parts)

@@ -215,7 +215,7 @@ def _siblings(view: TreeView, fn: ir.Function) -> tuple[Sibling, ...]:
     for other in functions(view.program, folder_of(fn.path)).get(fn.name, ()):
         check = next(iter(sequence.checks(view, Scope(view.program, other))), None) if other.path != fn.path else None
         if check is not None:
-            found.append(Sibling(other.path, check.line, other.name, f"{check.api}() is asked there"))
+            found.append(Sibling(other.path, check.line, other.name, f"asks {check.api}()"))
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -121,6 +122,7 @@ def ledger() -> dict[str, Entry]:
 # -- where packs are declared ------------------------------------------------------------------
 
 
+@cache  # what is installed does not change while we run; to read it takes milliseconds
 def _declared() -> tuple[_Declared, ...]:
     found = {
         (entry.name, entry.value): _Declared(entry.name, entry.value, entry.dist.version if entry.dist else "")

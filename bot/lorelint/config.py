@@ -7,7 +7,7 @@
     policy = "~/.config/lorelint/policy.toml"   # who may get which words; beside this file when left out
 
     [lore]
-    url = "https://lore.kernel.org/all/"   # where message-ids are fetched
+    url = "https://lore.kernel.org/all/"   # where message-ids are fetched; another one stands for lore
 
     [inbox.kvm]                            # a list that is followed; the name is free
     url = "https://lore.kernel.org/kvm"    # of a public-inbox, or the folder of a version 2 one

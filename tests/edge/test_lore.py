@@ -42,6 +42,21 @@ def test_an_address_overrides_the_archive(lore_url: str, tail: str) -> None:
 
 
 @pytest.mark.needs_shared
+@pytest.mark.parametrize("address", ["https://lore.kernel.org/kvm/{}/", "https://lore.kernel.org/r/{}"])
+def test_an_archive_of_the_settings_stands_for_lore(
+    lore_url: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(LoreArchive(lore_url).thread(address.format(SEED))) == 23
+    monkeypatch.setattr(lore, "LORE", "127.0.0.1")  # whatever is there and not in the mirror comes from lore itself
+    with serving(sends(404, b"")) as mirror:
+        mirror = mirror.replace("127.0.0.1", "localhost")
+        assert len(LoreArchive(mirror).thread(f"{lore_url}{SEED}/")) == 23
+        with pytest.raises(LorelintError, match=r"no such message in the archive; .*/all/: no such message") as caught:
+            LoreArchive(mirror).thread(f"{lore_url}no-such-message@nowhere.invalid/")
+    assert "localhost" in caught.value.where and caught.value.remedy
+
+
+@pytest.mark.needs_shared
 def test_addresses_without_a_list(lore_url: str) -> None:
     origin = lore_url.removesuffix("all/")
     for url in (f"{origin}r/{SEED}", f"{origin}{SEED}/", f"{origin}wrong-list/{SEED}/"):

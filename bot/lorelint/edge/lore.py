@@ -19,6 +19,7 @@ from lorelint.model.errors import LorelintError
 DEFAULT_URL = "https://lore.kernel.org/all/"
 MAX_BYTES = 64 << 20
 MAX_MESSAGES = 5_000
+LORE = "lore.kernel.org"
 # Hosts that send a reader on to lore, where a message-id needs no list.
 _REDIRECTORS = frozenset({"patch.msgid.link", "lkml.kernel.org", "msgid.link"})
 # Below a message's address: the views of public-inbox (PublicInbox::WWW).
@@ -63,7 +64,8 @@ def _check_unpacked(packed: bytes) -> None:
 class LoreArchive:
     """A public-inbox archive; implements `lorelint.model.archive.Lore`.
 
-    `url` is the address of a list or of ``/all/``; `timeout` is in seconds, for a stall while reading.
+    `url` is the address of a list or of ``/all/``; `timeout` is in seconds, for a stall while reading. One that is
+    not lore's own stands for lore: what an address of lore names is looked for there first.
     """
 
     def __init__(self, url: str = DEFAULT_URL, *, timeout: float = 30.0) -> None:
@@ -78,7 +80,7 @@ class LoreArchive:
     def thread(self, source: str) -> tuple[bytes, ...]:
         """See `Lore.thread`. Raises LorelintError."""
         base, msgid = self.locate(source)
-        mbox = self._fetch(base, msgid)
+        mbox = self._mirrored(base, msgid)
         messages = _divided(mbox)
         if not messages:
             raise _missing(base, msgid)
@@ -109,6 +111,19 @@ class LoreArchive:
             return self.url, bare_msgid(source)
         base, msgid = split_url(source)
         return base or self.url, msgid
+
+    def _mirrored(self, base: str, msgid: str) -> bytes:
+        """From the archive of the settings what lore is asked for; from lore what that one does not have."""
+        if urlsplit(base).hostname != LORE or urlsplit(self.url).hostname == LORE:
+            return self._fetch(base, msgid)
+        try:
+            return self._fetch(self.url, msgid)
+        except LorelintError as here:
+            try:
+                return self._fetch(base, msgid)
+            except LorelintError as there:
+                what = f"{here.what}; {base}: {there.what}"
+                raise LorelintError(what, where=here.where, remedy=here.remedy) from None
 
     def _fetch(self, base: str, msgid: str) -> bytes:
         try:

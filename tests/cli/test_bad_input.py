@@ -101,6 +101,13 @@ def test_no_such_file(cli: Cli) -> None:
     _one_line(cli("review", "no-such.patch", "nor-this.patch"), "no-such.patch")
 
 
+def test_an_empty_name(cli: Cli, thread: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an unset variable leaves is not the folder one stands in."""
+    monkeypatch.chdir(thread.parent)
+    _one_line(cli("review", ""), "the name of a source is empty")
+    _one_line(cli("review", thread, " "), "the name of a source is empty")
+
+
 def test_a_file_that_cannot_be_read(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "binary.mbox"
     path.write_bytes(bytes(range(256)) * 40)
@@ -179,9 +186,14 @@ def test_a_rule_that_is_not_there(cli: Cli, thread: Path, small: Path) -> None:
     _one_line(cli("explain", "unbounded-rety"), "unbounded-retry")
 
 
-def test_nothing_to_scan(cli: Cli, small: Path) -> None:
+def test_nothing_to_scan(cli: Cli, small: Path, tmp_path: Path) -> None:
     _one_line(cli("scan", "no-such.c"), "no-such.c")
     _one_line(cli("scan", "no/such/folder", "--tree", small), "no/such/folder")
+    _one_line(cli("scan", "Makefile", "--tree", small), "lorelint: small: Makefile: not a C file (")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("x", "utf-8")
+    _one_line(cli("scan", tmp_path / "empty"), "lorelint: empty: no such file or folder, or no C file in it (")
+    _one_line(cli("scan", tmp_path / "notes.txt"), "lorelint: notes.txt: not a C file (")
 
 
 def test_nowhere_to_look(cli: Cli) -> None:
@@ -212,6 +224,11 @@ def test_settings_with_a_slip(cli: Cli, tmp_path: Path) -> None:
 def test_what_is_typed_wrong(cli: Cli, arguments: tuple[str, ...]) -> None:
     done = cli(*arguments)
     assert done.code == 2 and done.out == "" and "Traceback" not in done.err and "Error: " in done.err
+
+
+def test_there_is_no_patch_before_the_first(cli: Cli, thread: Path, small: Path) -> None:
+    done = cli("why-not", "unbounded-retry", "dmamap_get_page", "--tree", small, "--review", thread, "--patch", "0")
+    assert done.code == 2 and done.out == "" and "--patch" in done.err
 
 
 def test_hostile_names_are_shown_not_obeyed(cli: Cli) -> None:

@@ -171,7 +171,7 @@ def test_why_not(cli: Cli, thread: Path, small: Path) -> None:
     assert nobody.code == 2 and nobody.out == ""
     assert nobody.err.count("\n") == 1 and "no_such: no function of that name" in nobody.err
     remark = cli("why-not", "retry-no-fatal-signal", "dmamap_get_page", "--tree", small, "--review", thread)
-    assert "it is silent, with 1 remark" in remark.out and "(after small, patch 1)" in remark.out
+    assert "it is silent, with 1 remark" in remark.out and "(small after patch 1)" in remark.out
 
 
 def test_rules_and_explain(cli: Cli) -> None:

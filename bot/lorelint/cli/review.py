@@ -11,6 +11,7 @@ import click
 
 from lorelint.cli import CLEAN, FINDINGS, UNDONE
 from lorelint.cli.common import JSON, OVERLAY, RULE, STAGE, TREE, Page, common, house, note, page, put, waiting
+from lorelint.model.errors import LorelintError
 
 if TYPE_CHECKING:
     from lorelint.model.finding import Report
@@ -55,6 +56,8 @@ def command(
     SOURCE is a message-id, the address of a message in an archive, a mailbox (mbox, Maildir), a mail or patch file,
     or - for standard input. One mail piped from a mail reader brings its thread. Several patch files make one series.
     """
+    if not all(each.strip() for each in sources):
+        raise LorelintError("the name of a source is empty", remedy="name a message-id, an address or a file")
     every = house(config)
     with waiting(f"reading {sources[0]}"):
         threads = every.threads(sources, sys.stdin.buffer if "-" in sources else None)

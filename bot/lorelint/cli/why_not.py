@@ -22,7 +22,7 @@ from lorelint.wire import lines_in
     "--review", "source", metavar="SOURCE", default="", help="Ask after this series instead of the tree alone."
 )
 @click.option(
-    "--patch", metavar="N", type=click.IntRange(0), default=0, help="After patch N of it [default: the last]."
+    "--patch", metavar="N", type=click.IntRange(1), default=None, help="After patch N of it [default: the last]."
 )
 @JSON
 @common
@@ -33,7 +33,7 @@ def command(
     overlays: tuple[str, ...],
     path: str,
     source: str,
-    patch: int,
+    patch: int | None,
     as_json: bool,
     config: str,
     color: str,
@@ -48,7 +48,7 @@ def command(
     with waiting(f"asking {rule} about {function}"):
         if source:
             thread = every.threads([source], sys.stdin.buffer if source == "-" else None)[0]
-            answer = every.why_not_after(rule, name, thread, opened, patch)
+            answer = every.why_not_after(rule, name, thread, opened, patch or 0)
         elif opened is None:
             raise LorelintError("no tree to look in", where=function, remedy="add --tree DIR, or --review SOURCE")
         else:

@@ -160,11 +160,11 @@ class Layer:
             after.update(_result(diff, fit))
             if fit.kept:
                 self._slate.update(_result(diff, fit))
-        name = f"{self.tree.name}, patch {patch.seq}"
+        name = self.tree.name
         return Snapshot(
             patch,
-            OverlayTree(self.tree, before, f"before {name}" if self.tree.name else ""),
-            OverlayTree(self.tree, after, f"after {name}" if self.tree.name else ""),
+            OverlayTree(self.tree, before, f"{name} before patch {patch.seq}" if name else ""),
+            OverlayTree(self.tree, after, f"{name} after patch {patch.seq}" if name else ""),
             dict(sorted(files.items())),
             tuple(troubles),
         )

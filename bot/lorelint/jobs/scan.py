@@ -93,8 +93,9 @@ def _files(tree: Tree, paths: Sequence[str]) -> tuple[str, ...]:
         if not below and is_source(path) and tree.read(path) is not None:
             below = (path,)
         if not below:
-            what = "no such file or folder, or no C file in it"
-            raise LorelintError(what, where=f"{tree.name}: {path}", remedy="name it relative to the top of the tree")
+            what = "no such file or folder, or no C file in it" if tree.read(path) is None else "not a C file"
+            where = f"{tree.name}: {path}" if path and path != tree.name else tree.name
+            raise LorelintError(what, where=where, remedy="name a C file or a folder, relative to the top of the tree")
         found |= set(below)
     return tuple(sorted(found))
 

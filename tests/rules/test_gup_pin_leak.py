@@ -276,6 +276,32 @@ def test_the_number_is_handed_on(ask: Ask) -> None:
 
 # -- kernel trees -------------------------------------------------------------------------------
 
+HELPER = """
+static int take(unsigned long at, unsigned int n, struct page **pages)
+{
+	int ret = pin_user_pages_fast(at, n, FOLL_LONGTERM, pages);
+
+	if (ret >= 0 && ret < n) {
+		unpin_user_pages(pages, ret);
+		ret = -EFAULT;
+	}
+	return ret;
+}
+"""
+
+
+def test_a_helper_that_pins_for_its_caller(ask: Ask) -> None:
+    """To call it is to pin: what it gave is the caller's to release, on each way out."""
+    way = BODY.replace("for (i = 0; i < n; i++)\n\t\tunpin_user_page(pages[i]);", "unpin_user_pages(pages, n);")
+    text = way.format(take="take(at, n, pages)", failed="ret <= 0", first="", second="")
+    said = ask(RULE, HELPER + text)
+    assert "take() has pinned in pages" in said.finding.message and "unpin_user_pages()" in said.finding.advice
+    clean = way.format(take="take(at, n, pages)", failed="ret <= 0", first="", second="unpin_user_pages(pages, ret);")
+    assert not ask(RULE, HELPER + clean).fires
+    looks = HELPER.replace("\treturn ret;\n}", "\tif (ret > 0)\n\t\tunpin_user_pages(pages, ret);\n\treturn ret;\n}")
+    assert not ask(RULE, looks + text).fires, "it only looks whether they are there"
+
+
 TAKES = re.compile(rb"\b(?:pin|get)_user_pages\w*\s*\(")
 RELEASES = re.compile(rb"\b(?:unpin_user_pages?(?:_dirty_lock)?|put_page)\s*\([^;{}]*\);")
 FOLDERS = (

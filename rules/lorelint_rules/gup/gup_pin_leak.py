@@ -36,7 +36,8 @@ from collections.abc import Iterator
 from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, codes, ir
 from lorelint.rule.analyses.cleaning import Cleaning, cleaned
 from lorelint.rule.analyses.typestate import HELD, KEPT, LOST, RELEASED, End, Story
-from lorelint_rules.gup.pins import PINS, TOKENS, counterpart, verb
+from lorelint_rules.gup import wrappers
+from lorelint_rules.gup.pins import PINS, TOKENS, counterpart, is_pin, verb
 
 NAME = "gup-pin-leak"
 _PATH = 6  # decisions told
@@ -45,8 +46,9 @@ _PATH = 6  # decisions told
 def run(view: TreeView) -> Iterator[Verdict]:
     for fn in view.functions:
         said: dict[str, Verdict] = {}
-        for story in view.of(PINS).stories(fn):
-            verdict = _judge(view, story)
+        own = ((story, story.acquired.call.name) for story in view.of(PINS).stories(fn))
+        for story, api in (*own, *wrappers.stories(view, fn)):
+            verdict = _judge(view, story, api)
             anchor = (
                 f"{story.acquired.call.name}:{story.acquired.line if isinstance(verdict, Silence) else _anchor(story)}"
             )
@@ -58,7 +60,8 @@ def _anchor(story: Story) -> str:
     return ".".join(story.acquired.place)
 
 
-def _judge(view: TreeView, story: Story) -> Verdict:
+def _judge(view: TreeView, story: Story, api: str) -> Verdict:
+    """The verdict on one call; `api` is what pins, in the helper where it is one."""
     fn = story.thing.scope.fn
     if story.cut:
         return Doubt(NAME, fn.path, fn.name, story.acquired.line, _anchor(story), "too many paths")
@@ -67,7 +70,7 @@ def _judge(view: TreeView, story: Story) -> Verdict:
         return _silence(view, story)
     end = left[0]
     if end.hold == LOST or not story.outlives:
-        return _finding(view, story, end, Cleaning(False, ""))
+        return _finding(view, story, api, end, Cleaning(False, ""))
     if not view.whole:
         return Doubt(NAME, fn.path, fn.name, story.acquired.line, _anchor(story), "the callers are not in sight")
     above = cleaned(view.of(PINS), story)
@@ -76,7 +79,7 @@ def _judge(view: TreeView, story: Story) -> Verdict:
     if above.verdict:
         reason = f"the pages that are left in {story.acquired.shown} are released by the caller: {above.why}"
         return Silence(NAME, fn.path, fn.name, end.line, reason)
-    return _finding(view, story, end, above)
+    return _finding(view, story, api, end, above)
 
 
 def _forgotten(story: Story) -> tuple[End, ...]:
@@ -131,29 +134,29 @@ def _silence(view: TreeView, story: Story) -> Silence:
     )
 
 
-def _finding(view: TreeView, story: Story, end: End, above: Cleaning) -> Finding:
+def _finding(view: TreeView, story: Story, api: str, end: End, above: Cleaning) -> Finding:
     fn, taken = story.thing.scope.fn, story.acquired
+    release, word = counterpart(view, api), "pinned" if is_pin(view, api) else "taken"
     made = [Step(fn.path, line, text) for line, text in end.path[-_PATH:]]
-    first = Step(fn.path, taken.line, f"{taken.call.name}() has {verb(view, story)} pages of {taken.shown}")
+    first = Step(fn.path, taken.line, f"{taken.call.name}() has {word} pages of {taken.shown}")
     how = "fails" if end.fails else "returns"
     last = Step(fn.path, end.line, f"{fn.name}() {how} and has not released them")
     if end.hold == LOST:
         last = Step(fn.path, end.line, f"{fn.name}() fails; {end.why}: nothing can release them any more")
-    release = counterpart(view, taken.call.name)
     return Finding(
         rule=NAME,
         path=fn.path,
         function=fn.name,
         line=taken.line,
         anchor=f"{taken.call.name}:{_anchor(story)}",
-        message=f"pages that {taken.call.name}() has {verb(view, story)} in {taken.shown} are not released when "
+        message=f"pages that {taken.call.name}() has {word} in {taken.shown} are not released when "
         f"{fn.name}() {how} in line {end.line}",
         severity=Severity.WARNING,
         confidence=_confidence(story, end, above),
         steps=tuple(dict.fromkeys((first, *made, last, *above.steps))),
         need=Need.CALLS if above.steps else Need.FILE,
         concern=f"pages of {_anchor(story)}",
-        facts=tuple(_facts(story, end, above)),
+        facts=tuple(_facts(story, api, end, above)),
         advice=f"release what {taken.call.name}() gave, by {release}(), on this way out too",
         evidence=(taken.call.name, end.hold, "caller" if above.steps else "own"),
         ask=f"who releases the pages of {taken.shown} when {fn.name}() {how} here?",
@@ -166,9 +169,10 @@ def _confidence(story: Story, end: End, above: Cleaning) -> float:
     return 0.85 if not story.thing.scope.fn.degraded else 0.7
 
 
-def _facts(story: Story, end: End, above: Cleaning) -> Iterator[str]:
+def _facts(story: Story, api: str, end: End, above: Cleaning) -> Iterator[str]:
     taken = story.acquired
-    if taken.take.count is not None and not taken.one and any("!=" in text or "<" in text for _, text in end.path[:1]):
+    some = api == taken.call.name and taken.take.count is not None and not taken.one
+    if some and any("!=" in text or "<" in text for _, text in end.path[:1]):
         yield f"{taken.call.name}() may give fewer pages than it was asked for, and those it gave are to be released"
     others = [each for each in story.ends if each.fails and each.hold == RELEASED]
     if others:

@@ -102,6 +102,13 @@ def test_silent(ask: Ask, text: str) -> None:
     assert not said.fires and said.reasons
 
 
+def test_a_helper_that_releases_the_page_which_it_is_handed(ask: Ask) -> None:
+    helper = "static void put_one(struct page *page) {{ if (page) {}(page); }}"
+    assert ask(RULE, kept(before=helper.format("unpin_user_page"), give="put_one")).fires
+    looks = kept(before=helper.format("count_one"), give="put_one")
+    assert "not in sight" in ask(RULE, looks).reasons, "what it is handed it does not release"
+
+
 def test_an_address_is_kept_in_place_of_the_page(ask: Ask) -> None:
     text = """
     static int f(unsigned long at, unsigned long *hpa)

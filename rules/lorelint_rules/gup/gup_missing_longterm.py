@@ -62,7 +62,7 @@ def _judge(view: TreeView, story: Story) -> Verdict:
     number = not fields and lifetimes.as_number(story)
     if not fields and not number:
         return _silence(story, "the pages are not put into an object that outlives the call")
-    many = tuple(lifetimes.releases(view, story, fields, number=number))
+    many = tuple(lifetimes.releases(view, story, fields, number=number, below=True))
     if not many:
         return _silence(story, "who releases them later is not in sight")
     found = lifetimes.later(view, story, many)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lorelint.rule import Step, TreeView, ir
@@ -18,6 +18,8 @@ from lorelint_rules.gup.pins import PINS
 
 _UP = 6  # callers climbed
 _WIDE = 60
+_SMALL = 1000  # bytes of a helper that does no more than to release a page
+_PAGE = re.compile(r"(?:const )?struct (?:page|folio) \*$")
 _FROM_NUMBER = frozenset({"pfn_to_page", "phys_to_page", "virt_to_page", "pfn_folio", "virt_to_folio"})
 _COMPLETES = re.compile(r"callback|complet|done|end_io|endio|irq|interrupt|work|timer|thread|bi_end")
 _LATER = frozenset({Kind.CLOSE, Kind.REMOVE, Kind.END})
@@ -80,8 +82,13 @@ def as_number(story: Story) -> bool:
     return False
 
 
-def releases(view: TreeView, story: Story, where: tuple[Field, ...], *, number: bool) -> Iterator[Release]:
-    """Calls of other functions of the folder that release these fields, or pages found by their number."""
+def releases(
+    view: TreeView, story: Story, where: tuple[Field, ...], *, number: bool, below: bool = False
+) -> Iterator[Release]:
+    """Calls of other functions of the folder that release these fields, or pages found by their number.
+
+    below  by helpers of the file too
+    """
     fn = story.thing.scope.fn
     gives = view.of(PINS).resource.gives
     words = tuple(name.encode() for name in gives)
@@ -93,20 +100,35 @@ def releases(view: TreeView, story: Story, where: tuple[Field, ...], *, number: 
             continue
         if not number and not any(name in raw for name in names):
             continue
+        helpers = _helpers(view, path, words) if below and not number else {}
+        near = (*words, *(name.encode() for name in helpers))
         for other in view.program.functions(path):
-            if other != fn and any(word in other.text for word in words):
-                yield from _in(view, other, where, gives, number=number)
+            if other != fn and any(word in other.text for word in near):
+                yield from _in(view, other, where, {**dict.fromkeys(gives, 0), **helpers}, number=number)
+
+
+def _helpers(view: TreeView, path: str, words: tuple[bytes, ...]) -> dict[str, int]:
+    """Functions of a file that release the page which they are handed, and by which argument (from 0)."""
+    owners = view.of(PINS).owners
+    found = {}
+    for each in view.program.functions(path):
+        if len(each.text) < _SMALL and any(word in each.text for word in words):
+            for at, more in sorted(owners.of(each).released):
+                if not more and at < len(each.params) and _PAGE.match(each.params[at].type):
+                    found[each.name] = at
+    return found
 
 
 def _in(
-    view: TreeView, fn: ir.Function, where: tuple[Field, ...], gives: Collection[str], *, number: bool
+    view: TreeView, fn: ir.Function, where: tuple[Field, ...], gives: Mapping[str, int], *, number: bool
 ) -> Iterator[Release]:
     scope = Scope(view.program, fn)
     for node in scope.cfg.nodes:
         for call in ir.calls(node.expr):
-            if call.name not in gives or not call.args:
+            at = gives.get(call.name, -1)
+            if not 0 <= at < len(call.args):
                 continue
-            arg = call.args[0]
+            arg = call.args[at]
             if number:
                 value = scope.resolve(arg)
                 if isinstance(value, ir.Call) and value.name in _FROM_NUMBER:

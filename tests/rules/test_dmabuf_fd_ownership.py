@@ -195,3 +195,32 @@ def test_a_put_on_success_makes_it_speak(rules: dict[str, Rule], tree_dir: Calla
             assert desk.judge(after, rules[RULE], fn.name, name).fires, fn.name
             spoke.append(fn.name)
     assert len(spoke) >= 4, spoke
+
+
+COUNTED = """
+static void buf_free(struct kref *ref)
+{
+	struct buf *buf = container_of(ref, struct buf, use.count);
+
+	kfree(buf);
+}
+static void buf_release(struct dma_buf *dmabuf)
+{
+	struct buf *buf = dmabuf->priv;
+
+	kref_put(&buf->use.count, buf_free);
+}
+static const struct dma_buf_ops buf_ops = { .release = buf_release };
+"""
+
+
+def test_a_release_that_drops_the_only_count(ask: Ask) -> None:
+    """The object was just made and nobody else counts on it: kref_put() in .release frees it, kfree() does it again."""
+    fails = FD + "\tif (fd < 0) {\n\t\tdma_buf_put(dmabuf);\n\t\tkfree(buf);\n\t}\n\treturn fd;"
+    fresh = export("\tkref_init(&buf->use.count);\n" + fails, COUNTED)
+    assert "buf_release()" in ask(RULE, fresh).finding.message
+    shared = export("\tkref_init(&buf->use.count);\n\tkref_get(&buf->use.count);\n" + fails, COUNTED)
+    assert not ask(RULE, shared).fires, "a second count keeps it"
+    assert not ask(RULE, export(fails, COUNTED)).fires, "it was there before: others may count on it"
+    other = export("\tkref_init(&buf->use.count);\n" + fails, COUNTED.replace("kfree(buf)", "kfree(buf->data)"))
+    assert not ask(RULE, other).fires

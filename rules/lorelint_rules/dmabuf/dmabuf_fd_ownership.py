@@ -182,7 +182,8 @@ def _put(view: TreeView, scope: Scope, export: Export, given: tuple[Published, .
     if not after:
         yield Silence(NAME, fn.path, fn.name, line, "nothing is freed after dma_buf_put(): .release does it")
         return
-    release = exports.release(view, export)
+    counted = b"kref_init" in fn.text and b"kref_get" not in fn.text
+    release = exports.release(view, export, alone=counted)
     if release is None:
         if any(each.what.startswith(export.priv) for each in after if export.priv):
             reason = f"what .release of {export.ops or 'the ops table'} frees was not seen"

@@ -10,6 +10,7 @@ from lorelint.rule.analyses.folder import beside, folder_of, near
 from lorelint.rule.analyses.frees import Freed, canonical, frees, joined
 from lorelint.rule.analyses.scope import Scope, peel
 
+_LAST = frozenset({"kref_put", "kref_put_mutex", "kref_put_lock"})
 _DEPTH = 2  # helpers between a function and dma_buf_export()
 
 
@@ -205,8 +206,11 @@ class Release:
     calls: tuple[str, ...]  # all calls it makes, as text in the same terms
 
 
-def release(view: TreeView, export: Export) -> Release | None:
-    """What the last dma_buf_put() runs; None where that was not found."""
+def release(view: TreeView, export: Export, *, alone: bool = False) -> Release | None:
+    """What the last dma_buf_put() runs; None where that was not found.
+
+    alone  the function that exports has the only count on the private data, so that .release drops the last one
+    """
     found = table(view, export)
     value = found.get("release") if found is not None else None
     if found is None or value is None:
@@ -219,12 +223,43 @@ def release(view: TreeView, export: Export) -> Release | None:
         scope = Scope(view.program, fn)
         freed = tuple(
             Freed(joined(export.priv, each.what[len(start) :]), each.node, each.api, each.steps)
-            for each in frees(view.program, fn)
+            for each in (*frees(view.program, fn), *(_with_the_last(view, scope) if alone else ()))
             if each.what.startswith(start)
         )
         step = Step(found.path, value.line, f".release = {name} of {export.ops}")
         return Release(fn, step, freed, tuple(_rendered(scope, start, export.priv)))
     return None
+
+
+def _with_the_last(view: TreeView, scope: Scope) -> Iterator[Freed]:
+    """What a .release frees by ``kref_put(&priv->ref, free)``, of an object on which nobody else counts yet.
+
+    The object is found by container_of(), from the member that is counted.
+    """
+    for node in scope.cfg.nodes:
+        for call in ir.calls(node.expr):
+            if call.name not in _LAST or len(call.args) < 2 or not isinstance(call.args[1], ir.Name):
+                continue
+            counted = canonical(scope, call.args[0]).removeprefix("&")
+            step = Step(scope.fn.path, call.line, f"{scope.fn.name}() calls {ir.show(call)}")
+            for last in near(view.program, call.args[1].name, scope.fn.path):
+                inner = Scope(view.program, last)
+                holders = {name: _holder(inner, name, counted) for name in inner.types}
+                for each in frees(view.program, last):
+                    name, arrow, rest = each.what.partition("->")
+                    if holders.get(name):
+                        yield Freed(holders[name] + arrow + rest, node.id, each.api, (step, *each.steps))
+
+
+def _holder(scope: Scope, name: str, counted: str) -> str:
+    """The object that ``name = container_of(ref, type, member)`` finds, where `counted` is its member."""
+    match scope.value(name):
+        case ir.Call(args=(ir.Name(name=ref), *_, member)) if ref in scope.params:
+            text = ir.show(member)
+            for tail in (f"->{text}", f".{text}"):
+                if text and counted.endswith(tail):
+                    return counted.removesuffix(tail)
+    return ""
 
 
 def _rendered(scope: Scope, start: str, priv: str) -> Iterator[str]:

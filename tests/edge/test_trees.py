@@ -105,6 +105,31 @@ def test_one_clear_line(linux: Path, tmp_path: Path) -> None:
         open_tree(str(linux), overlays=[str(tmp_path / "none")])
 
 
+@pytest.mark.parametrize("lost", ["Makefile", ""])
+def test_a_damaged_repository_is_not_called_no_kernel(lost: str, linux: Path) -> None:
+    """A file, or the tree itself, cannot be read."""
+    name = git(linux, "rev-parse", f"HEAD:{lost}")
+    path = linux / ".git" / "objects" / name[:2] / name[2:]
+    path.chmod(0o644)
+    path.write_bytes(b"damage")
+    _says_what_is_not_there(linux)
+
+
+def test_a_partial_clone_whose_origin_is_gone_is_not_called_no_kernel(linux: Path, tmp_path: Path) -> None:
+    git(linux, "config", "uploadpack.allowFilter", "true")
+    partial = tmp_path / "partial"
+    git(tmp_path, "clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{linux}", str(partial))
+    linux.rename(tmp_path / "gone")
+    _says_what_is_not_there(partial)
+
+
+def _says_what_is_not_there(repository: Path) -> None:
+    with pytest.raises(LorelintError) as caught:
+        open_tree(str(repository))
+    said = str(caught.value)
+    assert "git cannot read an object that is needed" in said and "not a kernel" not in said and "\n" not in said
+
+
 def test_git_that_is_not_installed(linux: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(LorelintError, match="git is not installed"):

@@ -28,7 +28,7 @@ def open_tree(spec: str, overlays: Sequence[str] = (), beside: Callable[[Tree], 
     repository is a plain directory. Without REV a repository stands for its HEAD.
     overlays    folders whose files stand in for those of the tree, later ones on top
     beside      puts an index beside a tree, or nothing: called for the tree and for other commits of its repository
-    Raises LorelintError: no such directory, no such revision, not a kernel tree, git that will not read it.
+    Raises LorelintError: no such directory, no such revision, not a kernel tree, objects that git cannot read.
     """
     path, revision = _divide(spec)
     repository: GitRepository | None = None
@@ -46,6 +46,9 @@ def open_tree(spec: str, overlays: Sequence[str] = (), beside: Callable[[Tree], 
     else:
         tree, commit = beside(DirectoryTree(path)), ""
     if not is_kernel(tree):
+        if repository is not None and _has_holes(tree, repository):
+            remedy = "see to it that what it was cloned from can be reached; `git fsck` tells what is damaged"
+            raise LorelintError("git cannot read an object that is needed", where=spec, remedy=remedy)
         # Say what the person typed, not the short name of the tree.
         raise LorelintError(
             "not a kernel tree: its Makefile sets no VERSION and PATCHLEVEL",
@@ -57,6 +60,12 @@ def open_tree(spec: str, overlays: Sequence[str] = (), beside: Callable[[Tree], 
         over = Path(folder)
         tree = OverlayTree(tree, overlay_files(over), f"{tree.name}+{over.resolve().name}")
     return OpenTree(tree, repository, revision, "" if overlays else commit, version, release)
+
+
+def _has_holes(tree: Tree, repository: GitRepository) -> bool:
+    """Whether the commit may well be a kernel, and its Makefile cannot be read."""
+    named = tree.blob("Makefile") is not None and tree.read("Makefile") is None
+    return named or bool(repository.troubles())
 
 
 def _divide(spec: str) -> tuple[Path, str]:

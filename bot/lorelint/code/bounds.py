@@ -15,6 +15,7 @@ from lorelint.code import ir
 from lorelint.code.codes import const
 from lorelint.code.measures import assignments, lvalues, settled, shrunk, verdicts
 from lorelint.code.terms import address_of
+from lorelint.code.work import metered
 from lorelint.code.worlds import World
 from lorelint.model.knowledge import Knowledge
 
@@ -26,6 +27,7 @@ _TRIES = re.compile(r"(^|_|>|\.)(retr(y|ies)|tries|attempts?)(_|$)")  # counted 
 _TALK = re.compile(
     r"^(?:pr_|dev_|netdev_|drm_|trace_|printk|DRM_)|(?:^|_)(?:warn|err|info|dbg|debug|notice|print)(?:_|$)"
 )
+_RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
 _CLOCK_NAMES = frozenset({"jiffies", "jiffies_64"})
 
 
@@ -115,7 +117,7 @@ class Bounds:
                 yield Tested(self.cursors[name])
             if "->" in name and _TRIES.search(name):
                 yield Bound("counter", name)  # kept in an object: whoever counts it may be a callee
-        asked = node.expr.name if isinstance(node.expr, ir.Call) else ""
+        asked = node.expr.name if isinstance(node.expr, ir.Call) and not _only_result(node.expr) else ""
         if asked and edge.when is True and self._goes_on(asked):
             yield Bound("progress", asked)
         for call in ir.calls(node.expr):
@@ -288,7 +290,9 @@ class Bounds:
         key = ("timed", self.clocks)
         found: tuple[tuple[int, str], ...] | None = self.cfg.derived.get(key)
         if found is None:
-            sets = [(node.id, *each) for node in self.cfg.nodes if node.expr is not None for each in _values(node.expr)]
+            with metered():  # once for the graph, whoever asks
+                nodes = tuple(self.cfg.nodes)
+            sets = [(node.id, *each) for node in nodes if node.expr is not None for each in _values(node.expr)]
             found = tuple([(id_, ir.show(target)) for id_, target, value in sets if self._is_timed(value)])
             self.cfg.derived[key] = found
         return found
@@ -298,6 +302,11 @@ class Bounds:
             isinstance(each, ir.Name) and (each.name in _CLOCK_NAMES or each.name in self.clocks)
             for each in ir.walk(value)
         )
+
+
+def _only_result(call: ir.Call) -> bool:
+    """A question about an error code alone (``is_retryable(ret)``): the same code has the same answer for ever."""
+    return bool(call.args) and all(isinstance(each, ir.Name) and _RESULT.match(each.name) for each in call.args)
 
 
 def _only_tells(cfg: ir.Cfg, test: ir.Node) -> bool:

@@ -7,12 +7,16 @@ from collections.abc import Hashable, Iterable, Iterator
 
 from lorelint.code import ir
 from lorelint.code.codes import Codes, const
+from lorelint.code.measures import lvalues
 from lorelint.code.program import Program
 from lorelint.code.races import dying, not_to_wait, stale
+from lorelint.code.work import metered
 from lorelint.code.worlds import Site, World
 from lorelint.model.knowledge import When
 
 _CONSUMES = re.compile(r"(^|_)(consume|advance|skip)(_|$)")  # the next call sees the next item
+_SPEAKS_OF_SIGNALS = re.compile(r"sig_?pend|signal(?!l?ed)|eintr|interrupted|killed", re.I)
+_INTERRUPTED = frozenset({"-EINTR", "-ERESTARTSYS", "-ERESTARTNOINTR", "-ERESTARTNOHAND"})
 
 YIELD = "yield"  # the CPU was given up, whatever the state of the system
 WAIT = "wait"  # slept until a condition came true
@@ -143,6 +147,40 @@ def slept_on_contended(marks: frozenset[str]) -> bool:
     """A lock was tried in vain, and then slept on."""
     start = f"{CONTENDED}: "
     return any(f"{WEAK}: {each[len(start) :]}" in marks for each in marks if each.startswith(start))
+
+
+def interrupted(cfg: ir.Cfg, node: ir.Node) -> bool | None:
+    """The outcome of a test that returns "interrupted" for what a callee has said of a signal; None where none does.
+
+    ``if (is_sigpending_pfn(pfn)) return -EINTR;``: the callee looked at signals, and here is what it saw.
+    """
+    if node.at is not ir.At.TEST or node.expr is None:
+        return None
+    for edge in node.out:
+        there = cfg.nodes[edge.to]
+        returns = there.at is ir.At.RETURN and there.expr is not None and const(there.expr) in _INTERRUPTED
+        if returns and isinstance(edge.when, bool) and _SPEAKS_OF_SIGNALS.search(ir.show(node.expr)):
+            return edge.when
+    return None
+
+
+def tell_of_signals(cfg: ir.Cfg) -> frozenset[int]:
+    """The nodes whose call answers with a value that is then asked for a pending signal: they look at signals."""
+    found: frozenset[int] | None = cfg.derived.get("tell-of-signals")
+    if found is None:
+        with metered():  # once for the graph, whoever asks
+            nodes = tuple(cfg.nodes)
+        asked = [node.expr for node in nodes if node.expr is not None and interrupted(cfg, node) is not None]
+        values = frozenset().union(*map(lvalues, asked))
+        found = frozenset(node.id for node in nodes if values and node.expr and _answers(node.expr) & values)
+        cfg.derived["tell-of-signals"] = found
+    return found
+
+
+def _answers(expr: ir.Expr) -> frozenset[str]:
+    """What is set to the result of a call."""
+    sets = [each for each in ir.walk(expr) if isinstance(each, ir.Assign) and isinstance(each.value, ir.Call)]
+    return frozenset(ir.show(each.target) for each in sets)
 
 
 def tested_call(node: ir.Node) -> ir.Call | None:

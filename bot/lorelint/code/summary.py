@@ -22,7 +22,9 @@ from lorelint.code.marks import (
     WAIT,
     YIELD,
     Marks,
+    interrupted,
     settled,
+    tell_of_signals,
     tested_call,
 )
 from lorelint.code.program import Program
@@ -40,6 +42,7 @@ from lorelint.code.races import (
     stale,
 )
 from lorelint.code.terms import term_of
+from lorelint.code.work import metered
 from lorelint.code.worlds import TRAIL, Fixed, Passed, Site, World
 from lorelint.model.finding import Step
 
@@ -127,6 +130,10 @@ class Summaries:
             yield from self.marks.on(node, edge)
             if more is not None:
                 yield from more(node, edge)
+            if edge is None and node.id in tell_of_signals(cfg):
+                yield SIGNAL
+            if edge is not None and edge.when is not None and edge.when is interrupted(cfg, node):
+                yield SIGNALLED
             if depth and edge is not None and isinstance(edge.when, bool):
                 call = tested_call(node)
                 if call is not None and self._asks_signals(call.name, fn.path):
@@ -446,7 +453,8 @@ def plain(fn: ir.Function, cfg: ir.Cfg) -> frozenset[str]:
     found: frozenset[str] | None = cfg.derived.get("plain")
     if found is None:
         types = [(param.name, param.type) for param in fn.params]
-        types += [(node.expr.name, node.expr.type) for node in cfg.nodes if isinstance(node.expr, ir.Declare)]
+        with metered():  # once for the graph, whoever asks
+            types += [(node.expr.name, node.expr.type) for node in cfg.nodes if isinstance(node.expr, ir.Declare)]
         found = frozenset(name for name, type_ in types if type_.endswith("*") or type_ == "bool")
         cfg.derived["plain"] = found
     return found

@@ -47,6 +47,7 @@ _TAKES = re.compile(r"dequeue|(^|_)(pop|reap|drain|get_next)(_|$)")  # what it i
 _CALL = re.compile(r"!?(\w+)\(")
 _NOT_TO_WAIT = re.compile(r"(^|[^!\w])\w*(->|\.)?(no_?wait|non_?block)", re.I)
 _NO_LIMIT = re.compile(r"NO_?LIMIT|UNLIMITED|FOREVER|INFINITE")
+_SAID = re.compile(r"(\w+) == (-?[A-Z]\w+)$")
 _CALLEES = 2  # calls followed for a sure yield or signal exit
 
 
@@ -63,6 +64,7 @@ class Pass:
     resolved: bool  # the callee's body was seen
     heeds: bool = False  # the loop itself looks at signals on the way round, and leaves
     owed: bool = False  # its users bound it, whatever the callee waits for
+    firmware: bool = False  # what it retries is firmware that says it is busy: that has to be finished
     hasty: bool = False  # each wait on the way round ends at once while a signal is pending, unseen
 
     @property
@@ -114,6 +116,8 @@ class RetryLoops:
         self.sums = view.of(SUMMARIES)
         errnos = self.know.names("retry_errno_user", "retry_errno_kernel") - {"EPROBE_DEFER", "ERESTART_RESTARTBLOCK"}
         self.retry = frozenset(f"-{each}" for each in errnos) | {"VM_FAULT_RETRY", "RET_PF_RETRY"}
+        self.firmware = self.know.names("retry_code_firmware")
+        self.retry |= self.firmware
         self.rereads = self.know.names("optimistic_reads")
         self.to_bound = self.know.names("retry_to_be_bounded")
 
@@ -332,7 +336,7 @@ class RetryLoops:
         owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
         hasty = marks.HASTY in world.marks and marks.SOUND not in world.marks
-        on_the_way = (marks.SIGNAL in world.marks, owed, hasty)
+        on_the_way = (marks.SIGNAL in world.marks, owed, bool(asked.named & self.firmware), hasty)
         return Pass(site, test, code, bad, passed, None, bool(callees), *on_the_way)
 
     def _of_a_signal(self, site: worlds.Site | None) -> tuple[str, ...]:
@@ -408,7 +412,7 @@ class RetryLoops:
 
         def again() -> frozenset[str]:
             explorer = self.sums.explorer(fn, _CALLEES + 1, trail=1, inside=known.loop.body, more=known.marks)
-            explored = explorer.run(turn.start, turn.back)
+            explored = explorer.run(turn.start, turn.back, world=_left_by(test))
             same = [
                 each
                 for back in turn.back
@@ -418,7 +422,7 @@ class RetryLoops:
             sure = [marks.settled(each) for each in same]
             return frozenset.intersection(*sure) if sure and not explored.cut else frozenset()
 
-        key = ("round", fn.path, fn.name, fn.text, turn.start, test.node, test.site)
+        key = ("round", fn.path, fn.name, fn.text, turn.start, test.node, test.site, test.text)
         interrupted = any(cause.how is summary.How.INTERRUPTED for cause in causes)
         wanted = {marks.YIELD, marks.WAIT} if interrupted else {marks.YIELD, marks.WAIT, marks.SIGNAL}
         return self.program.memo(key, again) & wanted  # the signal that interrupts is what goes round
@@ -443,6 +447,12 @@ class RetryLoops:
             if codes.negative(symbol) and symbol[1:].startswith("E") and asked.admits(symbol)
         }
         return tuple(sorted(returned))
+
+
+def _left_by(test: worlds.Passed) -> worlds.World:
+    """What a pass finds that comes after one which ended with this test: ``do { if (rc) msleep(1); rc = f(); }``."""
+    said = _SAID.match(test.text)
+    return worlds.World(env=frozenset({(said[1], said[2])} if said else ()))
 
 
 def _summaries(view: TreeView) -> summary.Summaries:

@@ -65,7 +65,14 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
         if wording.waits(view, fn, went):
             reason = "each pass sleeps until a condition comes true"
             yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
-    deaf = [each for each in loop.endless if marks.SIGNAL not in each.marks and not wording.waits(view, fn, each)]
+        if went.firmware:
+            reason = "what firmware has begun has to be finished: it is to be bounded, not broken off"
+            yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
+    deaf = [
+        each
+        for each in loop.endless
+        if marks.SIGNAL not in each.marks and not each.firmware and not wording.waits(view, fn, each)
+    ]
     killable = [each for each in loop.endless if marks.SIGNAL in each.marks]
     if not deaf:
         if killable:

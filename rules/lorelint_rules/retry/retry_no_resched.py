@@ -59,7 +59,7 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
     if not spins:
         return
     held = wording.held(view, fn, loop, spinning=True)
-    if wording.saves_irqs(fn, cfg):
+    if wording.saves_irqs(fn, cfg) and not wording.may_sleep(view, fn, loop.loop.head):
         reason = "takes a lock with interrupts saved: its callers may run with interrupts off"
         yield Silence(NAME, fn.path, fn.name, loop.loop.line, reason)
         return

@@ -63,7 +63,11 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
     for went in waits:
         reason = "each pass sleeps until a condition comes true"
         yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
-    bad = [each for each in endless if each not in patient and each not in waits]
+    polls = [each for each in endless if each.firmware and marks.YIELD in each.marks]
+    for went in polls:
+        reason = "firmware is busy, and each pass gives up the CPU: it has to be finished"
+        yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
+    bad = [each for each in endless if each not in (*patient, *waits, *polls)]
     if bad:
         yield _finding(view, fn, loop, bad)
 

@@ -62,6 +62,7 @@ class Held:
         return ""
 
 
+_SLEEPING = frozenset({"mutex", "rwsem", "percpu_rwsem", "semaphore", "mmap_lock", "dma_resv", "ww_mutex"})
 _FLAGS = re.compile(r"(?:irq_?)?flags\Z")  # as spin_lock_irqsave() fills them
 
 
@@ -125,6 +126,12 @@ def saves_irqs(fn: ir.Function, cfg: ir.Cfg) -> bool:
     if any(_FLAGS.match(param.name) and param.type.replace(" ", "") == "unsignedlong*" for param in fn.params):
         return True
     return any("irqsave" in call.name or "irq_save" in call.name for node in cfg.nodes for call in ir.calls(node.expr))
+
+
+def may_sleep(view: TreeView, fn: ir.Function, at: int) -> bool:
+    """The function holds a lock there for which it may have slept, and none under which nothing may."""
+    own = [lock for lock in view.of(LOCKS).at(fn, at) if lock.kind != "asserted"]
+    return bool({lock.kind for lock in own} & _SLEEPING) and not any(lock.atomic for lock in own)
 
 
 def in_user_context(view: TreeView, fn: ir.Function) -> bool:

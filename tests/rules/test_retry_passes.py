@@ -1,0 +1,94 @@
+"""What one pass of a retry loop leaves to the next, and what firmware, contexts and callees say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+UNBOUNDED, RESCHED, SIGNAL = "unbounded-retry", "retry-no-resched", "retry-no-fatal-signal"
+Ask = Callable[..., Any]
+
+ATTEMPT = "static int attempt(struct s *s)\n{\n\tif (s->busy)\n\t\treturn -EAGAIN;\n\treturn 0;\n}\n"
+
+
+def f(body: str, above: str = ATTEMPT) -> str:
+    return f"{above}int f(struct s *s)\n{{\n\tunsigned long flags;\n\tint ret = 0;\n\n{body}\n\treturn ret;\n}}\n"
+
+
+def do(
+    first: str = "", last: str = "", *, call: str = "attempt(s)", code: str = "-EAGAIN", above: str = ATTEMPT
+) -> str:
+    return f(f"\tdo {{\n{first}\t\tret = {call};\n{last}\t}} while (ret == {code});", above)
+
+
+def test_a_pass_that_comes_after_a_failure_sleeps_first(ask: Ask) -> None:
+    """Only the first pass finds ``ret`` clear; whoever comes round has it set, and sleeps."""
+    assert ask(RESCHED, do()).fires
+    assert not ask(RESCHED, do("\t\tif (ret)\n\t\t\tmsleep(10);\n")).fires
+    assert not ask(RESCHED, do("\t\tif (ret == -EAGAIN)\n\t\t\tmsleep(10);\n")).fires
+    assert ask(RESCHED, do("\t\tif (ret == -ENOMEM)\n\t\t\tmsleep(10);\n")).fires
+
+
+HCALL = "plpar_hcall_norets(H_FREE_CRQ, s->unit)"
+
+
+def test_firmware_that_is_busy(ask: Ask) -> None:
+    """A hypercall says H_BUSY, a positive number: to spin on it is a retry; to sleep between the calls is how it is done,
+    and it has to be finished even after SIGKILL."""
+    spin = do(call=HCALL, code="H_BUSY")
+    assert ask(UNBOUNDED, spin).fires and ask(RESCHED, spin).fires
+    assert "has to be finished" in ask(SIGNAL, spin).reasons
+    sleeps = do(last="\t\tif (ret == H_BUSY)\n\t\t\tmsleep(1);\n", call=HCALL, code="H_BUSY")
+    for rule in (UNBOUNDED, RESCHED, SIGNAL):
+        assert not ask(rule, sleeps).fires
+    assert not ask(UNBOUNDED, do(call=HCALL, code="H_PARAMETER")).fires
+
+
+SAVED = (
+    "\tdo {\n\t\tspin_lock_irqsave(&s->lock, flags);\n\t\tret = attempt(s);\n"
+    "\t\tspin_unlock_irqrestore(&s->lock, flags);\n\t\tcpu_relax();\n\t} while (ret == -EAGAIN);\n"
+)
+
+
+def test_interrupts_are_on_where_a_mutex_is_held(ask: Ask) -> None:
+    """Who saves the interrupt state may have been called with interrupts off; not so where it has just slept."""
+    assert "interrupts saved" in ask(RESCHED, f(SAVED)).reasons
+    assert ask(RESCHED, f(f"\tmutex_lock(&s->io);\n{SAVED}\tmutex_unlock(&s->io);")).fires
+    spin = f"\tspin_lock(&s->io);\n{SAVED}\tspin_unlock(&s->io);"
+    assert not ask(RESCHED, f(spin)).fires
+
+
+@pytest.mark.parametrize("rule", [UNBOUNDED, SIGNAL])
+def test_a_question_about_the_code_alone_ends_nothing(ask: Ask, rule: str) -> None:
+    """``may_retry(ret)`` says the same of the same code each time; ``more(s)`` may well change its mind."""
+    way = "\tdo {{\n\t\tret = attempt(s);\n\t\tif (ret == -EAGAIN && !{asked})\n\t\t\tbreak;\n\t}} while (ret == -EAGAIN);"
+    assert ask(rule, f(way.format(asked="may_retry(ret)"))).fires
+    assert "goes on only while" in ask(rule, f(way.format(asked="more(s)"))).reasons
+
+
+FAULT_IN = (
+    "int f(struct s *s, struct fault *f)\n{{\n\tint ret = -EAGAIN;\n\n\twhile (ret == -EAGAIN) {{\n"
+    "\t\tf->pfn = fault_in(s, f->gfn);\n{asked}"
+    "\t\tspin_lock(&s->lock);\n\t\tret = attempt(s);\n\t\tspin_unlock(&s->lock);\n\t}}\n\treturn ret;\n}}\n"
+)
+
+
+def test_a_value_that_says_that_a_signal_is_pending(ask: Ask) -> None:
+    """The callee looked at signals; its answer is asked for it, and -EINTR returned."""
+    told = "\t\tif (is_sigpending_pfn(f->pfn))\n\t\t\treturn -EINTR;\n"
+    assert not ask(SIGNAL, ATTEMPT + FAULT_IN.format(asked=told)).fires
+    for deaf in ("", told.replace("-EINTR", "-EFAULT"), told.replace("is_sigpending_pfn", "is_error_pfn")):
+        assert ask(SIGNAL, ATTEMPT + FAULT_IN.format(asked=deaf)).fires
+
+
+def test_a_callee_that_asks_such_a_value_first(ask: Ask) -> None:
+    """Whatever else the value says, it did not say that a signal is pending."""
+    callee = (
+        "static int link(struct s *s)\n{\n\tunsigned long pfn;\n\n\tpfn = fault_in(s, 0);\n"
+        "\tif (pfn == NEEDS_IO)\n\t\treturn -EAGAIN;\n\tif (is_sigpending_pfn(pfn))\n\t\treturn -EINTR;\n\treturn 0;\n}\n"
+    )
+    assert not ask(SIGNAL, do(call="link(s)", above=callee)).fires
+    deaf = callee.replace("\tif (is_sigpending_pfn(pfn))\n\t\treturn -EINTR;\n", "")
+    assert ask(SIGNAL, do(call="link(s)", above=deaf)).fires

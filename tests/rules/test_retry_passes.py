@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from lorelint.rule.door import Rule
 
 UNBOUNDED, RESCHED, SIGNAL = "unbounded-retry", "retry-no-resched", "retry-no-fatal-signal"
 Ask = Callable[..., Any]
@@ -44,6 +47,22 @@ def test_firmware_that_is_busy(ask: Ask) -> None:
     for rule in (UNBOUNDED, RESCHED, SIGNAL):
         assert not ask(rule, sleeps).fires
     assert not ask(UNBOUNDED, do(call=HCALL, code="H_PARAMETER")).fires
+
+
+def test_a_wrapper_of_a_header_polls_for_whoever_calls_it(
+    ask: Ask, rules: dict[str, Rule], desk: SimpleNamespace
+) -> None:
+    """It is called under spinlocks too: what it may do meanwhile its callers know."""
+    wrapper = (
+        "static inline long flush(unsigned long id)\n{\n\tlong rc;\n\n\tdo {\n"
+        "\t\trc = plpar_hcall_norets(H_FLUSH, id);\n\t} while (rc == H_BUSY);\n\treturn rc;\n}\n"
+    )
+    assert ask(UNBOUNDED, wrapper, "flush").fires
+    user = '#include "flush.h"\nlong f(unsigned long id)\n{\n\treturn flush(id);\n}\n'
+    for rule in (UNBOUNDED, RESCHED):
+        program = desk.program({"drivers/demo/flush.h": wrapper, "drivers/demo/a.c": user})
+        said = desk.judge(program, rules[rule], "flush", "drivers/demo/flush.h")
+        assert not said.fires and "for callers of any context" in said.reasons
 
 
 SAVED = (

@@ -59,7 +59,17 @@ def test_a_mail_speaks_for_no_rule_below_the_list(cli: Cli, thread: Path, small:
 def test_no_rule_may_be_mailed(cli: Cli, thread: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(STAGES, "unbounded-retry", Stage.QUEUE)
     done = cli("review", thread, "--tree", small, "--format", "reply")
-    assert (done.code, done.out) == (0, "") and "no rule may be mailed yet" in done.err
+    assert (done.code, done.out) == (0, "") and "no rule may be mailed yet (--stage queue" in done.err
+
+
+def test_people_have_said_it(cli: Cli, thread: Path, small: Path) -> None:
+    """How the letter is seen all the same is told where there would be one, and nowhere else."""
+    ask = ("--tree", small, "--format", "reply", "--rule", "unbounded-retry")
+    said = cli("review", thread.with_name("dmamap-answered.mbox"), *ask)
+    assert said.out == "" and "but for what people have said (--unanswered" in said.err
+    assert cli("review", thread.with_name("dmamap-answered.mbox"), *ask, "--unanswered").out
+    clean = cli("review", thread.with_name("winview-bounded.mbox"), *ask)
+    assert (clean.code, clean.out, clean.err) == (0, "", "lorelint: no patch deserves a reply\n")
 
 
 def test_all_stages_are_listed(cli: Cli) -> None:

@@ -116,8 +116,18 @@ def _print_replies(done: list[Told], as_json: bool, overlays: tuple[str, ...]) -
     for text in _unsaid([report for report, _ in made]):
         note(text)
     if not letters:
-        spoke = any(report.coverage.rules for report, _ in made)
-        note("no patch deserves a reply" if spoke else "no rule may be mailed yet (--stage queue asks the others)")
+        note(_why_none([report for report, _ in made]))
+
+
+def _why_none(reports: list[Report]) -> str:
+    """Why there is no letter, and how to see one all the same."""
+    from lorelint.report import people
+
+    if not any(report.coverage.rules for report in reports):
+        return "no rule may be mailed yet (--stage queue shows what the others would write)"
+    if any(people.unmailed(report) for report in reports):
+        return "no patch deserves a reply but for what people have said (--unanswered shows what it would be)"
+    return "no patch deserves a reply"
 
 
 def _unsaid(reports: list[Report]) -> Iterator[str]:

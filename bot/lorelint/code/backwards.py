@@ -50,11 +50,17 @@ class Place:
 
     def owns(self, word: bytes) -> bool:
         """Whether a parameter has that name."""
-        if word not in self.given:
-            return False
+        return word in self.maybe and word in self.all_names()
+
+    @property
+    def maybe(self) -> bytes | frozenset[bytes]:
+        """What to look into first: the text, unless that is long."""
+        return self.given if len(self.given) < 4096 else self.all_names()
+
+    def all_names(self) -> frozenset[bytes]:
         if self.owned is None:
             self.owned = self.names()
-        return word in self.owned
+        return self.owned
 
 
 class Backwards:
@@ -69,7 +75,7 @@ class Backwards:
         """Calls by name, and through fields and pointers, in the order of the text."""
         calls: list[Called] = []
         through: list[Through] = []
-        line, at, given = fn.last, self._size - fn.end, fn.given
+        line, at, given = fn.last, self._size - fn.end, fn.maybe
         count = self._back.count
         for found in _CALL.finditer(self._back, at, self._size - fn.brace):
             word, member = found.groups()

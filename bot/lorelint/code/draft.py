@@ -85,7 +85,7 @@ class Draft:
                 if not preds[edge.to] or preds[edge.to][-1] != number:  # two outcomes may lead to one place
                     preds[edge.to].append(number)
         kinds = tuple([(new[head], kind) for head, kind in self.kinds if seen[head]])
-        return ir.Cfg(tuple(nodes), kinds, opaque, tuple([tuple(each) for each in preds]))
+        return ir.Cfg(ir.Nodes(nodes), kinds, opaque, tuple([tuple(each) for each in preds]))
 
 
 def _gathered(pairs: list[tuple[int, When]]) -> list[tuple[int, When]]:

@@ -17,11 +17,13 @@ from lorelint.code.codes import ANY, TRUTH, Codes, compare, const, negative
 from lorelint.code.liveness import liveness
 from lorelint.code.states import State, States, Worlds
 from lorelint.code.terms import address_of, asked_plainly, assign, bind, question, term_of, told
+from lorelint.code.work import spend
 from lorelint.code.worlds import TRAIL, Explored, Passed, Site, Term, Verdict, World, symbol_of
 
 MAX_WORLDS = 96  # per node, before they are folded
 MAX_STEPS = 60_000  # (node, world) pairs per exploration
 
+_COUNTED = 256  # steps that are told together
 _BETWEEN = 4  # statements between a test and the constant it is the reason of
 
 Marker = Callable[[ir.Node, ir.Edge | None], Iterable[Hashable]]
@@ -143,6 +145,8 @@ class Explorer:
             if steps > MAX_STEPS:
                 cut = True
                 break
+            if not steps % _COUNTED:
+                spend(_COUNTED)
             if state not in at[here]:
                 continue  # folded meanwhile
             for to, after in self._step(here, state):
@@ -154,6 +158,7 @@ class Explorer:
                     there = at[to] = set()
                 if after not in there:
                     self._arrive(there, to, after, queue, folded)
+        spend(steps % _COUNTED)
         return Explored(Worlds(self._states, at), Worlds(self._states, arrived), cut)
 
     def _arrive(

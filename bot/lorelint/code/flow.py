@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from lorelint.code.ir import Cfg, Edge, Node
 from lorelint.code.loops import postorder
+from lorelint.code.work import spend
 
 S = TypeVar("S")
 
@@ -60,6 +61,7 @@ def solve(
         state = before[id]
         assert state is not None
         at += 1
+        spend(1)
         for edge in node.out:
             if steps >= limit:
                 return Solution(tuple(before), Cut(steps, node.line))
@@ -99,6 +101,7 @@ def reaches(
     wanted = frozenset(goals)
     came: dict[int, int] = {}
     queue: deque[int] = deque()
+    steps = 0
     for source in sources:
         if isinstance(source, tuple):
             origin, first = source
@@ -115,6 +118,9 @@ def reaches(
             queue.append(~source)
     while queue:
         taken = queue.popleft()
+        steps += 1
+        if not steps & 63:
+            spend(8)
         here = taken if taken >= 0 else ~taken
         node = cfg.nodes[here]
         for edge in node.out:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from lorelint.code.work import spend
+
 
 @dataclass(frozen=True, slots=True)
 class Expr:
@@ -338,6 +340,16 @@ class Loop:
     leave: tuple[tuple[int, int], ...]
     label: str = ""
     tangled: bool = False  # entered beside its head too (irreducible)
+
+
+class Nodes(tuple[Node, ...]):
+    """The nodes of a graph. To go over all of them is work (`work.spend`): rules do so for each place they ask of."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[Node]:
+        spend(len(self) >> 2)
+        return super().__iter__()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lorelint.code.facts import Facts, Role, decode, roles
 from lorelint.code.reads import READ, Key, Sources
 from lorelint.code.search import CallSite, Use, calls_in, declares, may_define, rank, seen_from, uses_in, visible
+from lorelint.code.work import metered
 from lorelint.model.knowledge import Knowledge
 from lorelint.model.tree import Tree
 from lorelint.model.trouble import Unseen
@@ -244,7 +245,8 @@ class Program(Sources):
         if cfg is None:
             from lorelint.code.lower import lower
 
-            cfg = self.cache.cfgs[fn.first_line, fn] = lower(fn)
+            with metered():  # what other trees have too is at nobody's cost
+                cfg = self.cache.cfgs[fn.first_line, fn] = lower(fn)
         for line in cfg.opaque:
             self.miss(Unseen("degraded", fn.path, line, f"text in {fn.name} that could not be parsed"))
         return cfg
@@ -256,7 +258,8 @@ class Program(Sources):
         if found is None:
             from lorelint.code.loops import loops
 
-            found = self.cache.loops[fn.first_line, fn] = loops(self.cfg(fn))
+            with metered():
+                found = self.cache.loops[fn.first_line, fn] = loops(self.cfg(fn))
         return found
 
     # -- who names what

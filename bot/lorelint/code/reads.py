@@ -12,6 +12,7 @@ reads`` every fact read leaves a key, also one that comes from a cache. Keys are
     ("tables", type, field)   which tables of that type set that field, anywhere
     ("unseen", kind, path, line, text)   nothing that was read: what was missed on the way, so that a cached answer
                               says that too
+    ("work", number, steps)   nor this: what an answer cost, so that one that was known costs the same
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from lorelint.code.search import order
+from lorelint.code.work import Spent, one_answer
 from lorelint.model.tree import LIMIT, Tree
 from lorelint.model.trouble import Unseen
 
@@ -40,6 +42,7 @@ class Sources:
         self._size = 0
         self._mentions: dict[str, tuple[str, ...]] = {}
         self._memo: dict[Hashable, tuple[Any, frozenset[Key]]] = {}
+        self._dear: dict[Hashable, int] = {}  # answers for which a budget was not enough: steps that they take at least
         self._recorders: list[set[Key]] = []
         self._unseen: dict[Unseen, None] = {}
 
@@ -62,8 +65,21 @@ class Sources:
         """`compute()` once for this tree; a cached answer replays the reads it was computed from."""
         hit = self._memo.get(key)
         if hit is None:
-            with self.recording() as reads:
-                value = compute()
+            with one_answer() as meter:
+                least = self._dear.get(key, 0)
+                if meter.left < least:
+                    raise Spent  # as it would, after so many steps
+                before = meter.left
+                try:
+                    with self.recording() as reads:
+                        value = compute()
+                except Spent:
+                    self._dear[key] = max(least, int(before - meter.left))
+                    raise
+                if meter.own:
+                    cost = ("work", str(len(self._memo)), str(meter.own))
+                    reads.add(cost)
+                    self.note(cost)
             self._memo[key] = (value, frozenset(reads))
             return value
         self.note(*hit[1])

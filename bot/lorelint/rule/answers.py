@@ -36,6 +36,7 @@ class Answer:
     verdicts: tuple[Verdict, ...]
     unseen: tuple[Unseen, ...]
     reads: tuple[int, ...]
+    cost: int
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class FileAnswers:
     def keep(self, fn: Function, outcome: Outcome) -> None:
         keys = self._all()
         reads = tuple(keys.setdefault(key, len(keys)) for key in sorted(outcome.reads))
-        self.answers[fn.name, fn.line] = Answer(_span(fn), outcome.verdicts, outcome.unseen, reads)
+        self.answers[fn.name, fn.line] = Answer(_span(fn), outcome.verdicts, outcome.unseen, reads, outcome.cost)
 
     def outcome(self, fn: Function) -> Outcome | None:
         found = self.answers.get((fn.name, fn.line))
@@ -62,7 +63,8 @@ class FileAnswers:
             return None
         keys, listed = self._all(), self._listed
         listed += islice(keys, len(listed), None)
-        return Outcome(found.verdicts, frozenset(listed[each] for each in found.reads), found.unseen)
+        reads = frozenset(listed[each] for each in found.reads)
+        return Outcome(found.verdicts, reads, found.unseen, cost=found.cost)
 
     def _all(self) -> dict[Key, int]:
         if self._packed:
@@ -79,6 +81,7 @@ class FileAnswers:
                 [_plain(one) for one in each.verdicts],
                 [_plain(one) for one in each.unseen],
                 each.reads,
+                each.cost,
             ]
             for place, each in self.answers.items()
         ]
@@ -92,9 +95,9 @@ class FileAnswers:
             told, _, keys = zlib.decompress(data).partition(b"\n")
             functions, rows = json.loads(told)
             found = cls(int(functions), {}, {}, keys)
-            for name, line, first, last, verdicts, unseen, reads in rows:
+            for name, line, first, last, verdicts, unseen, reads, cost in rows:
                 said, missed = tuple(map(_value, verdicts)), tuple(map(_value, unseen))
-                found.answers[name, line] = Answer((first, last), said, missed, tuple(reads))
+                found.answers[name, line] = Answer((first, last), said, missed, tuple(reads), int(cost))
             return found
         except (zlib.error, ValueError, TypeError, IndexError, KeyError, RecursionError):
             return None
@@ -134,7 +137,7 @@ class Answers:
         """Keep an outcome. What failed is tried again the next time."""
         if self._memory is None:
             return
-        if outcome.failure is not None:
+        if outcome.failure is not None or outcome.again:
             self._failed.add((rule, fn.path))
             return
         self.of(rule, fn.path).keep(fn, outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from lorelint.model.finding import Concern, Finding, Judged, Kind, Severity, Status
@@ -61,14 +62,53 @@ def _joined(
             group = head[group]
         return group
 
+    near = _Near(groups, spans)
     for symptom in sorted(groups):
-        for cause in sorted(groups):
+        for cause in sorted(near.to(symptom)):
             if cause[0] != symptom[0] or cause == symptom:
                 continue
             if _named(cause, symptom) or _causes(groups[cause], groups[symptom], ranks, spans):
                 one, other = sorted((top(cause), top(symptom)))
                 head[other] = one
     return {group: top(group) for group in groups}
+
+
+class _Near:
+    """Groups that may be the cause of another: by what they are about, their lines, and their functions."""
+
+    def __init__(self, groups: Mapping[_Group, list[Judged]], spans: Mapping[tuple[int, str, str], tuple[int, int]]):
+        self.groups = groups
+        self.about: dict[str, set[_Group]] = {}
+        self.lines: dict[tuple[str, int], set[_Group]] = {}
+        self.functions: dict[tuple[str, str], set[_Group]] = {}
+        for group, members in groups.items():
+            self.about.setdefault(group[1][2], set()).add(group)
+            for each in members:
+                finding = each.finding
+                self.functions.setdefault((finding.path, finding.function), set()).add(group)
+                for line in (finding.line, *(step.line for step in finding.steps if step.path == finding.path)):
+                    self.lines.setdefault((finding.path, line), set()).add(group)
+        self.spans: dict[str, list[tuple[int, int, str]]] = {}
+        for (_, path, name), (first, last) in spans.items():
+            if (path, name) in self.functions:
+                self.spans.setdefault(path, []).append((first, last, name))
+        for held in self.spans.values():
+            held.sort()
+
+    def to(self, symptom: _Group) -> set[_Group]:
+        found = set(self.about.get(symptom[1][2], ()))
+        for path, line in {(step.path, step.line) for each in self.groups[symptom] for step in each.finding.steps}:
+            found |= self.lines.get((path, line), set())
+            for name in self._around(path, line):
+                if (path, name) != symptom[1][:2]:
+                    found |= self.functions[path, name]
+        return found
+
+    def _around(self, path: str, line: int) -> set[str]:
+        """Functions judged, in one tree or another, that may hold a line."""
+        spans = self.spans.get(path, [])
+        at = bisect_right(spans, (line, 1 << 60, ""))
+        return {name for first, last, name in spans[:at] if line <= last}
 
 
 def _named(cause: _Group, symptom: _Group) -> bool:

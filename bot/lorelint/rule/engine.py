@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from lorelint.code.ir import Function
-from lorelint.code.program import Program
-from lorelint.model.finding import Finding, Silence, Verdict
+from lorelint.code.program import Key, Program
+from lorelint.code.work import Spent, metered
+from lorelint.model.finding import Doubt, Finding, Silence, Verdict
 from lorelint.model.trouble import Failure, Unseen
 from lorelint.rule.answers import Answers
 from lorelint.rule.door import ChangeView, Rule, TreeView
 from lorelint.rule.outcome import NOTHING, Outcome
+
+IN_FUNCTION = 150_000  # steps of one rule in one function; in mm of linux 6.12 none takes more than 51,000
+IN_FILE = 500_000  # in the functions of one file; there none takes more than 60,000
 
 
 class Judge:
@@ -22,6 +27,8 @@ class Judge:
         self.whole = whole
         self._view = TreeView(program, (), whole=whole)
         self._known: dict[tuple[str, int, Function], Outcome] = {}
+        self._spent: dict[tuple[str, str], int] = {}  # by rule and file
+        self._paid: dict[tuple[str, str], set[Key]] = {}  # answers that this is for
         self.heard: Callable[[Rule, Function, Outcome], None] | None = None  # is told what had to be worked out
 
     def judge(self, rule: Rule, fn: Function) -> Outcome:
@@ -31,13 +38,21 @@ class Judge:
         """
         if rule.sees is ChangeView:
             return NOTHING
-        known = self.known(rule, fn)
-        if known is not None:
-            return known
-        outcome = self._run(rule, fn, self._view.narrowed((fn,)))
-        self.learn(rule, fn, outcome)
-        if self.heard is not None:
-            self.heard(rule, fn, outcome)
+        key = (rule.name, fn.line, fn)
+        outcome = self._known.get(key)
+        if outcome is not None:
+            return outcome
+        place = (rule.name, fn.path)
+        spent = self._spent.get(place, 0)
+        known = self.known(rule, fn) if spent <= IN_FILE else None
+        if known is None:
+            outcome = self._run(rule, fn, self._view.narrowed((fn,))) if spent <= IN_FILE else _too_much(rule, fn)
+            self.learn(rule, fn, outcome)
+            if self.heard is not None:
+                self.heard(rule, fn, outcome)
+        else:
+            outcome = known
+        self._spent[place] = spent + outcome.cost
         return outcome
 
     def learn(self, rule: Rule, fn: Function, outcome: Outcome) -> None:
@@ -69,17 +84,39 @@ class Judge:
             self.program.miss(each)
 
     def _run(self, rule: Rule, fn: Function, view: TreeView) -> Outcome:
-        with self.program.recording() as reads:
+        failure, steps = None, 0
+        with self.program.recording() as reads, metered(IN_FUNCTION) as meter:
             verdicts: Iterable[Verdict] = ()
-            failure = None
             try:
                 verdicts = tuple(rule.run(view))
+            except Spent:
+                steps = IN_FUNCTION + 1
             except Exception as error:  # a rule of a stranger's pack may raise anything; the others go on
                 failure = Failure(rule.name, fn.path, fn.name, f"{type(error).__name__}: {_one_line(str(error))}")
+        apart = {key for key in reads if key[0] in ("unseen", "work")}
+        steps += meter.own + sum(int(key[2]) for key in apart if key[0] == "work")
+        if steps > IN_FUNCTION:
+            return _cut(rule, fn, "more ways through it than are followed", IN_FUNCTION)
+        paid = self._paid.setdefault((rule.name, fn.path), set())  # what several functions ask for costs the file once
+        cost = meter.own + sum(int(key[2]) for key in apart - paid if key[0] == "work")
+        paid |= apart
         kept = dict.fromkeys(sorted(verdicts, key=order))
-        missed = {key for key in reads if key[0] == "unseen"}
-        unseen = tuple(Unseen(kind, path, int(line), text) for _, kind, path, line, text in sorted(missed))
-        return Outcome(tuple(kept), frozenset(reads - missed), unseen, failure)
+        missed = sorted(key for key in apart if key[0] == "unseen")
+        unseen = tuple(Unseen(kind, path, int(line), text) for _, kind, path, line, text in missed)
+        return Outcome(tuple(kept), frozenset(reads - apart), unseen, failure, cost)
+
+
+def _cut(rule: Rule, fn: Function, why: str, cost: int) -> Outcome:
+    """The outcome of a rule that could not look at all of a function: it is not known what it would say."""
+    doubt = Doubt(rule.name, fn.path, fn.name, fn.line, "", why)
+    return Outcome((doubt,), frozenset({("file", fn.path)}), cost=cost)
+
+
+def _too_much(rule: Rule, fn: Function) -> Outcome:
+    """Of a function behind those for which the rule has spent all that it may in one file."""
+    if not rule.tokens.admit(fn.text):
+        return Outcome()
+    return replace(_cut(rule, fn, "the functions before it in the file took all the steps there are", 0), again=True)
 
 
 def _one_line(text: str) -> str:

@@ -15,12 +15,16 @@ class Outcome:
 
     reads   keys of the facts that were looked up; the same facts give the same verdicts
     unseen  what was not seen on the way
+    cost    steps it took (`lorelint.code.work`)
+    again   it hangs on what was asked before, and is asked anew the next time
     """
 
     verdicts: tuple[Verdict, ...] = ()
     reads: frozenset[Key] = field(default=frozenset(), repr=False)
     unseen: tuple[Unseen, ...] = ()
     failure: Failure | None = None
+    cost: int = 0
+    again: bool = False
 
     @property
     def defects(self) -> tuple[Finding, ...]:

@@ -30,6 +30,7 @@ from lorelint.code.codes import ANY, Codes, compare, const, negative
 from lorelint.code.liveness import liveness
 from lorelint.code.program import Program
 from lorelint.code.terms import address_of, assign, bind, question, term_of, told
+from lorelint.code.work import spend
 from lorelint.code.worlds import Site, Term, Verdict
 from lorelint.rule.analyses.owners import Owners, Resource, Take
 from lorelint.rule.analyses.places import Place, place
@@ -39,6 +40,7 @@ from lorelint.rule.analyses.telling import Telling, named, pure
 from lorelint.rule.analyses.thing import Acquired, Effect, Thing, acquired
 
 MAX_STATES = 20_000  # of one story
+_STEP = 8  # what a state of one costs: so many of the steps that a world takes
 _ERROR = re.compile(r"(?:^|_)ERR(?:OR)?(?:_|$)|(?:^|_)FAIL(?:ED|URE)?(?:_|$)")  # a driver's own codes of failure
 
 
@@ -114,6 +116,7 @@ class _Walk:
         self.came[0, first] = None
         while queue and len(self.came) < MAX_STATES:
             here, state = queue.popleft()
+            spend(_STEP)
             node = self.cfg.nodes[here]
             if node.at is ir.At.RETURN:
                 self.ends.append((here, state))
@@ -440,6 +443,7 @@ class _Walk:
         after = -1
         while at is not None:
             here, _ = at
+            spend(1)
             node = self.cfg.nodes[here]
             if after >= 0 and node.at is ir.At.TEST and node.expr is not None:
                 edge = next(edge for edge in node.out if edge.to == after)

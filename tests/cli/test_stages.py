@@ -50,15 +50,20 @@ def test_a_rule_that_is_named_runs_wherever_it_is(cli: Cli, thread: Path, small:
 
 def test_a_mail_speaks_for_no_rule_below_the_list(cli: Cli, thread: Path, small: Path) -> None:
     ask = ("review", thread, "--tree", small, "--format", "reply")
-    told = cli(*ask)
+    told = cli(*ask, "--stage", "list")
     assert told.code == 1 and "unbounded-retry" in told.out and "retry-no-resched" not in told.out
-    assert "retry-no-resched" in cli(*ask, "--stage", "queue").out
-    assert "retry-no-resched" in cli(*ask, "--rule", "retry-no-resched").out
+    assert "a draft" not in told.err
+    for more in ((), ("--rule", "retry-no-resched")):
+        draft = cli(*ask, *more)
+        assert draft.code == 1 and "retry-no-resched" in draft.out
+        assert (
+            "lorelint: a draft: what " in draft.err and "retry-no-resched" in draft.err and "unbounded" not in draft.err
+        )
 
 
 def test_no_rule_may_be_mailed(cli: Cli, thread: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(STAGES, "unbounded-retry", Stage.QUEUE)
-    done = cli("review", thread, "--tree", small, "--format", "reply")
+    done = cli("review", thread, "--tree", small, "--format", "reply", "--stage", "list")
     assert (done.code, done.out) == (0, "") and "no rule may be mailed yet (--stage queue" in done.err
 
 

@@ -12,6 +12,7 @@ import click
 from lorelint.cli import CLEAN, FINDINGS, UNDONE
 from lorelint.cli.common import JSON, OVERLAY, RULE, STAGE, TREE, Page, common, house, note, page, put, waiting
 from lorelint.model.errors import LorelintError
+from lorelint.report.text import listed
 
 if TYPE_CHECKING:
     from lorelint.model.finding import Report
@@ -65,19 +66,18 @@ def command(
     if opened is None:
         note("no tree: only the lines of the patches are read (--tree DIR, or run it inside a kernel tree)")
     with waiting(f"reviewing {sources[0]}"):
-        done = list(every.review(threads, opened, only, revision, stage or _least(form), not unanswered))
+        done = list(every.review(threads, opened, only, revision, stage or "queue", not unanswered))
     _print(done, form, as_json, page(color, width), _spec(tree, base), overlays)
+    if form == "reply":
+        drafted = _drafted([each.report for each in done]) - {rule.name for rule in every.rules(stage="list")}
+        if drafted:
+            note(f"a draft: what {listed(sorted(drafted))} says may not be mailed yet (--stage list leaves it out)")
     return _code(done)
 
 
 def _spec(tree: str, base: str) -> str:
     """The tree at the revision, as one option names both; "" for the tree the user stands in."""
     return f"{tree or '.'}@{base}" if base else tree
-
-
-def _least(form: str) -> str:
-    """How far a rule must have come, where nobody says: a mail is written for rules that may be mailed."""
-    return "list" if form == "reply" else "queue"
 
 
 def _print(done: list[Told], form: str, as_json: bool, out: Page, tree: str, overlays: tuple[str, ...]) -> None:
@@ -117,6 +117,14 @@ def _print_replies(done: list[Told], as_json: bool, overlays: tuple[str, ...]) -
         note(text)
     if not letters:
         note(_why_none([report for report, _ in made]))
+
+
+def _drafted(reports: list[Report]) -> set[str]:
+    """The rules that the letters speak for."""
+    from lorelint.report import prose
+
+    worth = (concern for report in reports for concern in prose.concerns(report) if prose.deserves(concern))
+    return {judged.finding.rule for concern in worth for judged in prose.cited(concern)}
 
 
 def _why_none(reports: list[Report]) -> str:

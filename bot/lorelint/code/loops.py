@@ -6,6 +6,8 @@ from lorelint.code.ir import At, Cfg, Loop, LoopKind
 
 MEMBER_LIMIT = 1_000_000  # sum of all bodies; thousands of nested loops are nobody's code
 
+MANY = 8  # ways into one node
+
 
 def postorder(cfg: Cfg) -> list[int]:
     """Nodes that can be reached, each after its successors (but for edges that go round). The entry is last."""
@@ -48,6 +50,8 @@ def _dominators(cfg: Cfg, order: list[int]) -> tuple[int, ...]:
         changed = False
         for here in reversed(order[:-1]):
             best = -1
+            passed: set[int] = set()  # on the way up to `best`: whoever comes there gets to it too
+            many = len(preds[here]) > MANY
             for pred in preds[here]:
                 if idom[pred] < 0:
                     continue
@@ -58,6 +62,10 @@ def _dominators(cfg: Cfg, order: list[int]) -> tuple[int, ...]:
                     if rank[best] < rank[pred]:
                         best = idom[best]
                     else:
+                        if many:
+                            if pred in passed:
+                                break
+                            passed.add(pred)
                         pred = idom[pred]
             if idom[here] != best:
                 idom[here] = best

@@ -31,7 +31,7 @@ def of_the_door() -> Iterator[str]:
         yield name
         thing = getattr(door, name)
         if dataclasses.is_dataclass(thing):
-            yield from (f"{name}.{each.name}" for each in dataclasses.fields(thing))
+            yield from (f"{name}.{each.name}" for each in dataclasses.fields(thing) if each.name[0] != "_")
         elif isinstance(thing, type) and issubclass(thing, enum.Enum):
             yield from (f"{name}.{each.name}" for each in thing)
         if isinstance(thing, type):

@@ -29,7 +29,7 @@ _BEFORE_PAREN = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
 _CAST_HEADS = words.KEYWORDS
 _TYPEOF = re.compile(rb"\b(?:\w*typeof(?:_unqual)?(?:__)?|typeof_member)\s*+\(")
 _SIZEOF = re.compile(rb"\b(?:__alignof__|__alignof|_Alignof|alignof|offsetof)\b(?=\s*+\()")
-_CASE_RANGE = re.compile(rb"\bcase\b[^:;{}.]{0,200}+(\.\.\.[^:;{}]{0,200}+):")
+_CASE_RANGE = re.compile(rb"\bcase\b(?:[^:;{}.]|\.(?!\.\.)){0,200}+(\.\.\.[^:;{}]{0,200}+):")
 _TWO_BEFORE_STRING = re.compile(rb"\b[A-Z_][A-Z0-9_]++(?=\s++[A-Z_][A-Z0-9_]*+\s*+\")")
 _CALL_IN_STRING = re.compile(rb"(?<=\")\s*+__stringify\([^()]*+(?:\([^()]*+\)[^()]*+)*+\)(?=\s*+[\",)])")
 _GOTO = re.compile(rb"\bgoto(?=\s*+\*)")

@@ -222,6 +222,8 @@ class RetryLoops:
         moved = known.moved(world, known.cfg.nodes[site.node], site.name)
         if moved:
             return line, f"{site.name}() is asked about another {moved} on each pass", ()
+        if test.codes.named & self.firmware and fn.path.endswith(".h"):
+            return line, f"a wrapper of {site.name}() for callers of any context, to go on while that is busy", ()
         same = [
             each
             for each in everywhere
@@ -296,8 +298,6 @@ class RetryLoops:
         if bound is not None:  # it ends whatever the callee says: no need to look at that
             code = " or ".join(sorted(asked.named & self.retry)) or "any error"
             return Pass(site, test, code, (), marks.settled(world), bound, False)
-        if asked.named & self.firmware and fn.path.endswith(".h"):
-            return line, f"a wrapper of {site.name}() for callers of any context, to go on while that is busy", ()
         callees = self.program.define(site.name, fn.path) if site.name and not site.out else ()
         callees = tuple(each for each in callees if each.name != fn.name)
         ended = self._ended(fn, site, asked)

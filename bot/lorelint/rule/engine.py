@@ -36,7 +36,7 @@ class Judge:
 
         A rule about changes has nothing to say of one tree.
         """
-        if rule.sees is ChangeView:
+        if rule.sees is ChangeView or not rule.tokens.admit(fn.text):
             return NOTHING
         key = (rule.name, fn.line, fn)
         outcome = self._known.get(key)
@@ -114,8 +114,6 @@ def _cut(rule: Rule, fn: Function, why: str, cost: int) -> Outcome:
 
 def _too_much(rule: Rule, fn: Function) -> Outcome:
     """Of a function behind those for which the rule has spent all that it may in one file."""
-    if not rule.tokens.admit(fn.text):
-        return Outcome()
     return replace(_cut(rule, fn, "the functions before it in the file took all the steps there are", 0), again=True)
 
 

@@ -186,6 +186,14 @@ def test_a_rule_that_is_not_there(cli: Cli, thread: Path, small: Path) -> None:
     _one_line(cli("explain", "unbounded-rety"), "unbounded-retry")
 
 
+def test_nothing_that_can_be_read_to_scan(cli: Cli, tmp_path: Path) -> None:
+    lone = tmp_path / "x.c"
+    lone.write_text("@@@@ {{{ no C at all\n")
+    done = cli("scan", lone)
+    assert done.code == 2
+    assert done.err == "lorelint: nothing could be looked at: x.c: no function could be read in it\n"
+
+
 def test_nothing_to_scan(cli: Cli, small: Path, tmp_path: Path) -> None:
     _one_line(cli("scan", "no-such.c"), "no-such.c")
     _one_line(cli("scan", "no/such/folder", "--tree", small), "no/such/folder")

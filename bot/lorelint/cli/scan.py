@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from lorelint.cli import CLEAN, FINDINGS
-from lorelint.cli.common import JSON, OVERLAY, RULE, STAGE, TREE, common, house, page, put, waiting
+from lorelint.cli import CLEAN, FINDINGS, UNDONE
+from lorelint.cli.common import JSON, OVERLAY, RULE, STAGE, TREE, common, house, note, page, put, waiting
 
 
 @click.command("scan")
@@ -45,4 +45,10 @@ def command(
 
         out = page(color, width)
         put(terminal(done.report, done.line, width=out.columns, colour=out.colour))
-    return FINDINGS if found(done.report) else CLEAN
+    if found(done.report):
+        return FINDINGS
+    unread = [each for each in done.report.troubles if each.kind == "unreadable"]
+    if unread and not done.report.coverage.functions:
+        note(f"nothing could be looked at: {unread[0].where}: {unread[0].text}")
+        return UNDONE
+    return CLEAN

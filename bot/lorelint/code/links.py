@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from lorelint.code.facts import Assigned, Defined, Defines, Entry, Handed, Role, roles
 from lorelint.code.lex import mask
 from lorelint.code.program import Program
-from lorelint.code.search import argument_places, arguments, declares, may_define, rank, seen_from, visible
+from lorelint.code.search import argument_places, declares, handed, may_define, rank, seen_from, visible
 
 HUB = 300  # files that mention a name, after which its callers are not looked at
 DEFINITIONS = 300  # files that define a name, after which a call of it is not resolved
@@ -234,7 +234,7 @@ class Links:
                 continue
             if self._meaning(path, name, each, False):
                 rows = self.program.facts(each).functions
-                for callee, place, line in arguments(mask(raw), word):
+                for callee, place, line in handed(mask(raw), word):
                     inside = next((row.name for row in rows if row.line <= line <= row.end_line), "")
                     yield Stands(each, Handed(inside, callee, place, name, line))
 

@@ -190,15 +190,19 @@ def uses_in(path: str, raw: bytes, name: str, tables: Sequence[Table], functions
 
 def _arguments(path: str, raw: bytes, word: bytes, functions: Sequence[Function]) -> Iterator[Use]:
     starts = [fn.first_line for fn in functions]
-    code = mask(raw)
-    line, last = 1, 0
-    for callee, place, offset in arguments(code, argument_places(code, word)):
-        line += code.count(b"\n", last, offset)
-        last = offset
+    for callee, place, line in handed(mask(raw), word):
         at = bisect_right(starts, line) - 1
         inside = functions[at].name if at >= 0 and line <= functions[at].end_line else ""
         if callee != inside or line > functions[at].line:
             yield Use("argument", path, line, inside, callee, str(place))
+
+
+def handed(code: bytes, word: bytes) -> Iterator[tuple[str, int, int]]:
+    """Where a word is a whole argument in masked text: (what it is handed to, its place from 1, line), in order."""
+    line, last = 1, 0
+    for callee, place, at in arguments(code, argument_places(code, word)):
+        line, last = line + code.count(b"\n", last, at), at
+        yield callee, place, line
 
 
 def arguments(code: bytes, places: Iterable[int]) -> Iterator[tuple[str, int, int]]:

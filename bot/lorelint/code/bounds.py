@@ -15,7 +15,6 @@ from lorelint.code import ir
 from lorelint.code.codes import const
 from lorelint.code.measures import assignments, lvalues, settled, shrunk, verdicts
 from lorelint.code.terms import address_of
-from lorelint.code.work import metered
 from lorelint.code.worlds import World
 from lorelint.model.knowledge import Knowledge
 
@@ -27,7 +26,8 @@ _TRIES = re.compile(r"(^|_|>|\.)(retr(y|ies)|tries|attempts?)(_|$)")  # counted 
 _TALK = re.compile(
     r"^(?:pr_|dev_|netdev_|drm_|trace_|printk|DRM_)|(?:^|_)(?:warn|err|info|dbg|debug|notice|print)(?:_|$)"
 )
-_RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
+#: What a variable is called that holds the result of a call.
+RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
 _CLOCK_NAMES = frozenset({"jiffies", "jiffies_64"})
 
 
@@ -287,15 +287,13 @@ class Bounds:
 
     def _timed(self) -> tuple[tuple[int, str], ...]:
         """Nodes that set a variable by a clock, with its text; once for the graph."""
-        key = ("timed", self.clocks)
-        found: tuple[tuple[int, str], ...] | None = self.cfg.derived.get(key)
-        if found is None:
-            with metered():  # once for the graph, whoever asks
-                nodes = tuple(self.cfg.nodes)
+
+        def compute() -> tuple[tuple[int, str], ...]:
+            nodes = self.cfg.nodes
             sets = [(node.id, *each) for node in nodes if node.expr is not None for each in _values(node.expr)]
-            found = tuple([(id_, ir.show(target)) for id_, target, value in sets if self._is_timed(value)])
-            self.cfg.derived[key] = found
-        return found
+            return tuple([(id_, ir.show(target)) for id_, target, value in sets if self._is_timed(value)])
+
+        return self.cfg.once(("timed", self.clocks), compute)
 
     def _is_timed(self, value: ir.Expr) -> bool:
         return any(
@@ -306,7 +304,7 @@ class Bounds:
 
 def _only_result(call: ir.Call) -> bool:
     """A question about an error code alone (``is_retryable(ret)``): the same code has the same answer for ever."""
-    return bool(call.args) and all(isinstance(each, ir.Name) and _RESULT.match(each.name) for each in call.args)
+    return bool(call.args) and all(isinstance(each, ir.Name) and RESULT.match(each.name) for each in call.args)
 
 
 def _only_tells(cfg: ir.Cfg, test: ir.Node) -> bool:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from lorelint.code.work import spend
+from lorelint.code.work import metered, spend
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +367,14 @@ class Cfg:
 
     def node(self, id: int) -> Node:
         return self.nodes[id]
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What follows from the graph alone, worked out once: at nobody's cost, whoever asks first."""
+        if key not in self.derived:
+            with metered():
+                self.derived[key] = compute()
+        found: T = self.derived[key]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from lorelint.code.codes import Codes, const
 from lorelint.code.measures import lvalues
 from lorelint.code.program import Program
 from lorelint.code.races import dying, not_to_wait, stale
-from lorelint.code.work import metered
 from lorelint.code.worlds import Site, World
 from lorelint.model.knowledge import When
 
@@ -166,15 +165,13 @@ def interrupted(cfg: ir.Cfg, node: ir.Node) -> bool | None:
 
 def tell_of_signals(cfg: ir.Cfg) -> frozenset[int]:
     """The nodes whose call answers with a value that is then asked for a pending signal: they look at signals."""
-    found: frozenset[int] | None = cfg.derived.get("tell-of-signals")
-    if found is None:
-        with metered():  # once for the graph, whoever asks
-            nodes = tuple(cfg.nodes)
-        asked = [node.expr for node in nodes if node.expr is not None and interrupted(cfg, node) is not None]
+
+    def compute() -> frozenset[int]:
+        asked = [node.expr for node in cfg.nodes if node.expr is not None and interrupted(cfg, node) is not None]
         values = frozenset().union(*map(lvalues, asked))
-        found = frozenset(node.id for node in nodes if values and node.expr and _answers(node.expr) & values)
-        cfg.derived["tell-of-signals"] = found
-    return found
+        return frozenset(node.id for node in cfg.nodes if values and node.expr and _answers(node.expr) & values)
+
+    return cfg.once("tell-of-signals", compute)
 
 
 def _answers(expr: ir.Expr) -> frozenset[str]:

@@ -42,7 +42,6 @@ from lorelint.code.races import (
     stale,
 )
 from lorelint.code.terms import term_of
-from lorelint.code.work import metered
 from lorelint.code.worlds import TRAIL, Fixed, Passed, Site, World
 from lorelint.model.finding import Step
 
@@ -450,14 +449,13 @@ def _returns_errors(fn: ir.Function) -> bool:
 
 def plain(fn: ir.Function, cfg: ir.Cfg) -> frozenset[str]:
     """Parameters and locals that are pointers or bools."""
-    found: frozenset[str] | None = cfg.derived.get("plain")
-    if found is None:
+
+    def compute() -> frozenset[str]:
         types = [(param.name, param.type) for param in fn.params]
-        with metered():  # once for the graph, whoever asks
-            types += [(node.expr.name, node.expr.type) for node in cfg.nodes if isinstance(node.expr, ir.Declare)]
-        found = frozenset(name for name, type_ in types if type_.endswith("*") or type_ == "bool")
-        cfg.derived["plain"] = found
-    return found
+        types += [(node.expr.name, node.expr.type) for node in cfg.nodes if isinstance(node.expr, ir.Declare)]
+        return frozenset(name for name, type_ in types if type_.endswith("*") or type_ == "bool")
+
+    return cfg.once("plain", compute)
 
 
 def _outcome(explorer: Explorer, node: ir.Node, world: World) -> Outcome:

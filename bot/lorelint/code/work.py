@@ -2,8 +2,9 @@
 
 Whoever follows paths says how many steps that took (`spend`). Inside `metered` more than a limit raises `Spent`.
 What is worked out once and asked for again costs whoever asks what it cost (`Sources.memo` sees to that), so that
-where a budget ends hangs on the code alone: not on who asked first, on how many processes there are, or on what is
-still known from an earlier run.
+where the budget of a function ends hangs on the code alone: not on who asked first, on how many processes there are,
+or on what is still known from an earlier run. That of a file, which no code that was seen comes near, may end a few
+functions earlier or later by these; what is cut by it is told, and not kept.
 """
 
 from __future__ import annotations

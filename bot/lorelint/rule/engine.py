@@ -36,23 +36,15 @@ class Judge:
 
         A rule about changes has nothing to say of one tree.
         """
-        if rule.sees is ChangeView or not rule.tokens.admit(fn.text):
+        if rule.sees is ChangeView:
             return NOTHING
-        key = (rule.name, fn.line, fn)
-        outcome = self._known.get(key)
-        if outcome is not None:
-            return outcome
-        place = (rule.name, fn.path)
-        spent = self._spent.get(place, 0)
-        known = self.known(rule, fn) if spent <= IN_FILE else None
-        if known is None:
-            outcome = self._run(rule, fn, self._view.narrowed((fn,))) if spent <= IN_FILE else _too_much(rule, fn)
-            self.learn(rule, fn, outcome)
-            if self.heard is not None:
-                self.heard(rule, fn, outcome)
-        else:
-            outcome = known
-        self._spent[place] = spent + outcome.cost
+        known = self.known(rule, fn)
+        if known is not None:
+            return known
+        outcome = _too_much(rule, fn) if self._over(rule, fn) else self._run(rule, fn, self._view.narrowed((fn,)))
+        self.learn(rule, fn, outcome)
+        if self.heard is not None:
+            self.heard(rule, fn, outcome)
         return outcome
 
     def learn(self, rule: Rule, fn: Function, outcome: Outcome) -> None:
@@ -71,15 +63,22 @@ class Judge:
         if not rule.tokens.admit(fn.text):
             return NOTHING
         known = self._known.get((rule.name, fn.line, fn))
-        if known is None:
+        if known is None and not self._over(rule, fn):
             known = self.answers.outcome(rule.name, fn)
             if known is not None:
                 self.taken(rule, fn, known)
         return known
 
+    def _over(self, rule: Rule, fn: Function) -> bool:
+        """Whether the rule has spent all that it may in the file of a function."""
+        return self._spent.get((rule.name, fn.path), 0) > IN_FILE
+
     def taken(self, rule: Rule, fn: Function, outcome: Outcome) -> None:
         """Take over an outcome that was worked out elsewhere, with what was not seen for it."""
-        self._known[rule.name, fn.line, fn] = outcome
+        key, place = (rule.name, fn.line, fn), (rule.name, fn.path)
+        if outcome.cost and key not in self._known:
+            self._spent[place] = self._spent.get(place, 0) + outcome.cost
+        self._known[key] = outcome
         for each in outcome.unseen:
             self.program.miss(each)
 

@@ -40,7 +40,6 @@ _BENIGN = {
 }
 _HOSTED = ("arch/um/", "tools/", "samples/", "usr/")  # programs of user space, and a kernel that is one
 _CONVERSION = re.compile(r"_to_cpup?$|^cpu_to_|^(ntoh|hton)[sl]$")  # no call that could fail
-_RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
 #: Causes that only say that we do not know; beside one that is known they say nothing.
 _VAGUE = (summary.How.HANDED_ON, summary.How.UNKNOWN)
 _TAKES = re.compile(r"dequeue|(^|_)(pop|reap|drain|get_next)(_|$)")  # what it is asked about is gone afterwards
@@ -439,7 +438,7 @@ class RetryLoops:
         if not callees:
             if not below and test.site is not None and self.program.macro(test.site.name, near):
                 return ()  # a macro may well return a count
-            return ("any error",) if below or _RESULT.match(test.text.lstrip("!").split(" ")[0]) else ()
+            return ("any error",) if below or bounds.RESULT.match(test.text.lstrip("!").split(" ")[0]) else ()
         returned = {
             symbol
             for callee in callees

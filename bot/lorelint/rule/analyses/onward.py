@@ -26,16 +26,17 @@ Learner = Callable[[Site, Codes], Iterable[Hashable]]
 
 def chained(cfg: ir.Cfg) -> ir.Cfg:
     """The graph in which each field chain that is assigned somewhere is a variable of that text."""
-    known: ir.Cfg | None = cfg.derived.get("chained")
-    if known is None:
+
+    def compute() -> ir.Cfg:
         wanted = {text for node in cfg.nodes if node.expr is not None for text in _assigned(node.expr)}
         nodes = cfg.nodes
         if wanted:
             nodes = tuple(
                 node if node.expr is None else replace(node, expr=_named(node.expr, wanted, 0)) for node in cfg.nodes
             )
-        known = cfg.derived["chained"] = replace(cfg, nodes=nodes, derived={})
-    return known
+        return replace(cfg, nodes=nodes, derived={})
+
+    return cfg.once("chained", compute)
 
 
 def is_chain(expr: ir.Expr) -> bool:

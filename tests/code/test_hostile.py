@@ -4,12 +4,8 @@ since what a process has once taken of memory cannot be told from what it takes 
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
+from tests import bounded
 
 SECONDS, MEGABYTES = 15.0, 300  # of CPU, on a machine that is busy with other things; above what a small file takes
 
@@ -68,19 +64,7 @@ ANSWERS = {
 @pytest.fixture(scope="module")
 def measured(root):
     """Name -> what it came to."""
-    path = os.pathsep.join(str(root / each) for each in ("", "bot", "rules"))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.code.hostile", *ANSWERS],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    return {each["name"]: each for each in found}
+    return bounded.measured(root, "tests.code.hostile", *ANSWERS)
 
 
 @pytest.mark.parametrize("name", ANSWERS)

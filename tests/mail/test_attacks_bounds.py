@@ -4,12 +4,8 @@ what a process has once taken of memory cannot be told from what it takes now.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
+from tests import bounded
 from tests.edge.signing import dns_server
 from tests.mail.attacks import ZONE
 
@@ -76,20 +72,8 @@ ROOM = {"a mail of 100 MB": 300, "a line of 15 MB": 320, "8 MB of base64": 240, 
 @pytest.fixture(scope="module")
 def measured(root):
     """Name -> what it came to."""
-    path = os.pathsep.join(str(root / each) for each in ("", "bot", "rules"))
     with dns_server(ZONE) as (dns, _):
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.mail.bounded", dns, *ANSWERS],
-            cwd=root,
-            env={**os.environ, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-    assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    return {each["name"]: each for each in found}
+        return bounded.measured(root, "tests.mail.bounded", dns, *ANSWERS)
 
 
 @pytest.mark.parametrize("name", ANSWERS)

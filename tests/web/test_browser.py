@@ -142,22 +142,9 @@ def test_from_the_queue_to_a_letter_that_is_sent(seat: Seat) -> None:
     # The letter is about the one before. It is changed, and let out.
     page.locator("a[rel=prev]").click()
     page.locator(".kicker", has_text="errno-collapsed-to-retry").wait_for()
-    page.locator(".verdict").get_by_role("link", name="held").click()
-    seat.at(r"/letter/\d+$")
-    seat.key("e")
-    text = page.locator("textarea").input_value()
-    changed = text.replace("-- \n", "Is there a bound elsewhere?\n\n-- \n", 1)
-    assert changed != text
-    page.locator("textarea").fill(changed)
-    page.get_by_role("button", name="Keep the change").click()
-    page.locator(".mail").get_by_text("Is there a bound elsewhere?").wait_for()
-    page.get_by_role("button", name="Release").click()
-    page.locator("h1 .state.released").wait_for()
+    _let_out(seat)
 
-    # In the outbox; and what sends it is another process than this.
-    seat.key("g", "o")
-    seat.at("/outbox$")
-    assert page.locator(".state.released").count() == 1
+    # What sends it is another process than this.
     to, raw = sent(seat.world, SENT)
     assert "tomas@example.org" in to and b"Is there a bound elsewhere?" in raw
     page.goto(f"{seat.base}/outbox?state=sent")
@@ -196,6 +183,25 @@ def test_a_seed_thread_goes_the_whole_way(
         _goes_the_whole_way(world, patch, chromium)
 
 
+def _let_out(seat: Seat) -> None:
+    """From a finding to its letter, which is changed and released, and on to the outbox, where it waits to be sent."""
+    page = seat.page
+    page.locator(".verdict").get_by_role("link", name="held").click()
+    seat.at(r"/letter/\d+$")
+    seat.key("e")
+    text = page.locator("textarea").input_value()
+    changed = text.replace("-- \n", "Is there a bound elsewhere?\n\n-- \n", 1)
+    assert changed != text
+    page.locator("textarea").fill(changed)
+    page.get_by_role("button", name="Keep the change").click()
+    page.locator(".mail").get_by_text("Is there a bound elsewhere?").wait_for()
+    page.get_by_role("button", name="Release").click()
+    page.locator("h1 .state.released").wait_for()
+    seat.key("g", "o")
+    seat.at("/outbox$")
+    assert page.locator(".state.released").count() == 1
+
+
 def _goes_the_whole_way(world: World, patch: bytes, chromium: Any) -> None:
     with seated(world, chromium, SEEN) as seat:
         page = seat.page
@@ -209,18 +215,7 @@ def _goes_the_whole_way(world: World, patch: bytes, chromium: Any) -> None:
         assert page.locator(".lit").count() == 1
         seat.key("c")
         page.locator(".kicker .state.confirmed").wait_for()
-        page.locator(".verdict").get_by_role("link", name="held").click()
-        seat.at(r"/letter/\d+$")
-        seat.key("e")
-        text = page.locator("textarea").input_value()
-        page.locator("textarea").fill(text.replace("-- \n", "Is there a bound elsewhere?\n\n-- \n", 1))
-        page.get_by_role("button", name="Keep the change").click()
-        page.locator(".mail").get_by_text("Is there a bound elsewhere?").wait_for()
-        page.get_by_role("button", name="Release").click()
-        page.locator("h1 .state.released").wait_for()
-        seat.key("g", "o")
-        seat.at("/outbox$")
-        assert page.locator(".state.released").count() == 1
+        _let_out(seat)
         _, raw = sent(world, GONE)
         assert message_from_bytes(raw)["In-Reply-To"] == message_from_bytes(patch)["Message-ID"]
         assert b"Is there a bound elsewhere?" in raw

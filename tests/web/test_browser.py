@@ -144,7 +144,7 @@ def test_from_the_queue_to_a_letter_that_is_sent(seat: Seat) -> None:
     page.locator(".kicker", has_text="errno-collapsed-to-retry").wait_for()
     _let_out(seat)
 
-    # What sends it is another process than this.
+    # Sending is no work of the pages.
     to, raw = sent(seat.world, SENT)
     assert "tomas@example.org" in to and b"Is there a bound elsewhere?" in raw
     page.goto(f"{seat.base}/outbox?state=sent")

@@ -100,7 +100,6 @@ lock: | $(VENV)/.installed-dev
 	$(LOCK) --extra postgresql --extra web --extra metrics --extra triage --constraint requirements-dev.lock \
 		--output-file deploy/requirements.lock pyproject.toml
 	$(LOCK) --extra cluster --constraint requirements-dev.lock --output-file deploy/cluster.lock pyproject.toml
-	$(LOCK) --extra cluster --constraint requirements-dev.lock --output-file deploy/cluster.lock pyproject.toml
 
 # --- releases
 

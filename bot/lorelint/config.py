@@ -60,21 +60,20 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lorelint.model.errors import LorelintError
 
 
-@dataclass(frozen=True, slots=True)
-class LoreConfig:
+class LoreConfig(Struct, frozen=True):
     """The archive that message-ids are looked up in."""
 
     url: str = "https://lore.kernel.org/all/"
 
 
-@dataclass(frozen=True, slots=True)
-class InboxConfig:
+class InboxConfig(Struct, frozen=True):
     """A list that is followed."""
 
     name: str
@@ -84,8 +83,7 @@ class InboxConfig:
     follow: str = "git"
 
 
-@dataclass(frozen=True, slots=True)
-class TreeConfig:
+class TreeConfig(Struct, frozen=True):
     """A kernel to review against: `url` is mirrored, `path` is taken as it is."""
 
     name: str
@@ -97,8 +95,7 @@ class TreeConfig:
     history_days: float = 400.0
 
 
-@dataclass(frozen=True, slots=True)
-class StoreConfig:
+class StoreConfig(Struct, frozen=True):
     """Where messages, findings and letters are kept; "" is a file in the data folder.
 
     keep_days  the text of mails on which nothing hangs; 0 for ever
@@ -108,8 +105,7 @@ class StoreConfig:
     keep_days: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class ListenConfig:
+class ListenConfig(Struct, frozen=True):
     """How the lists are followed."""
 
     since: str = ""
@@ -121,8 +117,7 @@ class ListenConfig:
     trees_gigabytes: float = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class AnswersConfig:
+class AnswersConfig(Struct, frozen=True):
     """By what it is known who wrote an answer, beside DKIM."""
 
     keyrings: tuple[str, ...] = ()
@@ -130,8 +125,7 @@ class AnswersConfig:
     dns: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ServeConfig:
+class ServeConfig(Struct, frozen=True):
     """Who may do what in the web face, and where it is found."""
 
     url: str = ""
@@ -141,15 +135,13 @@ class ServeConfig:
     releasers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TriageConfig:
+class TriageConfig(Struct, frozen=True):
     """The programs of the queue in a terminal."""
 
     mailer: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """All settings. Paths are as they were written: `~` is the command line's to expand."""
 
     lore: LoreConfig = LoreConfig()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.model.errors import LorelintError
 from lorelint.model.work import Dismissal, Span, Work
@@ -25,8 +27,7 @@ if TYPE_CHECKING:
 _TRACKING = 32 << 20  # bytes of what b4 keeps about a series that are read
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """A check, the lines of the trees it speaks of, and the reasons of what was dismissed by fingerprint."""
 
     checked: Checked

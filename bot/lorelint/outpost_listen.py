@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from lorelint.config import Config, InboxConfig
 from lorelint.model.errors import LorelintError
@@ -198,8 +199,7 @@ def _threads(mails: Sequence[bytes], named: str = "") -> tuple[Thread, ...]:
     return read_threads([Mail(each) for each in mails], named or "the list", named)
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(Struct, frozen=True):
     """An outpost for another process."""
 
     config: Config

@@ -6,10 +6,11 @@ Nothing heavy is imported before it is needed, so that the commands that need li
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from msgspec import Struct
 
 from lorelint.config import Config
 from lorelint.model.errors import LorelintError
@@ -32,8 +33,7 @@ Lines = Callable[[int, str, int], str | None]
 """(seq of a patch, 0 outside a series; path; 1-based line) -> that line of the tree it speaks of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """A report, and the lines of the trees it speaks of."""
 
     report: Report

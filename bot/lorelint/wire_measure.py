@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from lorelint.model.errors import LorelintError
 from lorelint.wire import House, measured_tree, read
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
     from lorelint.rule.door import Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What is to be measured.
 
     labels    files of labels

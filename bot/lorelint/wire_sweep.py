@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from lorelint.config import Config
 from lorelint.model.errors import LorelintError
@@ -29,8 +31,7 @@ LOCAL = "local"
 ALWAYS = Period()
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A sweep as it is asked for.
 
     inboxes   files and folders
@@ -49,8 +50,7 @@ class Asked:
     stage: str = "queue"
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(Struct, frozen=True):
     """What a worker is told. `tree` is absolute; `commit`, `release` and `code` are what it must find there.
 
     index  read the tree into the index first, where it is not there yet
@@ -147,7 +147,7 @@ class Sweeper:
         """All that the results hang on."""
         opened = self._opened
         tree = opened.commit or f"{self._root()} {opened.release}"
-        return {"tree": tree, "rules": self._rules, "code": self._code, "period": asdict(self.asked.period)}
+        return {"tree": tree, "rules": self._rules, "code": self._code, "period": to_builtins(self.asked.period)}
 
     def _root(self) -> str:
         """Where the tree is, and its revision."""
@@ -163,7 +163,7 @@ class Sweeper:
         url = self.asked.store
         if not url:
             places = sorted(str((self.house.cwd / Path(each).expanduser()).resolve()) for each in self.asked.inboxes)
-            named = json.dumps([places, self._root(), asdict(self.asked.period), self._rules])
+            named = json.dumps([places, self._root(), to_builtins(self.asked.period), self._rules])
             url = str(self._data / "sweeps" / f"{hashlib.sha256(named.encode()).hexdigest()[:12]}.sqlite")
         elif "://" not in url:
             url = str((self.house.cwd / Path(url).expanduser()).resolve())

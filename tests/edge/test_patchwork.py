@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 from tests.jobs.outgoing import AUTOMATIC, LATER, MORE, NOW, POLICY, Room, policy
 from tests.report import samples
 

@@ -6,7 +6,6 @@ a version that says so.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import json
 import tomllib
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint import rule as door
 from lorelint.cli import lorelint
@@ -30,8 +31,8 @@ def of_the_door() -> Iterator[str]:
     for name in door.__all__:
         yield name
         thing = getattr(door, name)
-        if dataclasses.is_dataclass(thing):
-            yield from (f"{name}.{each.name}" for each in dataclasses.fields(thing) if each.name[0] != "_")
+        if isinstance(thing, type) and issubclass(thing, Struct):
+            yield from (f"{name}.{each}" for each in thing.__struct_fields__ if each[0] != "_")
         elif isinstance(thing, type) and issubclass(thing, enum.Enum):
             yield from (f"{name}.{each.name}" for each in thing)
         if isinstance(thing, type):
@@ -119,6 +120,6 @@ def test_a_fingerprint_is_what_it_was() -> None:
         steps=(),
     )
     assert finding.fingerprint == "e5211fe2e918bb1c"
-    moved = dataclasses.replace(finding, line=9, message="other words", steps=(), confidence=0.1)
+    moved = replace(finding, line=9, message="other words", steps=(), confidence=0.1)
     assert moved.fingerprint == finding.fingerprint
-    assert dataclasses.replace(finding, function="w\udcff").fingerprint != finding.fingerprint
+    assert replace(finding, function="w\udcff").fingerprint != finding.fingerprint

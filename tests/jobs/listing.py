@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace
 from tests.edge.signing import RECORD, signed
 
 from lorelint.edge.b4.single import read_mail

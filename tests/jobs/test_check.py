@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from lorelint.jobs.check import checked, fails, place_of
 from lorelint.mail.patch import make_patch

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.jobs.outgoing import AUTOMATIC, LATER, MORE, NOW, POLICY, Room, again, policy
 from tests.report import samples
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.jobs.outgoing import AUTOMATIC, LATER, MORE, NOW, POLICY, POSTED, Room, policy
 from tests.mailserver import Handler, mailserver
 from tests.report import samples

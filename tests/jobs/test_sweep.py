@@ -6,10 +6,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.sweeping import archive, cluster, copied, damage, environment, epochs
 
 from lorelint.config import Config

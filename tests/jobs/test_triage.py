@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.jobs.listing import AT, NOW, Listing, fingerprint
 
 from lorelint.jobs.answers import Weight

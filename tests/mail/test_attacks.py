@@ -6,11 +6,11 @@ Four tables by where the attack is aimed at: what is taken in, what is read of a
 # ruff: noqa: E501
 from __future__ import annotations
 
-from dataclasses import replace
 from email import message_from_bytes
 from email.utils import getaddresses
 
 import pytest
+from msgspec.structs import replace
 from tests.edge.signing import dns_server, signed
 from tests.mail.attacks import (
     ANN,

@@ -6,8 +6,9 @@ patch does not touch that goes round on it with mmap_lock held.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from lorelint.model.answer import WhyNot, WhyNotAt
 from lorelint.model.base import Base, BaseStep, Grade

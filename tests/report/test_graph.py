@@ -6,10 +6,10 @@ import json as plain_json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lorelint.code.graphml import graphml
 from lorelint.edge.directory import DirectoryTree

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +12,7 @@ import jsonschema
 from b4.review import _review as b4_review
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lorelint.model.base import Grade
 from lorelint.model.comment import Anchor, Comment, Raised, Role

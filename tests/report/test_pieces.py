@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from b4.review import _review as b4_review
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lorelint.model.base import Base, BaseStep, Grade
 from lorelint.model.finding import Concern, Kind, Report, Severity, Sibling, Status, Step

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from lorelint.cli.sweep import told
 from lorelint.model.sweep import Mails, Period, Progress, SweptFinding, SweptSeries, Tally

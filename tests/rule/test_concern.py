@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from lorelint.model.base import Grade
 from lorelint.model.finding import Finding, Judged, Kind, Severity, Status, Step

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
+
+from msgspec.structs import replace
 
 from lorelint.model.base import Applied, Base, FileBase, Grade, Snapshot
 from lorelint.model.finding import Judged, Kind, Need, Severity, Status

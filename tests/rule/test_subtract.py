@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from lorelint.model.finding import Doubt, Finding, Kind, Severity, Status
 from lorelint.model.trouble import Failure

@@ -5,11 +5,12 @@ from __future__ import annotations
 import mailbox
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from lorelint.config import parse
 from lorelint.jobs.intake import assemble, take

@@ -9,11 +9,11 @@ import html
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.jobs.listing import AT, NOW, Listing, mail_of
 from tests.web.conftest import HOST, SERVE, TOKENS, Browser, Small, ask, free_port, served
 

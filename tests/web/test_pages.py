@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from msgspec.structs import replace
 from tests.web.conftest import HOST, NOW, TOKENS, Browser, Small
 from tests.web.world import World
 

@@ -88,23 +88,25 @@ def _settings() -> Iterator[Key]:
 
 
 def _policy() -> Iterator[Key]:
-    from dataclasses import MISSING, fields
+    from msgspec import NODEFAULT
+    from msgspec.structs import fields
 
     from lorelint.jobs.policy import parse
     from lorelint.model.policy import ListPolicy, Policy
     from lorelint.report.reference import Key
 
     for before, kinds, made in (("", parse._HOUSE, Policy), ("list.*.", parse._LIST, ListPolicy)):
-        defaults = {each.name: each.default for each in fields(made) if each.default not in (MISSING, "", ())}
+        defaults = {each.name: each.default for each in fields(made) if each.default not in (NODEFAULT, "", ())}
         for name, kind in kinds.items():
             yield Key(before + name, kind.wanted, str(defaults.get(name, "")))
 
 
 def _door() -> Iterator[Thing]:
     """What a rule pack may import, as its own docstrings have it."""
-    import dataclasses
     import enum
     import inspect
+
+    from msgspec import Struct
 
     from lorelint import rule
     from lorelint.report.reference import Thing
@@ -114,9 +116,8 @@ def _door() -> Iterator[Thing]:
         told = inspect.cleandoc(thing.__doc__ or "") if not isinstance(thing, type(int | str)) else str(thing)
         parts: list[tuple[str, str]] = []
         signature = ""
-        if dataclasses.is_dataclass(thing):
-            parts = [(each.name, str(each.type)) for each in dataclasses.fields(thing)]
-            told = "" if told.startswith(f"{name}(") else told
+        if isinstance(thing, type) and issubclass(thing, Struct):
+            parts = [(each, thing.__annotations__[each]) for each in thing.__struct_fields__]
         elif isinstance(thing, type) and issubclass(thing, enum.Enum):
             parts = [(each.name, str(each.value)) for each in thing]
         elif isinstance(thing, type):

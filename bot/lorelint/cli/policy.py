@@ -36,7 +36,7 @@ def check(file: str, as_json: bool, config: str, color: str, width: int | None) 
     An unknown key, a value of the wrong kind, a list that is to get mail and has asked for none: each is an error with
     its file and line, and exit code 2. What runs takes up a new file by itself; an error in it keeps everything mute.
     """
-    from dataclasses import asdict
+    from msgspec import to_builtins
 
     from lorelint.jobs.policy.parse import parse
     from lorelint.report import json, policy
@@ -45,7 +45,7 @@ def check(file: str, as_json: bool, config: str, color: str, width: int | None) 
     path = Path(file).expanduser() if file else outpost(config).policy_file
     read_one = parse(read(str(path)).decode("utf-8", "replace"), file or str(path))
     if as_json:
-        put(json.dump(asdict(read_one)))
+        put(json.dump(to_builtins(read_one)))
     else:
         out = page(color, width)
         put(policy.summary(read_one, columns=out.columns, colour=out.colour))

@@ -6,10 +6,10 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, field
 
 from lorelint.cli import CLEAN
 from lorelint.cli.clock import now
@@ -76,8 +76,7 @@ def command(
     return CLEAN
 
 
-@dataclass(slots=True)
-class _Passes:
+class _Passes(Struct):
     """One pass after another.
 
     way     the mail server, Patchworks, archives

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from lorelint.code.facts import Assigned, Called, Through
 from lorelint.code.words import KEYWORDS
@@ -29,8 +30,7 @@ NO_FUNCTION = frozenset((b"true", b"false", b"jiffies", b"current"))
 _row = tuple.__new__  # a named row in a third of the time its own constructor takes; there are millions of calls
 
 
-@dataclass(slots=True)
-class Place:
+class Place(Struct):
     """Where one function lies in its file.
 
     start, brace, end  offsets of its declaration, of its opening brace, and of what follows it
@@ -45,8 +45,8 @@ class Place:
     last: int
     given: bytes
     names: Callable[[], frozenset[bytes]]
-    declared: Mapping[bytes, bytes] | None = field(default=None, init=False)
-    owned: frozenset[bytes] | None = field(default=None, init=False)
+    declared: Mapping[bytes, bytes] | None = None
+    owned: frozenset[bytes] | None = None
 
     def owns(self, word: bytes) -> bool:
         """Whether a parameter has that name."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.code.lex import opening
 from lorelint.code.words import KEYWORDS
@@ -22,8 +23,7 @@ class BlockKind(StrEnum):
     RETRY = "retry"  # goes round until it succeeds
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """What a block macro was before it became a ``while``.
 
     name  as written
@@ -37,8 +37,7 @@ class Block:
     fail: tuple[bytes, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """Offsets of a block macro: its name, its parentheses (just past the closing one)."""
 
     start: int

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.codes import const
@@ -31,43 +32,37 @@ RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_
 _CLOCK_NAMES = frozenset({"jiffies", "jiffies_64"})
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """Mark: the pass has changed this measure."""
 
     measure: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stepped:
+class Stepped(Struct, frozen=True):
     """Mark: the pass has moved this on from its own value."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class HandedOut:
+class HandedOut(Struct, frozen=True):
     """Mark: a call on the pass may have set this variable."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Set:
+class Set(Struct, frozen=True):
     """Mark: the pass has set this variable of the loop's condition to something that is no constant."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tested:
+class Tested(Struct, frozen=True):
     """Mark: the pass has come through a test of this measure that could have ended the loop."""
 
     measure: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """What bounds a path: a counter (`kind` "counter", "latch") or a clock ("clock", "deadline", "tried")."""
 
     kind: str

@@ -6,15 +6,14 @@ Pointers share the scheme: NULL is ``0``, an ERR_PTR is its code, a good pointer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lorelint.code import ir
 
 _ZERO = frozenset({"0", "NULL", "false", "FALSE"})
 
 
-@dataclass(frozen=True, slots=True)
-class Codes:
+class Codes(Struct, frozen=True):
     """The symbols in `named`, and beyond them any other negative / positive value if so marked.
 
     `but` lists symbols that `neg` and `pos` no longer include.

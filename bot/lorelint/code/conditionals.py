@@ -9,7 +9,8 @@ not: such conditionals are replaced by one of their arms, and each arm gets its 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lorelint.code.lex import BLANK
 
@@ -21,8 +22,7 @@ _LABEL = re.compile(rb"(?:\A|[;{}:])\s*+(?!(?:case|default)\b)[A-Za-z_]\w*+\s*+:
 _DANGLING = re.compile(rb"(?:\b(?:else|do)|\))\Z")
 
 
-@dataclass(slots=True)
-class Group:
+class Group(Struct):
     """One ``#if`` .. ``#endif``: the spans of its directives, the spans of its arms between them."""
 
     directives: list[tuple[int, int]] = field(default_factory=list)

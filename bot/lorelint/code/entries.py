@@ -7,7 +7,7 @@ reachable from user space, so a signal check is never waived by ignorance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.program import Program
@@ -17,8 +17,7 @@ DEPTH = 4
 WIDTH = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One way in: what kind, and the place that shows it."""
 
     kind: str  # "work item", "kthread", "interrupt", ... or "user" / "unknown"

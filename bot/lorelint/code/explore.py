@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from lorelint.code import ir
 from lorelint.code.codes import ANY, TRUTH, Codes, compare, const, negative
@@ -39,8 +40,7 @@ def _no_lesson(site: Site, codes: Codes) -> Iterable[Hashable]:
     return ()
 
 
-@dataclass(slots=True)
-class _Came:
+class _Came(Struct):
     """Values behind a node that was left by one edge, and what that says."""
 
     env: dict[str, Term]
@@ -62,8 +62,7 @@ class _Turn(NamedTuple):
     kept: dict[tuple[int, int], int]
 
 
-@dataclass(slots=True)
-class _Ways:
+class _Ways(Struct):
     """How a node is left with certain values in the variables: by what was known of the call it asks about."""
 
     env: dict[str, Term]  # when it was executed
@@ -71,8 +70,7 @@ class _Ways:
     turns: dict[int, tuple[_Turn, ...]]
 
 
-@dataclass(slots=True)
-class _Plan:
+class _Plan(Struct):
     """What a node does, whatever the world, and what it was seen to do.
 
     marks   of executing it, and of each edge that was taken

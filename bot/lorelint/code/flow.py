@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from lorelint.code.ir import Cfg, Edge, Node
 from lorelint.code.loops import postorder
@@ -16,16 +17,14 @@ S = TypeVar("S")
 STEP_LIMIT = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """The solver stopped before it was done: its states are those of some paths, not of all."""
 
     steps: int  # transfers done
     line: int  # of the node it would have looked at next
 
 
-@dataclass(frozen=True, slots=True)
-class Solution(Generic[S]):
+class Solution(Struct, Generic[S], frozen=True):
     """`before[id]` is the state on entry to a node, None where no feasible path leads."""
 
     before: tuple[S | None, ...]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lorelint.code.facts import Assigned, Defined, Defines, Entry, Handed
 from lorelint.code.links import HUB, Links, Spot, Stands, private
@@ -50,8 +52,7 @@ class Link(NamedTuple):
     sure: bool = True
 
 
-@dataclass(slots=True)
-class Around:
+class Around(Struct):
     """What is above or below one node, and why that is not all."""
 
     links: list[Link] = field(default_factory=list)
@@ -343,8 +344,7 @@ def part(path: str) -> str:
     return "/".join(folders[:deep])
 
 
-@dataclass(slots=True)
-class Growth:
+class Growth(Struct):
     """A graph being grown around its roots."""
 
     calls: Calls

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.terms import HANDING_ON, address_of
@@ -18,8 +19,7 @@ _ASKING = (ir.At.TEST, ir.At.SWITCH, ir.At.RETURN)
 _CALL = "()"  # among variables: the result of a call
 
 
-@dataclass(frozen=True, slots=True)
-class _Effect:
+class _Effect(Struct, frozen=True):
     """What a node does to variables: those it asks for, overwrites, and copies (target, source)."""
 
     asked: frozenset[str] = frozenset()

@@ -7,8 +7,10 @@ node if it is held on every path that leads there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.code import ir
 from lorelint.code.codes import const
@@ -18,8 +20,7 @@ from lorelint.code.program import Program
 CALLERS = 2  # levels of callers looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """One lock taken.
 
     kind    class of lock (``mutex``, ``mmap_lock``, ``spinlock``, ``rcu``, ``irq``, ...)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from lorelint.code.lex import mask
 
 LONGEST = 16_384  # bytes of one macro's body that are read
@@ -28,8 +30,7 @@ class Macro:
     wraps: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(Struct, frozen=True):
     path: str  # as written
     local: bool  # in quotes
 

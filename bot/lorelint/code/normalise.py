@@ -8,7 +8,8 @@ is kept in `Normal`, because a block macro that became a ``while`` is still not 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code import words
 from lorelint.code.blocks import Block, failing, kind_of, sites
@@ -46,8 +47,7 @@ _LINE_ENDS = re.compile(rb"[ \t]*+\n\s*?(?:\n(?=[#A-Za-z_]|\Z)|(?<=\n)(?=[#A-Za-
 _IS_SET = re.compile(rb"\s*+=[^=]")
 
 
-@dataclass(frozen=True, slots=True)
-class Normal:
+class Normal(Struct, frozen=True):
     """Masked, rewritten text and what the rewrites hid, by offset."""
 
     code: bytes

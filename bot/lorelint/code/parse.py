@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from tree_sitter import Language, Node, Parser
 
 from lorelint.code.blocks import Block, BlockKind
@@ -31,8 +31,7 @@ def _parser() -> Parser:
     return Parser(Language(tree_sitter_c.language()))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Syntax:
+class Syntax(Struct, frozen=True, eq=False):
     """The syntax of one function. Offsets of nodes index `raw` and `norm` alike.
 
     node        the ``function_definition``; its header is a placeholder

@@ -7,8 +7,9 @@ tree and whatever was asked before. See `reads` for what is recorded.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct, field
 
 from lorelint.code.facts import Facts, Role, decode, roles
 from lorelint.code.reads import READ, Key, Sources
@@ -21,7 +22,7 @@ from lorelint.model.trouble import Unseen
 if TYPE_CHECKING:  # a question about calls needs facts alone: what reads C is loaded when C is read
     from lorelint.code.ir import Cfg, Function, Loop
     from lorelint.code.macros import Include, Macro
-    from lorelint.code.structs import Struct
+    from lorelint.code.structs import Record
     from lorelint.code.tables import Setting, Table
 
 __all__ = ["Cache", "CallSite", "Key", "Program", "Use"]
@@ -29,8 +30,7 @@ __all__ = ["Cache", "CallSite", "Key", "Program", "Use"]
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Cache:
+class Cache(Struct):
     """Answers that depend on content alone; programs of several trees may share one.
 
     A graph holds line numbers and two functions are equal wherever they stand, so the place is part of its key.
@@ -95,7 +95,7 @@ class Program(Sources):
 
         return self._of_file("tables", path, data)
 
-    def structs(self, path: str) -> tuple[Struct, ...]:
+    def structs(self, path: str) -> tuple[Record, ...]:
         """Structures and unions that a file defines."""
         self.note(("file", path))
         from lorelint.code.structs import structs

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from lorelint.code.lex import closing, mask, opening
 
@@ -16,16 +17,14 @@ if TYPE_CHECKING:
     from lorelint.code.tables import Table
 
 
-@dataclass(frozen=True, slots=True)
-class CallSite:
+class CallSite(Struct, frozen=True):
     """One call; `line` is that of the callee's name."""
 
     fn: Function
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """A function's name as a value.
 
     kind      ``table`` (an entry of an initialised object), ``field`` (``x->f = name``) or ``argument``

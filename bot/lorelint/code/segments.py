@@ -9,9 +9,10 @@ stray closing brace) the whole file is parsed instead, with the same result type
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from lorelint.code.headers import Header, declared_from, first_arms, header, without_annotations
 from lorelint.code.lex import BLANK, COMMENT, DIRECTIVE, STRING, mask
@@ -36,8 +37,7 @@ class Piece(NamedTuple):
     head: Header | None  # offsets relative to `start`; of functions alone
 
 
-@dataclass(frozen=True, slots=True)
-class Segments:
+class Segments(Struct, frozen=True):
     """All pieces in order; `doubt` says why the file had to be parsed whole, "" where it had not."""
 
     pieces: tuple[Piece, ...]

@@ -13,7 +13,7 @@ from lorelint.code.words import KEPT_IN_TYPES
 
 
 @dataclass(frozen=True, slots=True)
-class Struct:
+class Record:
     """``struct name { .. }`` or ``union name { .. }``; fields of unnamed structures inside are its own."""
 
     path: str
@@ -34,7 +34,7 @@ _UNNAMED = b"__unnamed__"
 _DIRECTIVE = re.compile(rb"(?m)#.*$")
 
 
-def structs(path: str, raw: bytes) -> tuple[Struct, ...]:
+def structs(path: str, raw: bytes) -> tuple[Record, ...]:
     """All structure definitions at file scope, in order."""
     found = []
     line, at = 1, 0
@@ -52,7 +52,7 @@ def structs(path: str, raw: bytes) -> tuple[Struct, ...]:
         at = piece.brace
         body = _DIRECTIVE.sub(b"", without_annotations(mask(raw[piece.brace + 1 : piece.end - 1]), KEPT_IN_TYPES))
         kind = (tag.group(1) or tag.group(3)).decode()
-        found.append(Struct(path, line, kind, _text(name), tuple(_fields(body))))
+        found.append(Record(path, line, kind, _text(name), tuple(_fields(body))))
     return tuple(found)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.causes import Cause, How, told
@@ -55,8 +56,7 @@ ERRNO_TYPES = ("int", "long", "ssize_t")
 Bound = tuple[tuple[str, str], ...]  # parameters with a constant argument: (name, symbol)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """One class of paths to a return."""
 
     line: int
@@ -68,8 +68,7 @@ class Outcome:
     marks: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     function: ir.Function
     outcomes: tuple[Outcome, ...]
     cut: bool  # a budget was reached: outcomes are not all

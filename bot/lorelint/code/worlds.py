@@ -10,7 +10,8 @@ which says of itself that it no longer tells paths apart. `explore` makes them.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.codes import Codes
@@ -18,8 +19,7 @@ from lorelint.code.codes import Codes
 TRAIL = 4  # selecting tests remembered
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """A call in the graph, as the origin of a value: its result, or what it stored through ``&out``."""
 
     node: int
@@ -27,16 +27,14 @@ class Site:
     out: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """A variable that holds the outcome of a test: ``again = ret == -EAGAIN``."""
 
     test: ir.Expr
     holds: bool  # value is the test, or its negation
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(Struct, frozen=True):
     """One test on the way: what it was about and what came out."""
 
     node: int
@@ -46,8 +44,7 @@ class Passed:
     quiet: bool = False  # the plain truth of a pointer or flag: no sign of failure
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(Struct, frozen=True):
     """A constant set right behind a test: ``if (!pte) { err = -EAGAIN; goto out; }`` keeps its reason."""
 
     symbol: str
@@ -60,8 +57,7 @@ Known = frozenset[tuple[Site, Codes]]  # what the tests said about the calls
 Trail = tuple[Passed, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     env: Env = frozenset()
     known: Known = frozenset()
     trail: Trail = ()  # the last tests on call results (predicates aside), oldest first
@@ -82,8 +78,7 @@ class World:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Explored:
+class Explored(Struct, frozen=True):
     """Worlds before each node, and those that took one of the edges asked about; sorted by what they hold."""
 
     at: Mapping[int, tuple[World, ...]]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import time
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lorelint.edge.directory import DirectoryTree
 from lorelint.edge.index import Gone, IndexFile, Manifest
@@ -138,8 +139,7 @@ class _Folder:
         return View(paths, [lie[path] for path in paths], state)
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A tree as it is read into an index.
 
     opener  by which another process opens the same tree

@@ -11,10 +11,11 @@ import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import current_process
 from time import monotonic
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from lorelint.edge.apart import Apart
 from lorelint.model.errors import LorelintError
@@ -28,8 +29,7 @@ ATTEMPT = 5.0  # seconds for one attempt to reach a scheduler
 TASKS = 500  # of one process; then another begins, with nothing left over
 
 
-@dataclass(frozen=True, slots=True)
-class Job(Generic[T, R]):
+class Job(Struct, Generic[T, R], frozen=True):
     """What is to be done, for any process: ``make(setup)(task)``, as `edge.apart.Apart` has it.
 
     own  what a worker puts in the place of ``setup``, given what it has of its own; a function of a module
@@ -42,8 +42,7 @@ class Job(Generic[T, R]):
     own: Callable[[Any, Own], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(Struct, frozen=True):
     """What a worker of a cluster has of its own, by Dask's settings there (DASK_LORELINT__CACHE, DASK_LORELINT__TREE).
 
     cache  a folder; that of the worker where nothing is said

@@ -9,8 +9,9 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from lorelint.model.errors import LorelintError
 from lorelint.model.work import Dismissal
@@ -20,7 +21,7 @@ SEEN = "found.jsonl"  # findings that were shown lately: what a fingerprint stan
 MAX_BYTES = 32 << 20
 MAX_SEEN = 2_000
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}\Z")
-_FIELDS = tuple(each.name for each in fields(Dismissal))
+_FIELDS = Dismissal.__struct_fields__
 
 
 def parse(raw: bytes, where: str) -> dict[str, Dismissal]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from lorelint.edge.git import Objects, text
 from lorelint.edge.letters import open_letter
@@ -29,8 +30,7 @@ REMEMBERED = 1_000  # messages by which a rewritten history is known again
 HEAD = 1 << 20  # bytes of a mail over the bound that are given on
 
 
-@dataclass(frozen=True, slots=True)
-class _Epoch:
+class _Epoch(Struct, frozen=True):
     number: int
     repository: Mirror
     ref: str

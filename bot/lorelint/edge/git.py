@@ -14,8 +14,9 @@ import subprocess
 import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lorelint.model.errors import LorelintError
 
@@ -78,8 +79,7 @@ def with_environment(command: Sequence[str], extra: Mapping[str, str] | None = N
     return ["env", *unset, *(f"{name}={value}" for name, value in {**_SET, **(extra or {})}.items()), *command]
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     code: int
     out: bytes
     err: str
@@ -120,8 +120,7 @@ def no_git(where: Path) -> LorelintError:
     return LorelintError("git is not installed", where=where.name, remedy="install git, or name a plain source folder")
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(Struct, frozen=True):
     id: str
     kind: str  # "blob", "tree", "commit", "tag"
     data: bytes

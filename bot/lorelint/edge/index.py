@@ -21,8 +21,9 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lorelint.code.facts import VERSION
 from lorelint.edge import pages
@@ -46,8 +47,7 @@ CREATE TABLE tree (key TEXT PRIMARY KEY, made REAL NOT NULL, extra TEXT NOT NULL
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """Which blob lies at each source path of a tree.
 
     paths    sorted

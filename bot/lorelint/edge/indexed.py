@@ -10,7 +10,8 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from lorelint.edge import pages
 from lorelint.edge.git import is_word
@@ -19,8 +20,7 @@ from lorelint.model.errors import LorelintError
 from lorelint.model.tree import LIMIT, Tree, inside
 
 
-@dataclass(slots=True)
-class View:
+class View(Struct):
     """What an index knows of one tree.
 
     paths    of its source files, sorted
@@ -31,9 +31,9 @@ class View:
     paths: Sequence[str]
     numbers: Sequence[int]
     state: str = ""
-    _ends: tuple[dict[int, int], dict[int, int]] | None = field(default=None, repr=False)  # first and last place
-    _raw: bytes = field(default=b"", repr=False)
-    _asked: int = field(default=0, repr=False)  # for how many places
+    _ends: tuple[dict[int, int], dict[int, int]] | None = None  # first and last place
+    _raw: bytes = b""
+    _asked: int = 0  # for how many places
 
     def number(self, path: str) -> int | None:
         """The number of the blob at a path; None for no such file."""

@@ -13,12 +13,13 @@ import email.policy
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import getaddresses, parsedate_tz
 from typing import Any
+
+from msgspec import Struct, field
 
 from lorelint.edge.mailbox import Mail
 from lorelint.model.trouble import Trouble
@@ -32,8 +33,7 @@ _DIFF = re.compile(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ )", re.MULTILINE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(slots=True)
-class Letter:
+class Letter(Struct):
     """One mail, headers decoded, on its way to a `Message`."""
 
     raw: bytes

@@ -9,9 +9,10 @@ import io
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from lorelint.model.errors import LorelintError
 from lorelint.model.trouble import Trouble
@@ -36,16 +37,14 @@ _KNOWN = frozenset(
 _DIFF = re.compile(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ [^\n]*\n@@ -)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(Struct, frozen=True):
     """The bytes of one mail. `local`: a patch file that was never mailed."""
 
     raw: bytes
     local: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(Struct, frozen=True):
     mails: tuple[Mail, ...]
     troubles: tuple[Trouble, ...] = ()
 

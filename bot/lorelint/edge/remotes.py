@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from lorelint.config import TreeConfig
 from lorelint.edge.mirror import FIRST, TIMEOUT, Mirror
@@ -26,8 +27,7 @@ MIRROR = "linux.git"
 AGAIN = timedelta(hours=1)  # after a fetch that failed
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """What came of bringing one tree up to date."""
 
     name: str

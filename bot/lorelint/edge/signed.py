@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import getaddresses
+
+from msgspec import Struct
 
 MAX_MAIL = 2 << 20  # bytes of a mail whose signatures are looked at: nobody writes such an answer
 MAX_HEAD = 128 << 10
@@ -25,8 +26,7 @@ _ASCII_LIKE = re.compile(r"us-ascii|ascii|utf-?8|iso-8859-\d{1,2}|windows-125\d"
 _CLEAR = ("", "7bit", "8bit", "quoted-printable")
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """Fields by lower-case name, those of a name from top to bottom; values as they came, line ends in them."""
 
     fields: Mapping[bytes, tuple[bytes, ...]]

@@ -12,7 +12,8 @@ import subprocess
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.edge.git import text
 from lorelint.model.tree import inside, is_source
@@ -21,8 +22,7 @@ MARGIN = 1.0  # seconds; a change in the same tick as the moment counts as after
 TIMEOUT = 60  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
+class Swept(Struct, frozen=True):
     """Source files that may have changed or are new, paths that are gone, and the inodes of all folders now."""
 
     changed: tuple[str, ...]

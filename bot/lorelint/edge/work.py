@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lorelint.edge.git import MAX_OBJECT, Git, text
 from lorelint.edge.repository import GitRepository
@@ -31,8 +33,7 @@ _Reader = Callable[[FileDiff], bytes | None]
 _PERSON = re.compile(rb"author (.*?) ?<([^>]*)> (\d+)")
 
 
-@dataclass(slots=True)
-class _Laid:
+class _Laid(Struct):
     """The files so far over one tree."""
 
     under: Tree

@@ -8,9 +8,10 @@ is ever mailed about it: the queue shows what was obeyed, and what was not and w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.jobs.meant import About, about, meant, versions
 from lorelint.jobs.outbox import silenced
@@ -41,8 +42,7 @@ class Weight(StrEnum):
     OPERATOR = "operator"
 
 
-@dataclass(frozen=True, slots=True)
-class Help:
+class Help(Struct, frozen=True):
     """What obeying asks of others.
 
     prover  who wrote a mail
@@ -61,8 +61,7 @@ class Help:
     person: Callable[[str], str] = str.lower
 
 
-@dataclass(frozen=True, slots=True)
-class Obeyed:
+class Obeyed(Struct, frozen=True):
     """What became of one mail. `waits`: it could not be proven just now, and is asked about again."""
 
     msgid: str
@@ -113,8 +112,7 @@ def _unheard(message: Message, asked: Asked, domain: str) -> str:
     return "" if asked else "it asks nothing"
 
 
-@dataclass(frozen=True, slots=True)
-class _Say:
+class _Say(Struct, frozen=True):
     """Who has a say in a series.
 
     writers      one address for each person, that of today; a writer speaks from all of his

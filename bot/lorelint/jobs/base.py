@@ -8,7 +8,9 @@ exact wins, then the first on which every hunk has its context; only then is any
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lorelint.jobs.lay import Laid, Layer, first_blobs
 from lorelint.model.base import Applied, Base, BaseStep, Grade, Snapshot
@@ -34,8 +36,7 @@ def climb(series: Series, source: OpenTree | None, patcher: Patcher | None = Non
     return _applied(series, best, tuple(ladder.steps), (*ladder.troubles, *_read_troubles(source)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """A tree that was tried, and how the series lies on it."""
 
     rung: str
@@ -49,8 +50,7 @@ class _Place:
         return self.laid.grade
 
 
-@dataclass(slots=True)
-class _Ladder:
+class _Ladder(Struct):
     series: Series
     source: OpenTree | None
     patcher: Patcher | None

@@ -5,7 +5,9 @@ or we have said is not said again, what is gone is known to be fixed. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.jobs.review import undone
 from lorelint.model.base import Grade
@@ -18,8 +20,7 @@ KEPT = (Status.NEW, Status.UNCERTAIN, Status.EXPOSED)
 _LASTING = (State.FALSE, State.WONTFIX, State.NOT_OURS, State.CONFIRMED, State.SNOOZED, State.SENT, State.RAISED)
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(Struct, frozen=True):
     """The findings of a review, and those of earlier versions that are gone (their ids)."""
 
     rows: tuple[FindingRow, ...]

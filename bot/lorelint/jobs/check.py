@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.code.program import Cache, Program
 from lorelint.kernel.applied import knowledge_of
@@ -22,8 +24,7 @@ from lorelint.rule.door import Rule
 LIVE = frozenset({Status.NEW, Status.UNCERTAIN, Status.EXPOSED})
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What a check says: the report without the findings that its author has dismissed, and those."""
 
     report: Report

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.jobs.policy.decide import matches
 from lorelint.jobs.policy.still import full
@@ -17,8 +18,7 @@ from lorelint.report.text import listed
 MAX_TRIES = 100  # in one pass: a site that does not answer is waited for each time
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(Struct, frozen=True):
     """what: set, waits, failed, would be set."""
 
     what: str

@@ -7,8 +7,10 @@ patch that is the very one that was answered there. Nothing here sends; what is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.jobs import stands
 from lorelint.jobs.gate import Gate
@@ -29,8 +31,7 @@ TOLD = (Letter.SENDING, Letter.SENT, Letter.BOUNCED, Letter.DROPPED)  # said, or
 ANYTHING = Say("", "any rule", "list", Severity.ERROR, 1.0, Grade.EXACT)  # nothing that could be said is graver
 
 
-@dataclass(frozen=True, slots=True)
-class Help:
+class Help(Struct, frozen=True):
     """What drafting asks of others.
 
     people  paths -> whom MAINTAINERS names for them
@@ -43,8 +44,7 @@ class Help:
     gate: Gate
 
 
-@dataclass(frozen=True, slots=True)
-class Drafted:
+class Drafted(Struct, frozen=True):
     """What became of one patch: a letter, a check, both, or neither, and why."""
 
     patch: str

@@ -6,8 +6,9 @@ Runs in a process of its own (`lorelint.edge.apart`), so what goes in and comes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from lorelint.jobs.applied import held
 from lorelint.jobs.base import climb
@@ -30,17 +31,15 @@ MAX_PEOPLE = 60  # of those who are named for its files
 MAX_SOURCE = 4 << 20  # bytes of source that go with a report
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True):
     """A series to review: all mails of its thread, the Message-ID of its first, the lists it came over."""
 
     first: str
     inboxes: tuple[str, ...]
-    mails: tuple[bytes, ...] = field(repr=False, default=())
+    mails: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """What came of it.
 
     report    None where the series was applied already
@@ -53,15 +52,15 @@ class Done:
     """
 
     report: Report | None
-    document: bytes = field(repr=False, default=b"")
+    document: bytes = b""
     tree: str = ""
     commit: str = ""
     grade: str = ""
     tried: tuple[tuple[str, str], ...] = ()
     applied: str = ""
     seconds: float = 0.0
-    sources: dict[tuple[int, str], bytes] = field(repr=False, default_factory=dict)
-    exhibits: tuple[tuple[str, bytes], ...] = field(repr=False, default=())
+    sources: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    exhibits: tuple[tuple[str, bytes], ...] = ()
     subsystems: tuple[str, ...] = ()
     people: tuple[tuple[str, str], ...] = ()
 
@@ -83,8 +82,7 @@ class Trees(Protocol):
         """Raises LorelintError where it is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """All that reviewing takes.
 
     threads  the bytes of mails, the Message-ID of one -> its thread, its series last
@@ -143,8 +141,7 @@ def review_due(due: Due, bench: Bench) -> Done:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """The best tree of those that were tried; without a tree the hunks alone."""
 
     tried: tuple[tuple[str, str], ...]
@@ -184,8 +181,7 @@ def _opened(
             tried.append((name, error.what))
 
 
-@dataclass(frozen=True, slots=True)
-class _Area:
+class _Area(Struct, frozen=True):
     """What MAINTAINERS of the first tree says of the files of a series."""
 
     trees: tuple[str, ...] = ()

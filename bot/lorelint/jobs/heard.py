@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import accumulate
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.code.program import Program
 from lorelint.mail.comments import comments
@@ -33,8 +35,7 @@ MAX_SPOKEN = 2_000_000  # characters of comments that are looked through for wor
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """The comments on a series, and the findings with what raised them."""
 
     comments: tuple[Comment, ...]

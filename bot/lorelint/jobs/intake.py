@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.jobs import life
 from lorelint.jobs.bounces import bounced
@@ -35,8 +37,7 @@ _POSTED = (Nature.PATCH, Nature.COVER, Nature.STABLE, Nature.BACKPORT, Nature.FO
 _NUMBERED = re.compile(r"\[[^\]]*\b\d+/(\d+)\b[^\]]*\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(Struct, frozen=True):
     """How mail is understood; what it is given is bytes from strangers, and it may raise.
 
     read     the bytes of a mail -> headers and text, what it is, and what made it that; LorelintError for no mail
@@ -47,8 +48,7 @@ class Reader:
     threads: Callable[[Sequence[bytes]], Sequence[Thread]]
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What became of an arrival.
 
     fresh    it was not in the store

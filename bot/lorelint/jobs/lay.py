@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lorelint.mail.apply import Misfit, Placed, Placement, apply_diff, reverse
 from lorelint.mail.fragments import fragments
@@ -18,8 +19,7 @@ MIN_BLOB = 7  # digits of an abbreviated id that are believed; git abbreviates t
 Ranges = tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Laid:
+class Laid(Struct, frozen=True):
     """A series on one tree."""
 
     snapshots: tuple[Snapshot, ...]
@@ -66,8 +66,7 @@ def first_blobs(series: Series) -> dict[str, str]:
     return wanted
 
 
-@dataclass(frozen=True, slots=True)
-class _Fit:
+class _Fit(Struct, frozen=True):
     """What became of one diff. None as content stands for no file."""
 
     grade: Grade
@@ -81,8 +80,7 @@ class _Fit:
     trouble: Trouble | None = None
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     """What is known of one path so far."""
 
     grade: Grade = Grade.EXACT
@@ -91,8 +89,7 @@ class _File:
     broken: bool = False  # an earlier patch of the series could not be placed in it
 
 
-@dataclass(slots=True)
-class Layer:
+class Layer(Struct):
     """Lays series on trees. Without `repository` there is no merging, without `patcher` no fuzz."""
 
     tree: Tree

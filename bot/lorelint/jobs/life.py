@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.jobs import stands
 from lorelint.jobs.carry import Carried, carry
@@ -23,8 +25,7 @@ _ENDED = (Life.SUPERSEDED, Life.MUTED)
 _UNSENT = (Letter.HELD, Letter.RELEASED)
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """How long is waited, and how often is tried.
 
     wait_hours  for patches that are missing, from the last that came

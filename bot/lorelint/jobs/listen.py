@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lorelint.jobs import draft as drafts
 from lorelint.jobs import intake, life, stands, taken
@@ -33,8 +35,7 @@ Say = Callable[..., None]
 """``say(event, name=value, ...)``: one line of the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
+class Listening(Struct, frozen=True):
     """All that a pass takes.
 
     refresh   brings the trees up to date; (tree, whether it could be, what is so) of those that were due
@@ -70,8 +71,7 @@ class Listening:
     stop: Callable[[], bool] = field(default=lambda: False)
 
 
-@dataclass(slots=True)
-class Pass:
+class Pass(Struct):
     """What one pass did."""
 
     taken: int = 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.mail.commands import Command
 from lorelint.model.mail import Message
@@ -14,8 +15,7 @@ MAX_VERSIONS = 50  # later versions of a series
 NAMED = 4  # findings that are named before the rest is counted
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """The series an answer is about, and the letter or the patch it answers in it.
 
     findings  those that can be meant: of the letter, else of the patch, else of the series

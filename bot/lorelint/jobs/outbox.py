@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.jobs.gate import Gate
 from lorelint.model.errors import LorelintError
@@ -14,8 +16,7 @@ OPEN = (Letter.HELD, Letter.RELEASED)
 SPEAKS = (State.NEW, State.CONFIRMED)  # a letter about these is worth sending
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """What became of one letter. `refused` says why nothing did."""
 
     id: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code.program import Cache, Program
 from lorelint.jobs.base import climb
@@ -22,8 +23,7 @@ from lorelint.rule.delta import delta
 from lorelint.rule.door import Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Reviewed:
+class Reviewed(Struct, frozen=True):
     """A report, and the trees it speaks of."""
 
     report: Report

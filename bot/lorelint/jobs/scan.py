@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lorelint.code.ir import Function
 from lorelint.code.program import Program
@@ -100,8 +101,7 @@ def _files(tree: Tree, paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """Gathers, file by file."""
 
     program: Program

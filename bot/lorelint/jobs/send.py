@@ -8,8 +8,9 @@ One process sends at a time; the command sees to that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from lorelint.jobs.gate import Gate
 from lorelint.jobs.policy.decide import moment, shown
@@ -27,8 +28,7 @@ FOUND = "found in the archive"
 Archived = Callable[[str], bool | None]  # whether a Message-ID is in the archive; None where that cannot be told
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What became of one letter in this pass: sent, found, waits, held, cancelled, refused, later, would go."""
 
     what: str
@@ -36,8 +36,7 @@ class Step:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(Struct, frozen=True):
     """What sending asks of others.
 
     gate      what is wrong with a letter

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.jobs.answers import Weight
 from lorelint.mail.commands import FALSE, MUTE, WONTFIX
@@ -29,8 +30,7 @@ _VERDICT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A rule on a list: findings that persons judged, and the share of them that they found right, by weight."""
 
     inbox: str

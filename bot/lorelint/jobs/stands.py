@@ -8,7 +8,8 @@ applied, what stands there is put right. `jobs.checks` sets it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lorelint.model.finding import Severity
 from lorelint.model.policy import Audience, Policy

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.jobs.draft import told_since
 from lorelint.model.policy import Policy
@@ -15,8 +17,7 @@ from lorelint.report.text import many
 MOST = 1_000  # series that are due, counted
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """What is too long: seconds since a list was read, hours that a released letter or a series waits.
 
     And what is too little: `room` bytes on the disk of our data.

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import closing
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lorelint.jobs import intake, life
 from lorelint.jobs.due import Done, Due
@@ -32,8 +33,7 @@ EARLIEST = "1970-01-01T00:00:00Z"  # to a feed "" is now
 MAX_MAILS = 2_000  # of one thread that go to a review
 
 
-@dataclass(frozen=True, slots=True)
-class Sweeping:
+class Sweeping(Struct, frozen=True):
     """All that a sweep takes.
 
     left_out  files of the archives that hold no mail, and why; asked when they were read
@@ -139,8 +139,7 @@ def _note_left_out(parts: Sweeping, now: str) -> None:
 # -- reviews -------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Family:
+class _Family(Struct):
     """The versions of a series that are under way, and what came of each: a result, or why there is none."""
 
     members: tuple[SeriesRow, ...]
@@ -151,8 +150,7 @@ class _Family:
         return len(self.results) == len(self.members)
 
 
-@dataclass(slots=True)
-class _Task:
+class _Task(Struct):
     family: _Family
     row: SeriesRow
     tries: int = 0

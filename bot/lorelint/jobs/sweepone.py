@@ -6,7 +6,9 @@ The tree is one for the whole sweep, so what it holds already is reviewed all th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.jobs.due import Done, Due, subsystems_of
 from lorelint.jobs.review import newest, review
@@ -23,8 +25,7 @@ from lorelint.rule.door import Rule
 NO_C = "touches no C"
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """All that it takes. `threads` and `clock` are as `jobs.due` has them."""
 
     source: OpenTree

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.jobs import life
 from lorelint.jobs.applied import held
@@ -54,8 +56,7 @@ def withdraw(
             session.notes.set(LOOKED, looked.written())
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
+class _Looked(Struct, frozen=True):
     """The letters that were looked at, and the trees as they were then."""
 
     tips: tuple[tuple[str, str], ...] = ()

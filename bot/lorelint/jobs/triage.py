@@ -8,8 +8,10 @@ line of the audit, and as a step that can be taken back as long as nobody has de
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.jobs.answers import Weight
 from lorelint.jobs.meant import versions
@@ -63,16 +65,14 @@ _DISMISSED_FROM = frozenset(State) - {State.FIXED}
 _SAID = (Move.CONFIRM, Move.FALSE, Move.WONTFIX, Move.NOT_OURS)  # verdicts on the rule, too
 
 
-@dataclass(frozen=True, slots=True)
-class By:
+class By(Struct, frozen=True):
     """Who decides, and as whom."""
 
     name: str
     weight: Weight = Weight.OPERATOR
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(Struct, frozen=True):
     """What came of it: the findings as they are now, and (id, why not) of those that stay as they were.
 
     batch  what `undo` takes back; 0 where nothing was done

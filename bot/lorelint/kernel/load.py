@@ -7,11 +7,12 @@ calls (`calls.toml`), sections and guards (`sections.toml`), versions (`versions
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from lorelint.kernel.source import Source, Span, Version, span
 from lorelint.model.errors import LorelintError
@@ -25,8 +26,7 @@ GUARD_LIST = "guard_names"
 NO_LISTS = ("versions.toml", "calls.toml", "sections.toml", "entrances.toml", "families.toml")
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """Everything the files say, for all versions."""
 
     checked: tuple[Version, ...]

@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from email.utils import getaddresses
 from functools import lru_cache
+
+from msgspec import Struct, field
 
 from lorelint.kernel.whole import understood
 from lorelint.model.tree import Tree
@@ -29,8 +30,7 @@ MAX_WORDS = 200_000  # characters of changed lines in which words are looked for
 Person = tuple[str, str]  # name, address
 
 
-@dataclass(slots=True)
-class Section:
+class Section(Struct):
     """One entry. `files`, `without`, `names` and `words` are the patterns of F:, X:, N: and K:."""
 
     name: str
@@ -50,8 +50,7 @@ class Section:
         return "*" in self.files and "*/" in self.files
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Struct, frozen=True):
     """Those in charge of some files, those of the most precise section first, each once."""
 
     maintainers: tuple[Person, ...] = ()

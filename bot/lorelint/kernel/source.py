@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+
+from msgspec import Struct
 
 from lorelint.model.errors import LorelintError
 
 Version = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One data file: its text (for line numbers) and what TOML made of it."""
 
     path: Path
@@ -104,8 +104,7 @@ class Source:
         return int(found[1]), int(found[2])
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """The versions that have something, both ends included; None = open."""
 
     since: Version | None = None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+
+from msgspec import Struct
 
 SHORT = 6  # characters; pieces of wrapped lines below that are not recognised
 NEAR = 3  # lines below the last one where a piece of a wrapped line is looked for
@@ -17,8 +18,7 @@ LIKE = 50  # places of a line that stands often, of which the one with the same 
 PROSE = 16  # characters; shorter pieces of prose that was filled anew are not recognised
 
 
-@dataclass(slots=True)
-class Budget:
+class Budget(Struct):
     """Characters that may still be looked at."""
 
     left: int

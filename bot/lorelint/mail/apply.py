@@ -6,7 +6,9 @@ Fuzz is not for this module: what does not match in full is a `Misfit`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.model.mail import Change, FileDiff, Hunk, HunkLine
 
@@ -15,8 +17,7 @@ MAX_LINES = 2_000_000
 MAX_PLACES = 4096  # compared for one hunk: a mail of blank lines shall not cost minutes
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """Where one hunk went."""
 
     hunk: int  # 1-based
@@ -29,8 +30,7 @@ class Placement:
     bare: bool = False  # it has no context at all: only the line number places it
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A file after a diff; `content` is None for a file that is gone."""
 
     content: bytes | None
@@ -38,8 +38,7 @@ class Placed:
     line_ends: bool = False  # the file has CRLF where the mail has LF: those of the file were kept
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
+class Misfit(Struct, frozen=True):
     """Why a diff does not apply."""
 
     hunk: int  # 1-based; 0 when no hunk is to blame

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from email.utils import parseaddr
+
+from msgspec import Struct
 
 from lorelint.model.mail import FileDiff
 from lorelint.model.trouble import Trouble
@@ -20,8 +21,7 @@ _IN_BODY = re.compile(r"(From|Subject|Date|Author|Commit|Reviewed-by)\s*:\s*(.*)
 _CONTINUED = re.compile(r"[ \t]+(\S.*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """What stands above the diff. Empty strings where the body does not say."""
 
     author: tuple[str, str]  # of the in-body "From:", ("", "") where there is none

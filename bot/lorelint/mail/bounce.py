@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
 from email.policy import compat32
+
+from msgspec import Struct
 
 LARGEST = 1 << 20  # bytes of a report that are read
 PARTS = 50
@@ -15,8 +16,7 @@ _TEXT = 300
 _MSGID = re.compile(r"<([!-;=?-~]{3,250})>")
 
 
-@dataclass(frozen=True, slots=True)
-class Bounce:
+class Bounce(Struct, frozen=True):
     """msgid: of the letter that did not arrive; address: to whom, "" where it is not told; text: why."""
 
     msgid: str

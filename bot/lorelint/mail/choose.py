@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.model.errors import LorelintError
 from lorelint.model.mail import Series, Thread
@@ -12,8 +13,7 @@ from lorelint.model.mail import Series, Thread
 _PATCH_TAG = re.compile(r"\[[^\]]*\b(?:patch|rfc)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A series, the lane it was found in, and the mails of that lane."""
 
     lane: int

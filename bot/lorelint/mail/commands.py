@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.mail.quotes import Passage, Quoted, read
 
@@ -37,8 +38,7 @@ class May(StrEnum):
     ANYBODY = "anybody, for himself"
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """One line of the table."""
 
     word: str
@@ -84,8 +84,7 @@ TABLE = (
 WORDS = {each.word: each for each in TABLE}
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """Something asked for.
 
     rule   the name that follows the word, or a finding's fingerprint; "" where none does
@@ -103,16 +102,14 @@ class Command:
         return WORDS[self.word]
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(Struct, frozen=True):
     """A line that begins like a command and is not obeyed, and why."""
 
     line: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     commands: tuple[Command, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
 

@@ -8,7 +8,9 @@ the archive lacks is read from the quotes in its answers. Nothing that was said 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lorelint.mail.align import Budget, Text, squeezed
 from lorelint.mail.people import People
@@ -27,16 +29,14 @@ MAX_SEARCHED = 50_000_000  # characters of replies that are searched for pieces 
 MAX_ALIGNED = 20_000_000  # quoted lines that are looked for, each in every mail above it, in one thread
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """All comments, oldest mail first, and what was too much to be read."""
 
     comments: tuple[Comment, ...]
     troubles: tuple[Trouble, ...] = ()
 
 
-@dataclass(slots=True)
-class _Mail:
+class _Mail(Struct):
     message: Message
     reading: Reading
     role: Role
@@ -46,8 +46,7 @@ class _Mail:
     text: Text | None = None  # its speech, once it was heard
 
 
-@dataclass(frozen=True, slots=True)
-class _Posted:
+class _Posted(Struct, frozen=True):
     """A mail of a series: a patch, or its cover letter."""
 
     msgid: str

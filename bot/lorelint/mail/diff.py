@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lorelint.mail.hunks import HUNK, Reading, is_structure, read_hunk
 from lorelint.mail.paths import DEV_NULL, git_names, unquote, unsafe, unstamped, without_prefix
@@ -23,16 +24,14 @@ _INDEX = re.compile(r"index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: [0-7]{6})?\s
 _BINARY = re.compile(r"(?:Binary files|Files) .* differ\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Diffs:
+class Diffs(Struct, frozen=True):
     """All file changes of one body, and what was odd about them."""
 
     files: tuple[FileDiff, ...]
     troubles: tuple[Trouble, ...]
 
 
-@dataclass(slots=True)
-class _Header:
+class _Header(Struct):
     """What the lines before the first hunk of a file say."""
 
     at: int

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lorelint.model.mail import Hunk, HunkLine
 
@@ -15,8 +16,7 @@ _SIGNATURE = re.compile(r"-- ?$")
 _WRAP = 50  # a mailer that wraps does so at 65 columns or later; the last word it moved may be long
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """What was odd about one hunk, counted."""
 
     stripped: int = 0  # empty context lines that lost their one space
@@ -25,8 +25,7 @@ class Reading:
     recounted: bool = False
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(Struct):
     """A hunk while it is read: (op, text, index into the lines)."""
 
     header: str

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from lorelint.mail.commands import parse as commands
 from lorelint.mail.people import robot
@@ -38,8 +39,7 @@ _UPSTREAM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What b4 reads of one mail."""
 
     prefixes: tuple[str, ...] = ()  # words in the brackets before the subject
@@ -63,8 +63,7 @@ class Facts:
         return any(_ANNOUNCES.match(word) for word in self.prefixes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mail:
+class _Mail(Struct, frozen=True):
     message: Message
     facts: Facts
     domain: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 MAX_LINES = 20_000  # of one body
 MAX_LINE = 1_000  # characters of one line that are looked at
@@ -47,8 +48,7 @@ _DATED = rf"(?:.*{_WHEN}[\s,]+|(?:On|Am|Le)\s(?:.*\d{{4}}[\s,]+)?)?"
 _NAME = re.compile(rf"{_DATED}(?P<name>[^<>]*?)\s*(?:<(?P<address>[^<>]*)>)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Quoted:
+class Quoted(Struct, frozen=True):
     """A quoted line: its place in the body, how many marks stood before it, and what stood behind them."""
 
     at: int  # 1-based
@@ -56,8 +56,7 @@ class Quoted:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(Struct, frozen=True):
     """What was said in one go. `above` are the numbers, in `Reading.quoted`, of the lines it stands under."""
 
     at: int  # 1-based line of the body
@@ -66,8 +65,7 @@ class Passage:
     above: range
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """One body. `names` are those in the attribution lines: depth of the quote -> (name, address)."""
 
     passages: tuple[Passage, ...]
@@ -76,16 +74,14 @@ class Reading:
     cut: bool = False  # something was too long to be read whole
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(Struct):
     at: int
     depth: int  # 0: not quoted
     text: str
     speech: bool = False
 
 
-@dataclass(slots=True)
-class _State:
+class _State(Struct):
     rows: list[_Row] = field(default_factory=list)
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
 

@@ -8,15 +8,15 @@ lanes; within one, a revision number stands for one posting, and b4 does the res
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 MAX_CLIMB = 50  # answers upon answers that are followed from a patch to what it was posted under
 MAX_POSTINGS = 300  # of one thread that are looked at, those nearest to its root
 _DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """What threading must know about one mail; numbers as b4 reads them from the subject."""
 
     msgid: str
@@ -34,8 +34,7 @@ class Node:
     resend: bool = False
 
 
-@dataclass(slots=True)
-class _Cluster:
+class _Cluster(Struct):
     """Mails that were posted together."""
 
     key: tuple[object, ...]
@@ -45,8 +44,7 @@ class _Cluster:
     counters: set[int] = field(default_factory=set)
 
 
-@dataclass(slots=True)
-class _Lane:
+class _Lane(Struct):
     versions: set[int] = field(default_factory=set)
     clusters: list[_Cluster] = field(default_factory=list)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lorelint.model.finding import Doubt, Finding, Silence
 from lorelint.model.trouble import Failure
 
 
-@dataclass(frozen=True, slots=True)
-class WhyNotAt:
+class WhyNotAt(Struct, frozen=True):
     """One definition of the function, judged.
 
     missing  words of the rule's prefilter of which none stands in the function; nothing was judged then.
@@ -28,8 +27,7 @@ class WhyNotAt:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WhyNot:
+class WhyNot(Struct, frozen=True):
     """All definitions of that name in a tree; `judged` is empty where there is none, and `notes` says so."""
 
     rule: str

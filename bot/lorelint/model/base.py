@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.model.mail import Patch
 from lorelint.model.tree import Tree
@@ -25,8 +26,7 @@ class Grade(StrEnum):
         return list(Grade).index(self)
 
 
-@dataclass(frozen=True, slots=True)
-class BaseStep:
+class BaseStep(Struct, frozen=True):
     """One rung of the base ladder: what was tried and what came of it."""
 
     rung: str  # "base-commit", "blobs", "named", "tags", "three-way", "fuzzy", "fragments"
@@ -35,8 +35,7 @@ class BaseStep:
     text: str  # the reason, lower case, no full stop
 
 
-@dataclass(frozen=True, slots=True)
-class FileBase:
+class FileBase(Struct, frozen=True):
     """One file of a patch on the base that was found."""
 
     path: str
@@ -45,8 +44,7 @@ class FileBase:
     fuzzed: tuple[tuple[int, int], ...] = ()  # line ranges of the file after that were placed with fuzz
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """Where the series was put, with every rung that was tried."""
 
     tree: str  # name of the tree, "" for fragments
@@ -60,8 +58,7 @@ class Base:
         return any(step.tried and step.rung != "base-commit" for step in self.steps)
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """The source before and after one patch; patch 3's *before* holds patches 1 and 2."""
 
     patch: Patch
@@ -71,8 +68,7 @@ class Snapshot:
     troubles: tuple[Trouble, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """A whole series on its base."""
 
     base: Base

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Role(StrEnum):
@@ -25,8 +26,7 @@ class Anchor(StrEnum):
     NONE = "none"  # no patch that was read: its mail answers nothing that is here
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """What one person said at one place of one mail.
 
     patch      seq of the patch it is about; 0 for the cover letter, or where `anchor` is NONE
@@ -56,8 +56,7 @@ class Comment:
     missing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Raised:
+class Raised(Struct, frozen=True):
     """A comment that speaks of the defect of a finding.
 
     sure   said of the same place, in words that name the defect; else it may be about something else

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Entrances:
+class Entrances(Struct, frozen=True):
     """Kinds of entries (``ioctl``, ``work``) by where a function stands.
 
     slots     ``file_operations.mmap``, or ``proto_ops.*`` for all fields of a structure -> kind
@@ -36,8 +36,7 @@ class Entrances:
         return taker in self.silent or taker.startswith(self.silent_prefixes)
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """APIs that belong together."""
 
     name: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+
+class Cursor(Struct, frozen=True):
     """How far one epoch of an archive was taken in; for an archive over HTTP, epoch 0 and a time."""
 
     inbox: str  # name of the list in the settings
@@ -17,11 +17,10 @@ class Cursor:
     commit: str  # the last commit (or RFC 3339 time) whose message is in the store, "" for none
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """One message as an archive gives it, and the cursor that stands for having it in the store."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
     cursor: Cursor
     at: str  # RFC 3339 in UTC, when the archive took it
     blob: str = ""  # of the message in the archive's git repository

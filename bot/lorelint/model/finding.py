@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.model.base import Base, Grade
 from lorelint.model.comment import Comment, Raised
@@ -32,8 +33,7 @@ class Need(StrEnum):
     CALLS = "C"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One step of a proof: a place, and what is so there."""
 
     path: str
@@ -41,8 +41,7 @@ class Step:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sibling:
+class Sibling(Struct, frozen=True):
     """Another place in the tree with the same defect or with the right idiom."""
 
     path: str
@@ -51,16 +50,14 @@ class Sibling:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """One line of a file and what stands there instead: nothing, itself among others, something else."""
 
     line: int  # 1-based, in the tree the finding was made on
     lines: tuple[str, ...]  # without line feeds
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A correction that can be made without understanding more than the finding does.
 
     It ends the defect and nothing else: no fix makes an error look like success.
@@ -71,8 +68,7 @@ class Fix:
     text: str  # what it does, lower case, no full stop
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A statement of a rule about one function.
 
     Identity is rule + path + function + anchor (the API, label or object it is about); it holds
@@ -106,8 +102,7 @@ class Finding:
         return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(Struct, frozen=True):
     """Why a rule did not fire on something it looked at; what `why-not` prints."""
 
     rule: str
@@ -118,8 +113,7 @@ class Silence:
     steps: tuple[Step, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """A rule that could not decide: what matters was not seen. Unknown before = at most the queue."""
 
     rule: str
@@ -144,8 +138,7 @@ class Status(StrEnum):
     BEFORE = "there-before"
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """A finding with its status and how far the base under its own proof can be trusted."""
 
     finding: Finding
@@ -167,16 +160,14 @@ class Judged:
         return self.status is Status.NEW and self.finding.kind is Kind.DEFECT and self.gone_in == 0 and not self.said
 
 
-@dataclass(frozen=True, slots=True)
-class Concern:
+class Concern(Struct, frozen=True):
     """Findings about one loop or one object, cause first: one paragraph of a reply."""
 
     patch: int
     findings: tuple[Judged, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """What was looked at."""
 
     files: int = 0
@@ -185,8 +176,7 @@ class Coverage:
     rules: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """Everything one job has to say about one series (or, for a scan, about files)."""
 
     source: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 
 class NodeKind(StrEnum):
@@ -26,8 +27,7 @@ class EdgeKind(StrEnum):
     HANDED = "handed"  # a function hands another one on, to be called by a third
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One function, macro, slot or entry.
 
     id      unique in the graph, the same in every run: ``mm/memory.c:follow_pfnmap_start``,
@@ -53,8 +53,7 @@ class Node:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """From the one that calls to the one that is called.
 
     path, line  the first place; `count` places in all
@@ -72,16 +71,14 @@ class Edge:
     sure: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """Something that was not followed; `node` is "" where it is about the whole."""
 
     node: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(Struct, frozen=True):
     """Nodes in the order in which they were found, from the roots outwards; edges in the order of their nodes.
 
     title    what was asked: ``follow_pfnmap_start()``, ``the dmabuf API``
@@ -98,16 +95,14 @@ class Graph:
     cuts: tuple[Cut, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """One way from a function to another: nodes, and the edge between each and the next."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Chains:
+class Chains(Struct, frozen=True):
     """The ways from one function to another, shortest first; none where there is none within `within` calls.
 
     more  there are others, longer ones
@@ -122,8 +117,7 @@ class Chains:
     cuts: tuple[Cut, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """One place where a function is called, and how its result is used there."""
 
     path: str
@@ -132,16 +126,14 @@ class Caller:
     facts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """Callers that use a function in the same way; `heading` says how, in words."""
 
     heading: str
     callers: tuple[Caller, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Siblings:
+class Siblings(Struct, frozen=True):
     """The callers of a function, by shape."""
 
     function: str
@@ -152,8 +144,7 @@ class Siblings:
     cuts: tuple[Cut, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(Struct, frozen=True):
     """Where a node's middle is and how large it is, in points from the upper left corner."""
 
     x: float
@@ -162,8 +153,7 @@ class Spot:
     height: float
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where a drawing program put things; points.
 
     spots   by node id

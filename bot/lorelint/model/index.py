@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Share:
+
+class Share(Struct, frozen=True):
     """Files for one process to read: (path, blob id in hex, "" where it is not known before it is read)."""
 
     files: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """What was learned of the files of one share.
 
     files    (path, blob id in hex) of every file that could be read, skipped ones apart
@@ -51,8 +50,7 @@ class Harvester(Protocol):
     def __call__(self, shares: Sequence[Share], known: frozenset[str]) -> Iterator[Batch]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Indexed:
+class Indexed(Struct, frozen=True):
     """What came of indexing a tree.
 
     files    C files in it

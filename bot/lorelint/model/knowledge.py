@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class When:
+class When(Struct, frozen=True):
     """A condition on one argument of a call; without it (None in its place) the fact always holds.
 
     argument  1-based, as people count
@@ -30,8 +30,7 @@ class When:
         return count - 1 if self.test == "not-null" else self.argument - 1
 
 
-@dataclass(frozen=True, slots=True)
-class CallFact:
+class CallFact(Struct, frozen=True):
     """What a call of one API means beyond list membership. A condition of None: it always holds.
 
     ends_on_signal    the callee looks at signals before or while it waits and returns an error when one is there:
@@ -54,8 +53,7 @@ class CallFact:
     told_by: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """A call that opens a section (takes a lock, disables preemption, ..) and the calls that end it.
 
     kind      class of lock: ``mutex``, ``rwsem``, ``mmap_lock``, ``spinlock``, ``rcu``, ``preempt``, ``irq``, ...
@@ -74,8 +72,7 @@ class Section:
     opens: str
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """What ``guard(name)(&l)`` and its relatives take, and when."""
 
     name: str
@@ -86,8 +83,7 @@ class Guard:
     signal: str  # "fatal", "any" or "": what makes taking it fail
 
 
-@dataclass(frozen=True, slots=True)
-class Knowledge:
+class Knowledge(Struct, frozen=True):
     """API lists for one kernel version.
 
     `lists` maps a list's name (``yield_unconditional``) to the names in it which that version has.
@@ -96,10 +92,10 @@ class Knowledge:
     """
 
     version: tuple[int, int]  # (6, 12)
-    lists: Mapping[str, frozenset[str]] = field(repr=False)
-    calls: Mapping[str, CallFact] = field(repr=False, default_factory=dict)
-    sections: Mapping[str, Section] = field(repr=False, default_factory=dict)
-    guards: Mapping[str, Guard] = field(repr=False, default_factory=dict)
+    lists: Mapping[str, frozenset[str]]
+    calls: Mapping[str, CallFact] = field(default_factory=dict)
+    sections: Mapping[str, Section] = field(default_factory=dict)
+    guards: Mapping[str, Guard] = field(default_factory=dict)
 
     def names(self, *lists: str) -> frozenset[str]:
         """The union of some lists. Raises KeyError for a list that does not exist."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.model.trouble import Trouble
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """One mail. Text is decoded; `raw` holds the bytes as they came."""
 
     msgid: str  # without angle brackets
@@ -23,11 +23,10 @@ class Message:
     to: tuple[tuple[str, str], ...]  # (name, address)
     cc: tuple[tuple[str, str], ...]
     body: str
-    raw: bytes = field(repr=False, compare=False, default=b"")
+    raw: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class HunkLine:
+class HunkLine(Struct, frozen=True):
     """One line of a hunk. `mail_line` is 1-based in the body of the patch's mail."""
 
     op: str  # " ", "+" or "-"
@@ -37,8 +36,7 @@ class HunkLine:
     new_line: int | None  # 1-based in the file after, by the hunk header; None for "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Hunk:
+class Hunk(Struct, frozen=True):
     old_start: int
     old_count: int
     new_start: int
@@ -60,8 +58,7 @@ class Change(StrEnum):
     BINARY = "binary"
 
 
-@dataclass(frozen=True, slots=True)
-class FileDiff:
+class FileDiff(Struct, frozen=True):
     """The change of one file. Paths are relative to the tree, "" where there is none."""
 
     old_path: str
@@ -83,8 +80,7 @@ class FileDiff:
                 yield hunk, line
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(Struct, frozen=True):
     """One patch of a series, as mailed."""
 
     seq: int  # 1-based place in the series
@@ -99,8 +95,7 @@ class Patch:
     followups: tuple[str, ...] = ()  # trailers given in replies, to this patch or to the cover letter
 
 
-@dataclass(frozen=True, slots=True)
-class BaseHint:
+class BaseHint(Struct, frozen=True):
     """What the mail itself says about where the series applies."""
 
     base_commit: str = ""
@@ -108,8 +103,7 @@ class BaseHint:
     change_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Struct, frozen=True):
     """One revision of a series; `patches` holds those that came, in order of `seq`."""
 
     key: str  # change-id, else message-id of the cover or of the first patch
@@ -132,8 +126,7 @@ class Series:
         return self.cover is not None or any("@" in patch.msgid for patch in self.patches)
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+class Thread(Struct, frozen=True):
     """What came in: all messages, and the series found in them, newest revision last."""
 
     source: str  # what the user named: message-id, URL, file

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import sqrt
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 SURE = 0.65  # labels of less confidence are counted apart
 GROUPS = ("real", "synthetic", "unsure")
@@ -25,8 +28,7 @@ def wilson(hits: int, of: int, z: float = 1.96) -> Interval | None:
     return round(max(0.0, middle - half), 4), round(min(1.0, middle + half), 4)
 
 
-@dataclass(slots=True)
-class Score:
+class Score(Struct):
     """Counts of verdicts; precision, recall and F1 are None where they divide by nothing."""
 
     tp: int = 0
@@ -66,8 +68,7 @@ def _share(hits: int, of: int) -> float | None:
     return round(hits / of, 4) if of else None
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """One labelled function: what a rule ought to say about it."""
 
     id: str
@@ -89,8 +90,7 @@ class Label:
         return "synthetic" if self.kind == "synthetic" else "real"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """A label and what the rule said. `verdict` is tp, fp, fn or tn."""
 
     id: str
@@ -112,8 +112,7 @@ class Case:
     failure: str
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(Struct, frozen=True):
     """Something that could not be measured: a label, a series, a file."""
 
     id: str
@@ -121,8 +120,7 @@ class Skip:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """What a person made of a place that a rule spoke of, or was silent about."""
 
     rule: str
@@ -134,8 +132,7 @@ class Judgement:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
+class Spoken(Struct, frozen=True):
     """One finding over a change that nobody labelled; `verdict` is a person's, "" where nobody judged it."""
 
     rule: str
@@ -150,8 +147,7 @@ class Spoken:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Noise:
+class Noise(Struct, frozen=True):
     """What all rules said over one body of changes.
 
     corpus    as a person would say it
@@ -171,8 +167,7 @@ class Noise:
     grades: Mapping[str, int] = field(default_factory=dict)  # how well the changes lay on the tree
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """A check taken out of a function that a rule was silent about.
 
     operator  named by what it removes
@@ -191,8 +186,7 @@ class Cut:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Mutation:
+class Mutation(Struct, frozen=True):
     """All checks that were taken out; `loud` are functions a rule spoke of before anything was taken out."""
 
     tree: str

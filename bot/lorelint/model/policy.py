@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.model.base import Grade
 from lorelint.model.finding import Severity
@@ -18,8 +19,7 @@ class Audience(StrEnum):
     LIST = "list"  # and the list
 
 
-@dataclass(frozen=True, slots=True)
-class ListPolicy:
+class ListPolicy(Struct, frozen=True):
     """What may be said about patches that came over one list.
 
     asked_by, asked_on  who of the list wanted it, and when (ISO date): no audience but the dashboard without
@@ -46,8 +46,7 @@ class ListPolicy:
     patchwork: str = ""  # address of a Patchwork whose checks are set instead of mail, "" for mail
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """All of a policy file. The default lets nothing out."""
 
     where: str = ""  # the file, "" where there is none
@@ -61,7 +60,7 @@ class Policy:
     ignored_authors: tuple[str, ...] = ()  # addresses, or @domain
     opted_out: tuple[str, ...] = ()
     lists: tuple[ListPolicy, ...] = ()
-    lines: tuple[tuple[str, int], ...] = field(default=())
+    lines: tuple[tuple[str, int], ...] = ()
 
     def of(self, name: str) -> ListPolicy | None:
         """The policy of a list by its name in the settings, or its address."""
@@ -69,8 +68,7 @@ class Policy:
         return next((each for each in self.lists if wanted in (each.name.lower(), each.address.lower())), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(Struct, frozen=True):
     """What the policy says of one line of it: `line` of `where` decided `text`."""
 
     text: str
@@ -78,8 +76,7 @@ class Ruling:
     refuses: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What becomes of what there is to say about one patch.
 
     to, cc     addresses as they stand in the mail; both together are the envelope

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 
 class How(StrEnum):
@@ -18,8 +19,7 @@ class How(StrEnum):
     NONE = "none"  # none is there, or none that says anything of the writer
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """identity  the address that is proven to have written it, lower case; "" where none is
     reason    what holds, or why nothing does: a clause
     again     nobody could be asked just now: another try may prove it

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from lorelint.model.store import FindingRow, Kept, LetterRow, State, VerdictRow
 
@@ -25,8 +26,7 @@ class Sort(StrEnum):
     OLDEST = "oldest"
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """Which series; "" for any. What is said of findings is said of those that are open where the state is `OPEN`.
 
     inbox      the list it came over
@@ -49,8 +49,7 @@ class Filter:
     sort: Sort = Sort.GRAVEST
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One series in the queue.
 
     at      when its last mail came
@@ -76,8 +75,7 @@ class Entry:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Struct, frozen=True):
     """One page of something ordered. `before` and `after` are keys, "" where there is nothing more on that side."""
 
     entries: tuple[Entry, ...]
@@ -85,8 +83,7 @@ class Slice:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True):
     """How many series have a value: all of them, and those that are open."""
 
     kind: str  # inbox, subsystem, rule, severity, version, state
@@ -95,8 +92,7 @@ class Count:
     every: int
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One step of a person with one finding; those of one `batch` were made, and are taken back, together.
 
     was, became  the finding before and after, as far as a step can change it
@@ -121,8 +117,7 @@ class Change:
     undone: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Trend:
+class Trend(Struct, frozen=True):
     """What persons said of a rule in one month, "2026-03"."""
 
     month: str

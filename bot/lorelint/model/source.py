@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from lorelint.model.tree import Tree
 from lorelint.model.trouble import Trouble
@@ -16,16 +17,14 @@ if TYPE_CHECKING:
     from lorelint.model.mail import FileDiff
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(Struct, frozen=True):
     """A tag or a branch and the commit it stands for."""
 
     name: str  # "v6.12.5", "linux-6.12.y", "origin/master"
     commit: str  # full id
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """The commit that holds the most of the blobs that were asked for."""
 
     commit: str  # full id
@@ -33,8 +32,7 @@ class Held:
     count: int  # how many of the blobs
 
 
-@dataclass(frozen=True, slots=True)
-class Prerequisite:
+class Prerequisite(Struct, frozen=True):
     """What a commit found by its patch id does to each file; None stands for no file."""
 
     patch_id: str
@@ -74,8 +72,7 @@ class Repository(Protocol):
         """What could not be read so far (objects of a partial clone), sorted."""
 
 
-@dataclass(frozen=True, slots=True)
-class FuzzyHunk:
+class FuzzyHunk(Struct, frozen=True):
     """Where GNU patch put one hunk, in the file after."""
 
     hunk: int  # 1-based
@@ -85,8 +82,7 @@ class FuzzyHunk:
     offset: int  # lines away from where the hunk's header says
 
 
-@dataclass(frozen=True, slots=True)
-class Fuzzy:
+class Fuzzy(Struct, frozen=True):
     """A file to which a diff was put with fuzz."""
 
     content: bytes
@@ -100,8 +96,7 @@ class Patcher(Protocol):
         """The file after, with at most two context lines ignored at each end; None where it does not apply."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenTree:
+class OpenTree(Struct, frozen=True):
     """A tree as the user named it, with what lies behind it."""
 
     tree: Tree  # the directory, HEAD, or the commit that was named; overlays laid over

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Stated:
+
+class Stated(Struct, frozen=True):
     """One labelled concern: what somebody said, and of what.
 
     needs  how far one has to look (P, F, T, C), "-" where no static rule could tell, "" where nobody judged it
@@ -48,8 +48,7 @@ class Near(StrEnum):
     UNREAD = "unread"  # no comment was read from the mail that raised it
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(Struct, frozen=True):
     """The base of one thread: the tree that was nearest, and its grade; "" where none was given."""
 
     thread: str
@@ -58,8 +57,7 @@ class Put:
     findings: int
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """What became of one concern.
 
     found  by which finding: ``rule in function() (status)``, "" for none
@@ -78,8 +76,7 @@ class Heard:
     raised: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Hearing:
+class Hearing(Struct, frozen=True):
     """A whole measurement."""
 
     bases: tuple[Put, ...]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lorelint.model.feed import Cursor
 from lorelint.model.store import Note
 
 
-@dataclass(frozen=True, slots=True)
-class ListStatus:
+class ListStatus(Struct, frozen=True):
     """One list.
 
     read_at  when it was last read to its end, "" for never; lag: seconds since
@@ -30,8 +29,7 @@ class ListStatus:
     muted: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """All of it. `problems` is what a supervisor has to know; none means healthy.
 
     reviews  (those that were done, those that failed, seconds of the former)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from lorelint.model.feed import Arrival, Cursor, Nature
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from lorelint.model.queue import Queue, Sights, Steps
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A message in the store."""
 
     msgid: str
@@ -32,7 +32,7 @@ class Kept:
     parent: str  # In-Reply-To
     references: tuple[str, ...] = ()
     inboxes: tuple[str, ...] = ()  # lists it came over, in order
-    raw: bytes = field(repr=False, default=b"")
+    raw: bytes = b""
 
 
 class Life(StrEnum):
@@ -46,8 +46,7 @@ class Life(StrEnum):
     FAILED = "failed"  # the review itself failed as often as it may
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesRow:
+class SeriesRow(Struct, frozen=True):
     """One revision of a series."""
 
     id: int  # 0 before it is stored
@@ -68,8 +67,7 @@ class SeriesRow:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PatchRow:
+class PatchRow(Struct, frozen=True):
     msgid: str
     series: int
     seq: int
@@ -78,8 +76,7 @@ class PatchRow:
     same_as: str = ""  # message-id of the same patch in an earlier version
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewRow:
+class ReviewRow(Struct, frozen=True):
     """One review of a series. `report` is the JSON report, `tried` (tree, what came of it)."""
 
     id: int
@@ -92,9 +89,9 @@ class ReviewRow:
     tried: tuple[tuple[str, str], ...]
     seconds: float
     failure: str = ""
-    report: bytes = field(repr=False, default=b"")
+    report: bytes = b""
     subsystems: tuple[str, ...] = ()  # of its files, as MAINTAINERS calls them
-    exhibits: tuple[tuple[str, bytes], ...] = field(repr=False, default=())  # (fingerprint, what `Sights` tells of)
+    exhibits: tuple[tuple[str, bytes], ...] = ()  # (fingerprint, what `Sights` tells of)
     people: tuple[tuple[str, str], ...] = ()  # (name, address): whom MAINTAINERS names for its files
 
 
@@ -116,8 +113,7 @@ class State(StrEnum):
         return self in (State.FALSE, State.WONTFIX, State.NOT_OURS)
 
 
-@dataclass(frozen=True, slots=True)
-class FindingRow:
+class FindingRow(Struct, frozen=True):
     id: int
     review: int
     series: int
@@ -161,8 +157,7 @@ US = "lorelint"  # who did it, where no person did
 LOST = "was on its way when sending ended, and is not in the archive: it may have arrived"
 
 
-@dataclass(frozen=True, slots=True)
-class LetterRow:
+class LetterRow(Struct, frozen=True):
     """One mail of ours: one a patch, whatever happens."""
 
     id: int
@@ -191,8 +186,7 @@ class LetterRow:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckRow:
+class CheckRow(Struct, frozen=True):
     """A check of a Patchwork that stands instead of a mail; one a patch and context."""
 
     id: int
@@ -210,8 +204,7 @@ class CheckRow:
     told_at: str = ""  # when it was last posted that it is a warning, or failed
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictRow:
+class VerdictRow(Struct, frozen=True):
     """What somebody said of a finding, or of a rule on a list."""
 
     id: int
@@ -230,8 +223,7 @@ class VerdictRow:
     why: str = ""  # why it was not
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """A finding of which something is known: a mail of ours said it, or a person decided about it.
 
     tree    it was made on
@@ -245,8 +237,7 @@ class Told:
     inboxes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """What a part of the house last said of itself."""
 
     name: str  # "inbox:kvm", "tree:mainline", "send"

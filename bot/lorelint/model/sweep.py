@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from lorelint.model.store import SeriesRow, Store
 
@@ -15,8 +16,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(Struct, frozen=True):
     """Series are reviewed whose first mail came from `since` on and before `until` (RFC 3339; "" for no bound)."""
 
     since: str = ""
@@ -26,8 +26,7 @@ class Period:
         return self.since <= at and (not self.until or at < self.until)
 
 
-@dataclass(frozen=True, slots=True)
-class Unfit:
+class Unfit(Struct, frozen=True):
     """What a worker answers that cannot do this sweep at all: other code, no tree. No series is to blame for it."""
 
     why: str
@@ -56,8 +55,7 @@ class Crew(Protocol[T_contra, R]):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SweptFinding:
+class SweptFinding(Struct, frozen=True):
     """A finding of a sweep, and what became of it in later versions and in the thread."""
 
     patch: str  # message-id
@@ -77,8 +75,7 @@ class SweptFinding:
     raised_by: str = ""  # who has said it in the thread, "" for nobody
 
 
-@dataclass(frozen=True, slots=True)
-class SweptSeries:
+class SweptSeries(Struct, frozen=True):
     """One revision of a series, and what a sweep made of it; the same whoever did it, and in whatever order.
 
     fate     "reviewed"; "failed" as often as it may; "left out", it is not for this kernel or holds no C; "missing"
@@ -103,8 +100,7 @@ class SweptSeries:
     findings: tuple[SweptFinding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Mails:
+class Mails(Struct, frozen=True):
     """The mails of a sweep: (what they are, how many), and (file, why) of what was no mail; both sorted."""
 
     natures: tuple[tuple[str, int], ...]
@@ -131,8 +127,7 @@ class SweepStore(Store, Protocol):
         """What was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How far a sweep is.
 
     phase    "reading" archives, "assembling" series, "reviewing" them
@@ -148,8 +143,7 @@ class Progress:
     of_patches: int = 0
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What one run of a sweep did; `retried`, `lost` and the seconds hang on the day, and stand in no result."""
 
     taken: int = 0  # mails that were read

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """Something about the input that a reader of the report must know; it ends nothing.
 
     kind    a lower-case word from a fixed vocabulary, e.g. ``incomplete-series``, ``not-c``,
@@ -20,8 +19,7 @@ class Trouble:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A rule that could not do its work on one subject; the others went on."""
 
     rule: str
@@ -30,8 +28,7 @@ class Failure:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unseen:
+class Unseen(Struct, frozen=True):
     """Something the analysis did not see and a reader must not take for clean.
 
     kind    ``degraded`` (a function with text we could not parse), ``unresolved`` (a call whose

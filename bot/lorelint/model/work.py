@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.model.base import Applied
 from lorelint.model.mail import Series
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """Commits of a checkout: those that `tip` has and `base` has not."""
 
     base: str  # full id
@@ -22,8 +22,7 @@ class Span:
     version: int = 1  # of a b4 series
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """A span laid out: each commit a patch between two trees; what is not committed comes last."""
 
     span: Span
@@ -36,8 +35,7 @@ class Work:
         return f"{self.span.said} ({self.span.why})" if self.span.why else self.span.said
 
 
-@dataclass(frozen=True, slots=True)
-class Dismissal:
+class Dismissal(Struct, frozen=True):
     """A finding that its author has looked at and lets stand."""
 
     fingerprint: str

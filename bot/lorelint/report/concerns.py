@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
+
+from msgspec import to_builtins
 
 from lorelint.model.comment import Role
 from lorelint.model.stated import Heard, Hearing, Near
@@ -15,7 +16,7 @@ from lorelint.report.text import clean, cut, many
 def to_json(hearing: Hearing) -> dict[str, Any]:
     """``concerns``: each label and what became of it; ``bases``: the tree of each thread; ``total``: counts."""
     return {
-        "bases": [asdict(each) for each in hearing.bases],
+        "bases": [to_builtins(each) for each in hearing.bases],
         "concerns": [
             {
                 "id": each.stated.id,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 LineAt = Callable[[int], str | None]
 
@@ -23,8 +24,7 @@ _TEST = re.compile(r"\b(if|else|case)\b")
 _DO_END = re.compile(r"(\s*)\}\s*while\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(Struct, frozen=True):
     """First and last line of a loop as it is drawn."""
 
     head: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.model.graph import Cut, Edge, EdgeKind, Graph, Node, NodeKind
 from lorelint.report.text import clean, many
@@ -22,8 +23,7 @@ _COLOURS = (
 OTHER = ("#ebebeb", "#6b6b6b")
 
 
-@dataclass(frozen=True, slots=True)
-class Paint:
+class Paint(Struct, frozen=True):
     """The colours of a graph's subsystems, the most frequent first; those that are left share one."""
 
     parts: tuple[str, ...]

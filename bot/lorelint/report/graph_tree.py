@@ -6,7 +6,8 @@ With callers and callees the function stands in the middle; of an API, ways are 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.model.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from lorelint.report.graph import extent, heading, indirect, place, subject
@@ -14,8 +15,7 @@ from lorelint.report.ink import Ink
 from lorelint.report.text import clean, many, width, wrap
 
 
-@dataclass(frozen=True, slots=True)
-class Signs:
+class Signs(Struct, frozen=True):
     """What branches are drawn with."""
 
     tee: str
@@ -32,8 +32,7 @@ ASCII = Signs("|- ", "`- ", ",- ", "|  ", ("|~ ", "`~ ", ",~ "), "* ", "...")
 _NOTES = 12  # remarks that are told
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     """One node where it stands in the tree: by which edge, which of its ancestors have later siblings."""
 
     node: Node

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from lorelint.model.measurement import (
     GROUPS,
@@ -104,18 +105,18 @@ def to_json(measurement: Measurement, *, times: bool = False) -> dict[str, objec
     found: dict[str, object] = {
         "rules": [_row(name, [case for case in measurement.cases if case.rule == name]) for name in names],
         "total": total,
-        "cases": [asdict(case) for case in measurement.cases],
+        "cases": [to_builtins(case) for case in measurement.cases],
         "skipped": {
             "count": len(measurement.skipped),
             "reasons": _reasons(skip.reason for skip in measurement.skipped),
-            "labels": [asdict(skip) for skip in measurement.skipped],
+            "labels": [to_builtins(skip) for skip in measurement.skipped],
         },
     }
     if measurement.noises:
         found["noise"] = [_noise(noise, measurement.rules) for noise in measurement.noises]
     if measurement.mutation is not None:
-        cuts = [asdict(cut) for cut in measurement.mutation.cuts]
-        found["mutation"] = {**asdict(measurement.mutation), "cuts": cuts, "rules": cut_out(measurement.mutation)}
+        cuts = [to_builtins(cut) for cut in measurement.mutation.cuts]
+        found["mutation"] = {**to_builtins(measurement.mutation), "cuts": cuts, "rules": cut_out(measurement.mutation)}
     if measurement.judgements:
         found["sweep"] = swept(measurement.judgements)
     if times:
@@ -134,7 +135,7 @@ def _reasons(reasons: Iterable[str]) -> dict[str, int]:
 
 def _noise(noise: Noise, rules: Sequence[str]) -> dict[str, object]:
     return {
-        **asdict(noise),
+        **to_builtins(noise),
         "total": rates(noise, noise.spoken),
         "rules": {name: rates(noise, [each for each in noise.spoken if each.rule == name]) for name in rules},
     }
@@ -173,7 +174,7 @@ def _labels(measurement: Measurement) -> Iterator[str]:
     for name in (*names, ""):
         cases = [case for case in measurement.cases if name in ("", case.rule)]
         for group, score in scores(cases).items():
-            if group != "sure" and not any(asdict(score).values()):
+            if group != "sure" and not any(to_builtins(score).values()):
                 continue
             shown = (name or "all rules") if group == "sure" else ""
             counts = f"{score.tp:4} {score.fp:4} {score.fn:4} {score.tn:4}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.model.comment import Anchor, Comment, Raised, Role
 from lorelint.model.finding import Judged, Kind, Report
@@ -16,8 +17,7 @@ SHOWN = 8  # comments that are told at a terminal before the rest is only counte
 TEXT = 2  # lines of a comment that are shown
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What one person said at one place, of which no finding speaks: the first comment, and how many more."""
 
     comment: Comment

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from lorelint.model.mail import FileDiff, Hunk, HunkLine, Patch
 
@@ -20,8 +21,7 @@ def no_source(patch: int, path: str, line: int) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(Struct, frozen=True):
     """One line of a hunk, and the hunk it stands in."""
 
     diff: FileDiff

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from lorelint.model.base import Grade
 from lorelint.model.finding import Concern, Finding, Judged, Kind, Need, Report, Severity, Status

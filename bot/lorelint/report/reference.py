@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Option:
+
+class Option(Struct, frozen=True):
     """names: `--tree TREE`; told: its help."""
 
     names: str
     told: str
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """name: `store backup`; usage: what stands behind it; told: its help, paragraphs apart by blank lines."""
 
     name: str
@@ -26,8 +25,7 @@ class Command:
     options: tuple[Option, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """One key of a file: what it wants, and what it is where nothing is said ("" for nothing)."""
 
     name: str
@@ -35,8 +33,7 @@ class Key:
     default: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Thing:
+class Thing(Struct, frozen=True):
     """A name of the rule door: what it is, where that is no class, what its docstring says, and what it has."""
 
     name: str

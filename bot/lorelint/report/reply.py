@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from lorelint.model.base import Grade
 from lorelint.model.finding import Concern, Finding, Kind, Report, Sibling
@@ -28,8 +29,7 @@ NAMED = 4  # siblings, and things not seen, that are named before the rest is co
 _TRAILER = re.compile(r"^(\s*\w\S*?):(?=\s|\Z)")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """One mail that would be sent; `body` ends with its signature.
 
     held  why it waits for a person, who perhaps finds that all of it was said: "perhaps raised by .. in <..>"

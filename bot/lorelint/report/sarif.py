@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from string import ascii_letters, digits
 from typing import Any
+
+from msgspec import Struct
 
 from lorelint.model.finding import Finding, Fix, Judged, Report, Severity, Sibling, Status, Step
 from lorelint.report import prose
@@ -20,8 +21,7 @@ _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "
 Object = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class RuleHelp:
+class RuleHelp(Struct, frozen=True):
     """What is shown beside a finding of a rule."""
 
     name: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import resources
+
+from msgspec import Struct
 
 from lorelint.report.markdown import render, title
 from lorelint.report.page import Html, escaped, join, prose, tag, words
@@ -28,8 +29,7 @@ STAGES = {
 _WANT = re.compile(r"(/\*\s*want:.*?\*/)")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Figures: a title, the heads of the columns, the rows."""
 
     title: str
@@ -38,8 +38,7 @@ class Table:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RulePage:
+class RulePage(Struct, frozen=True):
     """What the page of one rule tells.
 
     headings  (heading, text) in order: what it sees, why it hurts, ...
@@ -58,12 +57,11 @@ class RulePage:
     example: str
     figures: tuple[Table, ...] = ()
     limits: tuple[str, ...] = ()
-    lacking: tuple[str, ...] = field(default=())
+    lacking: tuple[str, ...] = ()
     brief: str = ""  # the figures in a few words, for the index
 
 
-@dataclass(frozen=True, slots=True)
-class TextPage:
+class TextPage(Struct, frozen=True):
     """A page that is written, or made from what the code says: Markdown. `name` is that of its file."""
 
     name: str

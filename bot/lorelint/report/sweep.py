@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from msgspec import Struct, field, to_builtins
 
 from lorelint.model.base import Grade
 from lorelint.model.sweep import Mails, Period, SweptFinding, SweptSeries, Tally
@@ -24,11 +25,10 @@ SCHEMA = 1
 
 def line(series: SweptSeries) -> str:
     """A series as one line of JSON in ASCII, keys sorted."""
-    return json.dumps(asdict(series), ensure_ascii=True, sort_keys=True, separators=(",", ":")) + "\n"
+    return json.dumps(to_builtins(series), ensure_ascii=True, sort_keys=True, separators=(",", ":")) + "\n"
 
 
-@dataclass(slots=True)
-class Count:
+class Count(Struct):
     """Of a rule, a year, a subsystem, or all.
 
     patches    that touch C and were judged on a tree
@@ -57,14 +57,13 @@ class Count:
 
     def document(self) -> dict[str, Any]:
         rates = {"findings_per_100_patches": self.per(self.findings), "said_per_100_patches": self.per(self.said)}
-        return {**asdict(self), **rates, "noise_per_100_patches": self.per(self.noise)}
+        return {**to_builtins(self), **rates, "noise_per_100_patches": self.per(self.noise)}
 
     def per(self, count: int) -> float | None:
         return round(100 * count / self.patches, 3) if self.patches else None
 
 
-@dataclass(slots=True)
-class _Told:
+class _Told(Struct):
     """A finding over the versions of its series."""
 
     rule: str
@@ -80,8 +79,7 @@ class _Told:
         self.raised |= finding.raised_by != ""
 
 
-@dataclass(slots=True)
-class Summary:
+class Summary(Struct):
     """All that is told of a sweep."""
 
     fates: Counter[str] = field(default_factory=Counter)

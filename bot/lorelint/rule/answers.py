@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
 from enum import Enum
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct, field
 
 from lorelint.code.ir import Function
 from lorelint.code.program import Key
@@ -28,8 +29,7 @@ Place = tuple[str, int]  # name of a function and the line of its name
 Span = tuple[int, int]  # its first and last line
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What was said of one function; `reads` are numbers in the file's table of keys."""
 
     span: Span
@@ -39,8 +39,7 @@ class Answer:
     cost: int
 
 
-@dataclass(slots=True)
-class FileAnswers:
+class FileAnswers(Struct):
     """What one rule said of functions of one file.
 
     functions  how many the file holds, where the rule was asked about all of them that it has a say about; else -1
@@ -171,16 +170,16 @@ def answers_of(tree: Tree, know: Knowledge, memory: Memory | None, stamp: str) -
     return Answers(memory, f"{stamp}\0{know.version}\0{state}" if state else "")
 
 
-# -- values as JSON: our own dataclasses by number, nothing else
+# -- values as JSON: our own values by number, nothing else
 
 _VALUES: tuple[type[Any], ...] = (Finding, Silence, Doubt, Step, Sibling, Unseen, Fix, Edit)
-_FIELDS = tuple(tuple(each.name for each in fields(kind)) for kind in _VALUES)
+_FIELDS = tuple(kind.__struct_fields__ for kind in _VALUES)
 _NUMBER = {kind: number for number, kind in enumerate(_VALUES)}
 _ENUMS: dict[str, type[Enum]] = {"severity": Severity, "kind": Kind, "need": Need}
 
 
 def _plain(value: Any) -> Any:
-    """A dataclass as its number and its fields, a tuple as a list."""
+    """A value as its number and its fields, a tuple as a list."""
     number = _NUMBER.get(type(value))
     if number is not None:
         return {"": [number, *(_plain(getattr(value, name)) for name in _FIELDS[number])]}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import SequenceMatcher
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.ir import Function
@@ -20,8 +21,7 @@ _CALLED = re.compile(rb"([A-Za-z_]\w*)\s*\(")
 _NO_CALLS = frozenset((b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"typeof", b"do", b"else", b"case"))
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """One function before and after; None where it is not. Both are there and equal for one that is untouched."""
 
     before: Function | None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.code.program import Program
 from lorelint.model.aside import Aside
@@ -26,8 +28,7 @@ Spans = Mapping[tuple[int, str, str], tuple[int, int]]
 _Identity = tuple[str, str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True):
     """What a series does to the findings of some rules.
 
     judged   sorted by patch and place

@@ -8,9 +8,11 @@ what matters could not be seen. The engine runs it before and after a patch and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from lorelint.code.ir import Function
 from lorelint.code.program import Program
@@ -36,8 +38,7 @@ class Stage(StrEnum):
         return order.index(self) >= order.index(other)
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis(Generic[T]):
+class Analysis(Struct, Generic[T], frozen=True):
     """Something computed once per tree and used by many rules.
 
     `run` gets a view of the whole tree (and asks it, by `view.of`, for the analyses it requires) and
@@ -51,19 +52,18 @@ class Analysis(Generic[T]):
     requires: tuple[Analysis[Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(Struct, frozen=True):
     """Words without which a rule cannot fire: every group must have at least one word in the text.
 
     Groups are tuples of plain words; text is skipped by them before anything is parsed.
     """
 
     groups: tuple[tuple[str, ...], ...] = ()
-    _needles: tuple[tuple[bytes, ...], ...] = field(init=False, repr=False, compare=False)
+    _needles: tuple[tuple[bytes, ...], ...] = ()  # the groups as bytes
 
     def __post_init__(self) -> None:
         needles = tuple(tuple(word.encode() for word in group) for group in self.groups)
-        object.__setattr__(self, "_needles", needles)
+        force_setattr(self, "_needles", needles)
 
     def admit(self, text: bytes) -> bool:
         for group in self._needles:  # asked of every function for every rule: no generators here
@@ -75,8 +75,7 @@ class Tokens:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(Struct, frozen=True):
     """What a person calls a defect: lower-case words, ``*`` for the rest of one.
 
     names  phrases that name it
@@ -153,8 +152,7 @@ class ChangeView(TreeView):
         return next((was for was, now in self._pairs if now is fn), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One defect, as a value; lives in a file of its own whose docstring has the five headings.
 
     name    lower-case words for the defect, joined by hyphens
@@ -176,9 +174,9 @@ class Rule:
     need: Need = Need.CALLS
     cause_rank: int = 50
     words: Vocabulary = Vocabulary()  # where empty, filled by the loader: from the pack's words.toml, else derived
-    doc: str = field(default="", repr=False)  # filled by the loader from the module's docstring
+    doc: str = ""  # filled by the loader from the module's docstring
     module: str = ""  # likewise
-    example: str = field(default="", repr=False)  # likewise: the text of the diff beside the module
+    example: str = ""  # likewise: the text of the diff beside the module
     origin: str = ""  # likewise: the pack it came with
 
 

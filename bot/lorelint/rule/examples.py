@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code.program import Cache, Program
 from lorelint.kernel.load import knowledge, known_versions
@@ -32,8 +33,7 @@ _KERNEL = re.compile(r"#\s*kernel:\s*(\d+)\.(\d+)\s*\Z")
 _FILE = re.compile(r"(---|\+\+\+) (?:[ab]/)?(\S+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(Struct, frozen=True):
     """A finding that must come: its place in the tree after, and a piece of its message."""
 
     path: str
@@ -41,8 +41,7 @@ class Want:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Struct, frozen=True):
     """Both trees and what must be found between them. None in a tree: no such file."""
 
     before: Mapping[str, bytes | None]

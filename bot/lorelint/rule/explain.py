@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule.door import Need, Rule
 
@@ -18,8 +19,7 @@ HEADINGS = (SEES, HURTS, SILENT, INSTEAD, REFERENCES)
 _WIDTH = 80
 
 
-@dataclass(frozen=True, slots=True)
-class RuleDoc:
+class RuleDoc(Struct, frozen=True):
     """The parts of a rule's docstring; paragraphs are separated by an empty line, lists keep their lines."""
 
     name: str

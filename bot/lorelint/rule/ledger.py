@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from lorelint.model.errors import LorelintError
 from lorelint.model.measurement import SPOKEN, WRONG, Score
@@ -26,8 +27,7 @@ PATCHES = 100  # over fewer patches noise was not measured
 WRONG_PER_100 = 0.1  # wrong findings of one rule per 100 patches; all rules together have 1
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """What one rule said over one body of changes; `unjudged` are findings nobody has read."""
 
     patches: int
@@ -37,8 +37,7 @@ class Heard:
     unjudged: int
 
 
-@dataclass(frozen=True, slots=True)
-class CutOut:
+class CutOut(Struct, frozen=True):
     """Checks of one kind taken out of correct functions."""
 
     cuts: int
@@ -46,8 +45,7 @@ class CutOut:
     silent_again: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """All that was measured of one rule.
 
     wrong     labels it gets wrong, a line each

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from lorelint.code.program import Key
 from lorelint.model.finding import Doubt, Finding, Kind, Silence, Verdict
 from lorelint.model.trouble import Failure, Unseen
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of one rule on one function.
 
     reads   keys of the facts that were looked up; the same facts give the same verdicts
@@ -20,7 +19,7 @@ class Outcome:
     """
 
     verdicts: tuple[Verdict, ...] = ()
-    reads: frozenset[Key] = field(default=frozenset(), repr=False)
+    reads: frozenset[Key] = frozenset()
     unseen: tuple[Unseen, ...] = ()
     failure: Failure | None = None
     cost: int = 0

@@ -13,12 +13,14 @@ import pkgutil
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.model.errors import LorelintError
 from lorelint.rule.door import Analysis, Rule, Vocabulary
@@ -33,8 +35,7 @@ WORDS = "words.toml"  # of a pack: what people call the defects of its rules
 _NAME = re.compile(r"[a-z]+(-[a-z]+)*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Pack:
+class Pack(Struct, frozen=True):
     """A package of rules as it was declared: its entry-point name, the package, the version of its distribution."""
 
     name: str
@@ -43,8 +44,7 @@ class Pack:
     rules: tuple[Rule, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Declared:
+class _Declared(Struct, frozen=True):
     name: str
     package: str
     version: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.code.ir import Function
 from lorelint.code.search import order, visible
@@ -18,8 +20,7 @@ USERLAND = ("tools/", "scripts/", "usr/", "Documentation/")
 NEAR = 200  # files that may read a changed table, structure or macro
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """A function to judge on both trees.
 
     touched   its own text, name or place differs

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lorelint.model.finding import Doubt, Finding, Kind, Severity, Status
 from lorelint.rule.outcome import Outcome
@@ -12,8 +14,7 @@ from lorelint.rule.reach import Subject
 _SEVERITIES = list(Severity)  # worst first
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One finding after, with what it was before."""
 
     finding: Finding
@@ -22,8 +23,7 @@ class Change:
     because: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """What a patch did to the findings of one rule in one function. `gone` fired before and does not after."""
 
     changes: tuple[Change, ...] = ()
@@ -119,8 +119,7 @@ def _doubt(before: Outcome, anchor: str) -> str:
 # -- what moved between two functions ------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Pool:
+class Pool(Struct):
     """Findings of one patch that came or went in touched functions, to be matched across functions."""
 
     came: list[tuple[Finding, tuple[str, ...]]] = field(default_factory=list)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from lorelint.rule.door import Rule, Vocabulary
 from lorelint.rule.explain import INSTEAD, SEES, sections
@@ -23,8 +24,7 @@ _API = re.compile(r"\b[A-Za-z]\w*_\w+\b")
 _DULL = frozenset("missing without before after check wrong some that with from into than then this must never".split())
 
 
-@dataclass(frozen=True, slots=True)
-class Met:
+class Met(Struct, frozen=True):
     """Words of a vocabulary that a text holds; `named`: they name the defect, else they hint at it."""
 
     named: bool

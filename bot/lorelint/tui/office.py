@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lorelint.jobs import outbox, triage
 from lorelint.jobs.gate import Gate
@@ -30,8 +31,7 @@ _SAID = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Programs:
+class Programs(Struct, frozen=True):
     """What is run beside the terminal.
 
     parse  the bytes of a mail -> headers and text; LorelintError for no mail
@@ -44,8 +44,7 @@ class Programs:
     read: Callable[[Sequence[bytes]], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesSight:
+class SeriesSight(Struct, frozen=True):
     """A series as it is shown. `versions` are all of it, the earliest first, each with its findings."""
 
     row: SeriesRow
@@ -58,8 +57,7 @@ class SeriesSight:
     inboxes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FindingSight:
+class FindingSight(Struct, frozen=True):
     """A finding as it is shown.
 
     told     the finding of the report, as JSON has it; {} where nothing was kept of it
@@ -76,8 +74,7 @@ class FindingSight:
     letter: LetterRow | None
 
 
-@dataclass(frozen=True, slots=True)
-class LetterSight:
+class LetterSight(Struct, frozen=True):
     """A letter, the policy it is under, and why it cannot go as it is."""
 
     row: LetterRow

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from textual.content import Content
 
 from lorelint.report.text import clean, cut, many, source, words, wrap
@@ -17,8 +17,7 @@ LISTED = 12  # siblings and callers that are named
 _GUTTER = 13  # columns before a line of source
 
 
-@dataclass(slots=True)
-class Shown:
+class Shown(Struct):
     """Lines, and where each step of the path stands among them, in the order of the steps."""
 
     lines: list[Content] = field(default_factory=list)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from lorelint.model.errors import LorelintError
 from lorelint.model.queue import OPEN, STATES, Filter, Sort, version_tag

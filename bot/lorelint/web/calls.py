@@ -7,10 +7,10 @@ dark too. Without a layout there is the list of calls alone, which stands below 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup, escape
+from msgspec import Struct
 
 from lorelint.report.text import clean
 
@@ -19,8 +19,7 @@ _KINDS = frozenset({"function", "macro", "slot", "entry"})
 _MARGIN = 12.0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One edge in words."""
 
     source: str
@@ -30,8 +29,7 @@ class Call:
     sure: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Calls:
+class Calls(Struct, frozen=True):
     """`picture` is "" where nothing was laid out."""
 
     picture: Markup

@@ -7,8 +7,9 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
+
+from msgspec import Struct, field
 
 from lorelint.config import ServeConfig
 from lorelint.model.errors import LorelintError
@@ -33,16 +34,14 @@ class Role(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """Somebody who has come in."""
 
     name: str
     role: Role
 
 
-@dataclass(slots=True)
-class Session:
+class Session(Struct):
     """One browser of somebody. `csrf` stands in each form that changes something."""
 
     user: User
@@ -50,8 +49,7 @@ class Session:
     used: float  # seconds, of the clock that `Sessions` was given
 
 
-@dataclass(slots=True)
-class Sessions:
+class Sessions(Struct):
     """Who has come in. A key is made here and nowhere else: one that a browser brings along is known, or is nothing."""
 
     kept: OrderedDict[str, Session] = field(default_factory=OrderedDict)

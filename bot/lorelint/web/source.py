@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from markupsafe import Markup, escape
+from msgspec import Struct, field
 
 from lorelint.report.text import clean
 
 _LONGEST = 400  # characters of a line that is shown
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A step of the proof, at the line it stands on."""
 
     number: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line. `number` is that after the patch, 0 for one that was cut; `gap`: lines before it are left out."""
 
     op: str
@@ -39,8 +37,7 @@ class Row:
         return {"+": "add", "-": "cut"}.get(self.op, "same")
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """Lines of one file."""
 
     path: str
@@ -99,8 +96,7 @@ def coloured(lines: tuple[str, ...]) -> tuple[Markup, ...]:
 _PLAIN = frozenset({"", "n", "p", "w", "o"})  # as the text around them
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line of a mail, and what it is: `kind` is a class."""
 
     kind: str

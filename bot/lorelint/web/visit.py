@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from msgspec import Struct, field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -31,8 +31,7 @@ _JUST = ("done",)  # of a query: what was just done is told once
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """What all requests share. `now` is the time, RFC 3339 in UTC."""
 
     outpost: Outpost
@@ -57,8 +56,7 @@ class Refused(Exception):
     """It may not be done, and why."""
 
 
-@dataclass(slots=True)
-class Visit:
+class Visit(Struct):
     """One request of somebody."""
 
     place: Place
@@ -143,8 +141,7 @@ def _badges(session: Session) -> dict[str, int]:
     return {"queue": states.get("open", 0), "outbox": held}
 
 
-@dataclass(frozen=True, slots=True)
-class Flash:
+class Flash(Struct, frozen=True):
     """What was just done: told once, and taken back from there."""
 
     batch: int

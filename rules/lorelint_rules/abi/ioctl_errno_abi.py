@@ -29,7 +29,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import ChangeView, Finding, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
 from lorelint_rules.abi.answers import Answer, answers, entrance
@@ -42,8 +43,7 @@ _INTERNAL = frozenset({"-EPROBE_DEFER", "-ENOTSUPP", "-ENOPARAM", "-EIOCBQUEUED"
 _RETURNS = ("int", "long", "ssize_t")
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """What user space sees otherwise."""
 
     now: Answer

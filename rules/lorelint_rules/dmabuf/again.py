@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, ir, worlds
 from lorelint.rule.analyses.frees import canonical
@@ -18,8 +19,7 @@ _ROOT = re.compile(r"^\W*(\w+)")
 Mark = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Double:
+class Double(Struct, frozen=True):
     """One thing that is undone twice on one path: first by an API, then by `by`, a call that drops the object.
 
     set    where the fields were set that the destructor asks about

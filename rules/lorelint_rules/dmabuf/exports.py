@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, ir, tables
 from lorelint.rule.analyses.folder import beside, folder_of, near
@@ -14,8 +15,7 @@ _LAST = frozenset({"kref_put", "kref_put_mutex", "kref_put_lock"})
 _DEPTH = 2  # helpers between a function and dma_buf_export()
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
+class Export(Struct, frozen=True):
     """One call that makes a dma-buf.
 
     dmabuf  the variable or field it is kept in
@@ -31,8 +31,7 @@ class Export:
     path: str  # of the file in which the table was named
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """One call that gives a dma-buf's reference to a file descriptor.
 
     always  it cannot fail (fd_install()); else it does so if it returns less than 0
@@ -196,8 +195,7 @@ def table(view: TreeView, export: Export) -> tables.Table | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """The .release of an export: what it frees, in terms of the function that exports."""
 
     fn: ir.Function

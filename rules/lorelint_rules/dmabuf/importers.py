@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, ir, tables
 from lorelint.rule.analyses.folder import beside, folder_of
@@ -25,8 +26,7 @@ class Has(StrEnum):
     UNSEEN = "unseen"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One origin of the ops, and the place that tells."""
 
     has: Has

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lorelint.rule import TreeView, ir, worlds
 from lorelint.rule.analyses.frees import Freed, frees
@@ -12,8 +12,7 @@ from lorelint_rules.dmabuf.exports import Release
 PUT, NONE = "put", "no export"  # marks: the reference was dropped; nothing was exported
 
 
-@dataclass(frozen=True, slots=True)
-class Twice:
+class Twice(Struct, frozen=True):
     """One thing that is freed twice: by the function, and before by .release."""
 
     here: Freed

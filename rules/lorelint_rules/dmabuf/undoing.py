@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, flow, ir
 from lorelint.rule.analyses.folder import near
@@ -29,8 +30,7 @@ _LAST = re.compile(r"dec_and_test|dec_and_lock|kref_put")
 _ROOT = re.compile(r"^\W*(\w+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Undo:
+class Undo(Struct, frozen=True):
     """One thing that is undone.
 
     what    its chain, from a parameter of the function asked about

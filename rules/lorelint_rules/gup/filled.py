@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import TreeView, ir
 from lorelint.rule.analyses import nearby
@@ -25,8 +26,7 @@ _HINT = re.compile(rb"\b(?:pin|get)_user_page|memfd_pin_folios")
 _ARRAY = re.compile(r"^(?:devm_)?(?:k|kv|v)[mzc]?alloc|^__?get_free_page|^get_zeroed_page|kmemdup")
 
 
-@dataclass(frozen=True, slots=True)
-class Filling:
+class Filling(Struct, frozen=True):
     """One way a field gets its pages: PIN, GET, or OTHER."""
 
     kind: str

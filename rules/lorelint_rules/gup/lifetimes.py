@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, ir
 from lorelint.rule.analyses import nearby
@@ -25,8 +26,7 @@ _COMPLETES = re.compile(r"callback|complet|done|end_io|endio|irq|interrupt|work|
 _LATER = frozenset({Kind.CLOSE, Kind.REMOVE, Kind.END})
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """A call in another function that releases what was kept."""
 
     fn: ir.Function
@@ -34,8 +34,7 @@ class Release:
     api: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """An entry of the kernel, and the function that is entered there."""
 
     function: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, ir
 from lorelint.rule.analyses.folder import beside, folder_of
@@ -16,8 +17,7 @@ _DEEP = 4  # callers one above the other
 _MANY = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """One way in.
 
     known   False where the table is one nobody here knows, and who calls through it is not in sight

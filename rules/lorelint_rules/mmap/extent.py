@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import TreeView, flow, ir
 from lorelint.rule.analyses.scope import Scope, peel
@@ -53,8 +54,7 @@ _SHARING = frozenset({"VM_SHARED", "VM_MAYSHARE", "VM_MAYWRITE", "is_cow_mapping
 _DEEP = 2
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """Terms of locals and fields by their text, and facts that hold on every way here."""
 
     terms: tuple[tuple[str, Terms], ...] = ()

@@ -27,7 +27,8 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
 from lorelint.rule.analyses.scope import Scope
@@ -37,8 +38,7 @@ from lorelint_rules.mmap.extent import CAREFUL, EXACT, MAPPERS, OFFSET, PRIVILEG
 NAME = "mmap-range-unchecked"
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(Struct, frozen=True):
     """One call of a mapper, entered in one way."""
 
     call: ir.Call

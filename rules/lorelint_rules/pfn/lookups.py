@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import flow, ir
 from lorelint.rule.analyses.scope import Scope
@@ -26,8 +27,7 @@ _MADE = re.compile(
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "<<", ">>", "|", "&", "^", "%"})
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Fact:
+class Fact(Struct, frozen=True, order=True):
     """`name` (C text) may hold a PFN of the look-up `section`."""
 
     name: str
@@ -35,8 +35,7 @@ class Fact:
     fresh: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Hands:
+class Hands(Struct, frozen=True):
     """What a function hands to its caller: through which arguments (0-based), and as its result."""
 
     out: frozenset[int] = frozenset()

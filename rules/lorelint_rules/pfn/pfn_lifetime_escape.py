@@ -31,7 +31,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
 from lorelint.rule.analyses import entry
@@ -49,8 +50,7 @@ _CORE = ("mm/", "kernel/", "fs/")
 _DEEP = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """One function that has a PFN from a look-up, its own or a callee's."""
 
     found: Values

@@ -26,7 +26,8 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import (
     Finding,
@@ -62,8 +63,7 @@ _WHAT = {
 State = frozenset[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One thing that is wrong at a place."""
 
     kind: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import TreeView, flow, ir, tables
 from lorelint.rule.analyses.folder import resolve
@@ -38,8 +39,7 @@ _SMALL = 1500
 _RESULT = Hands(result=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """The sequence is read; `kept` is where its value goes, `local` whether nobody else sees it."""
 
     node: int
@@ -49,8 +49,7 @@ class Read:
     local: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Got:
+class Got(Struct, frozen=True):
     """Pages or a PFN are got."""
 
     node: int
@@ -58,8 +57,7 @@ class Got:
     api: str
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """The sequence is compared; `locks` are held there, `below` names a callee that makes the check."""
 
     node: int

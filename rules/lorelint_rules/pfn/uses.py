@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from enum import IntEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.rule import Step, TreeView, ir
 from lorelint.rule.analyses.folder import resolve
@@ -26,8 +28,7 @@ class How(IntEnum):
     KEPT = 2  # it is put into an object
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """One use of a stale PFN; `steps` lead from the function asked about to the place."""
 
     how: How
@@ -157,8 +158,7 @@ def handed(view: TreeView, fn: ir.Function, depth: int = _DEEP) -> Hands:
     return view.program.memo(("pfn out of", fn.path, fn.name, fn.text, depth), look)
 
 
-@dataclass(frozen=True, slots=True)
-class Above:
+class Above(Struct, frozen=True):
     """What the callers of a function do with the PFN it hands out."""
 
     use: Use | None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.rule import Analysis, TreeView, bounds, codes, entries, ir, marks, measures, summary
 from lorelint_rules.retry.loops import SUMMARIES
@@ -24,8 +25,7 @@ class Feed(StrEnum):
     RING = "entries of a ring that can be refilled meanwhile"
 
 
-@dataclass(frozen=True, slots=True)
-class UserLoop:
+class UserLoop(Struct, frozen=True):
     function: ir.Function
     loop: ir.Loop
     feed: Feed
@@ -38,8 +38,7 @@ class UserLoop:
         return self.loop.label or self.what
 
 
-@dataclass(frozen=True, slots=True)
-class _Fed:
+class _Fed(Struct, frozen=True):
     """Mark: the pass went by the place that shows whose loop it is."""
 
 

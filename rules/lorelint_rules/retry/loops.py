@@ -8,7 +8,8 @@ had failed; a loop without one is no retry loop, and `Look.silences` says why.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import (
     Analysis,
@@ -50,8 +51,7 @@ _SAID = re.compile(r"(\w+) == (-?[A-Z]\w+)$")
 _CALLEES = 2  # calls followed for a sure yield or signal exit
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(Struct, frozen=True):
     """Paths round a loop that come out the same."""
 
     site: worlds.Site  # the call that failed
@@ -79,8 +79,7 @@ class Pass:
         return marks.WAIT in self.marks and not (self.owed or interrupted)
 
 
-@dataclass(frozen=True, slots=True)
-class RetryLoop:
+class RetryLoop(Struct, frozen=True):
     function: ir.Function
     loop: ir.Loop
     passes: tuple[Pass, ...]
@@ -96,8 +95,7 @@ class RetryLoop:
         return self.loop.label or self.passes[0].site.name or self.loop.kind
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """What was found in one function."""
 
     loops: tuple[RetryLoop, ...]

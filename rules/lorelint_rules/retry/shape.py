@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import ir, measures, worlds
 
@@ -32,8 +33,7 @@ def may_retry(text: bytes) -> bool:
     return any(labels.get(match[1], len(text)) < match.start() for match in _GOTO.finditer(text))
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """Once round a loop: from a node to the edges on which that is behind it.
 
     asked  the test in the loop's head that sees what the pass before left; -1 where a pass begins at the head

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import (
     Analysis,
@@ -38,8 +39,7 @@ _WORST = (
 MAX_STEPS = 14
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """Locks over a loop."""
 
     own: frozenset[Lock]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, flow, ir
 from lorelint.rule.analyses import entry, unmaps
@@ -37,8 +38,7 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """One way in, from the top: its fate, and the place that decides it."""
 
     fate: Fate
@@ -47,8 +47,7 @@ class Leaf:
     top: ir.Function | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """A direct caller of the function that revokes, and the ways in through it."""
 
     fn: ir.Function

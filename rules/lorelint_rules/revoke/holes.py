@@ -6,8 +6,9 @@ A `Hole` is a path that makes a PTE which a revoke under way, or over, does not 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, ir
 from lorelint.rule.analyses.folder import near
@@ -30,8 +31,7 @@ class How(StrEnum):
     UNLOCKED = "unlocked"  # neither a test nor a lock
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(Struct, frozen=True):
     how: How
     path: Path
     fn: ir.Function  # whose defect it is
@@ -48,8 +48,7 @@ class Hole:
         return f"lock {self.lock}"
 
 
-@dataclass(frozen=True, slots=True)
-class Unsure:
+class Unsure(Struct, frozen=True):
     """A lock is held over test and insert; whether the revoke holds it was not seen."""
 
     path: Path
@@ -58,8 +57,7 @@ class Unsure:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shut:
+class Shut(Struct, frozen=True):
     path: Path
     fn: ir.Function
     reason: str

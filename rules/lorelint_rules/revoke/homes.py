@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, flow, ir
 from lorelint.rule.analyses import mapping
@@ -18,8 +19,7 @@ _CLAIMS = frozenset({"test_and_set_bit", "test_and_set_bit_lock", "atomic_dec_an
 _UP = 2  # callers climbed from a helper to .open
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """A field that keeps the address_space, or the inode, of the file that somebody opened.
 
     shared  the object was there before: several files are opened on it, and the last one is kept

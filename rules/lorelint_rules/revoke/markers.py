@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.rule import TreeView, ir
 from lorelint.rule.analyses.hints import Hints
@@ -25,8 +26,7 @@ class Kind(StrEnum):
     FREE = "free"  # the very memory that is mapped is given back
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(Struct, frozen=True):
     """One statement that revokes."""
 
     node: int

@@ -27,7 +27,7 @@ class Spot:
 
     fn: ir.Function
     node: int
-    held: HeldLocks = field(repr=False, compare=False)
+    held: HeldLocks = field(compare=False)
 
     @property
     def must(self) -> frozenset[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, flow, ir
 from lorelint.rule.analyses import mapping, unmaps
@@ -19,8 +20,7 @@ _DEEP = 2  # calls down to a marker
 _WIDE = 40  # functions looked at for markers
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """A place of the function from which mappings are taken away."""
 
     node: int
@@ -29,8 +29,7 @@ class Taken:
     held: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Barred:
+class Barred(Struct, frozen=True):
     """A place of the function at or below which the marker is set; `steps` lead to it."""
 
     node: int
@@ -39,8 +38,7 @@ class Barred:
     held: frozenset[str]  # at the marker itself
 
 
-@dataclass(frozen=True, slots=True)
-class Race:
+class Race(Struct, frozen=True):
     """An unmap with the marker behind it."""
 
     taken: Taken
@@ -50,8 +48,7 @@ class Race:
     locks: frozenset[str]  # of the handlers
 
 
-@dataclass(frozen=True, slots=True)
-class Fine:
+class Fine(Struct, frozen=True):
     line: int
     reason: str
     steps: tuple[Step, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Step, flow, ir
 from lorelint.rule.analyses.lockset import HeldLocks
@@ -14,16 +15,14 @@ _MANY = 8  # paths to one insert
 _BELOW = 3  # calls from a function on the path down to a test
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(Struct, frozen=True):
     """One function on the path, and the node at which it goes on."""
 
     fn: ir.Function
     node: int
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(Struct, frozen=True):
     """A test passed on the path.
 
     level  the hop in whose function it is made or asked for
@@ -38,8 +37,7 @@ class Test:
     inside: bool  # in a function below the hop, which may have dropped its locks since
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """One path from a place where the kernel comes in to one insert."""
 
     way: Way

@@ -30,7 +30,8 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import (
     Doubt,
@@ -61,8 +62,7 @@ _UP = 2  # callers climbed
 _WIDE = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """One call that tells importers, and the waits behind it."""
 
     scope: Scope

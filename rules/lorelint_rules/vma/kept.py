@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, ir, tables
 from lorelint.rule.analyses.folder import beside, folder_of
@@ -27,8 +28,7 @@ _WIDE = 24
 _DEEP = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """One assignment of a VMA pointer to something that outlives the call."""
 
     line: int
@@ -38,8 +38,7 @@ class Store:
     field: str
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """A way from a table to the function that keeps the pointer, with the vm_ops that the VMA has then."""
 
     step: Step

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Step, TreeView, ir
 from lorelint.rule.analyses.scope import Scope, peel
@@ -31,8 +32,7 @@ _TALK = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(Struct, frozen=True):
     """``vma = api(mm, address)``"""
 
     node: int
@@ -42,8 +42,7 @@ class Lookup:
     address: ir.Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """Somebody who holds a length of the range that begins at the address."""
 
     fn: ir.Function

@@ -29,7 +29,8 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
 from lorelint.rule.analyses.scope import Scope, peel
@@ -40,8 +41,7 @@ NAME = "single-vma-check"
 _CALLERS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """One lookup with what is decided by it."""
 
     scope: Scope

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import TreeView, ir
 from lorelint.rule.analyses.scope import Scope, peel
@@ -24,8 +25,7 @@ _LOOKS = re.compile(
 _MM = re.compile(r"^(?:&)?(.*?)(?:->|\.)mmap_(?:lock|sem)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
+class Pointer(Struct, frozen=True):
     """A VMA pointer that a variable holds from a node on; node 0 for a parameter."""
 
     node: int
@@ -36,8 +36,7 @@ class Pointer:
     own_lock: bool  # protected by the VMA's lock, not by mmap_lock
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """What makes a VMA pointer stale, or may.
 
     told    C text of the variable by which a callee tells that it did, "" where it is certain

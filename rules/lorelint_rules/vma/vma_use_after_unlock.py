@@ -27,7 +27,8 @@ References
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.rule import (
     Doubt,
@@ -52,8 +53,7 @@ NAME = "vma-use-after-unlock"
 _STALE, _MAYBE, _HELD, _GONE, _NULL = "stale", "maybe", "held", "gone", "null"
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """A use of a pointer behind an event."""
 
     pointer: Pointer

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from lorelint.edge.store.database import Database
 from lorelint.model.store import LOST, CheckRow, Letter, LetterRow, Life, PatchRow, SeriesRow

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import random
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 from tests.web.many import LISTS, QUESTIONS, RULES, SUBSYSTEMS, fill
 
 from lorelint.edge.store import bits, schema

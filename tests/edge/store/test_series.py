@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
+
+from msgspec.structs import replace
 
 from lorelint.edge.store.database import Database
 from lorelint.model.store import Life, Note, State

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from tests.web.many import LISTS, fill
 
 from lorelint.model.store import Letter, State, VerdictRow

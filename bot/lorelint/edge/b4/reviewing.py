@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lorelint.edge.git import Git, text
 from lorelint.model.errors import LorelintError
@@ -21,8 +22,7 @@ BRANCHES = "refs/heads/b4/review/"
 _ID = re.compile(r"[0-9a-f]{40,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Tracked:
+class Tracked(Struct, frozen=True):
     """One branch.
 
     patches  (Message-ID, commit) of its patches, in the order b4 numbers them

@@ -13,12 +13,13 @@ import contextlib
 import logging
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 
 import b4
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.edge.letters import Letter, mail_parser, open_letter
 from lorelint.edge.mailbox import Mail
@@ -44,8 +45,7 @@ _LIST_TAG = re.compile(r"((?:\[[^\]]*\]\s*)+)((?:re|aw|fwd)(?:\[\d+\])?:\s*|\w{2
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
-@dataclass(slots=True)
-class _Item:
+class _Item(Struct):
     """A mail in all its forms."""
 
     letter: Letter

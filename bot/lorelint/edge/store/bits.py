@@ -10,9 +10,9 @@ import sys
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy.engine import Connection
 
 from lorelint.edge.store.rows import put
@@ -25,8 +25,7 @@ Tag = tuple[str, str]  # kind, value
 Set = dict[int, int]  # block -> bits of its series
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
+class Marked(Struct, frozen=True):
     """A tag of a kind: the series that have it."""
 
     value: str

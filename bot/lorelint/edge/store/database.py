@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
@@ -35,8 +35,7 @@ WAIT = 30.0  # seconds for another process's transaction
 _WRITER = 0x6C6F7265  # the advisory lock of PostgreSQL that stands for "the writer"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSession:
+class OpenSession(Struct, frozen=True):
     """The parts of one transaction; `lorelint.model.store.Session`."""
 
     mails: MailTables

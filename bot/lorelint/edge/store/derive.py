@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct, field
 from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
@@ -46,8 +46,7 @@ class Touched:
             self._series.clear()
 
 
-@dataclass(slots=True)
-class _Facts:
+class _Facts(Struct):
     """All that is known of some series."""
 
     series: dict[int, Row[Any]] = field(default_factory=dict)
@@ -73,8 +72,7 @@ def refresh(connection: Connection, ids: Sequence[int]) -> None:
     bits.change(connection, moves.bits)
 
 
-@dataclass(slots=True)
-class _Moves:
+class _Moves(Struct):
     """What changes about tags: how many series have one, and which."""
 
     deltas: Counter[tuple[str, str, bool]] = field(default_factory=Counter)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import to_builtins
 from sqlalchemy.engine import Connection
 
 from lorelint.edge.store.findings import as_finding
@@ -100,7 +100,7 @@ class StepTables:
 
 
 def _dumped(row: FindingRow) -> str:
-    return json.dumps(asdict(row), ensure_ascii=True)
+    return json.dumps(to_builtins(row), ensure_ascii=True)
 
 
 def _loaded(text: str) -> FindingRow:

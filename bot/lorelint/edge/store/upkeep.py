@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy.engine import Connection, Engine
 
 from lorelint.edge.store import revisions
@@ -28,8 +28,7 @@ _MAGIC = b"SQLite format 3\0"
 _ROWS = 200  # that are read and written at once; a row may hold a whole mail
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """What a look at a store shows: `faults` is empty where all is well."""
 
     where: str

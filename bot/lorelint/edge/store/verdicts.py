@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -159,5 +158,5 @@ def _verdict(row: sa.Row[tuple[object, ...]]) -> VerdictRow:
 
 
 def _finding(row: sa.Row[tuple[Any, ...]]) -> FindingRow:
-    values = {each.name: getattr(row, each.name) for each in fields(FindingRow)}
+    values = {name: getattr(row, name) for name in FindingRow.__struct_fields__}
     return FindingRow(**{**values, "state": State(row.state), "mailable": bool(row.mailable)})

@@ -7,9 +7,10 @@ finding is about code as it stands in a tree that is there, and can be judged by
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+
+from msgspec import Struct, field
 
 from lorelint.code.program import Cache, Program
 from lorelint.jobs.measure.mail import counts, spoken
@@ -29,8 +30,7 @@ SHARE = 50  # files that one process takes at a time: what it remembers of the t
 Trees = Callable[[], tuple[Tree, Tree]]
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(Struct):
     patches: int = 0
     functions: int = 0
     spoken: list[Spoken] = field(default_factory=list)

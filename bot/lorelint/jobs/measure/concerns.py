@@ -10,7 +10,9 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.jobs.base import climb
 from lorelint.jobs.review import Reviewed, newest, review
@@ -28,8 +30,7 @@ NEEDS = ("P", "F", "T", "C", "-")
 _WORD = re.compile(r"[a-z_]\w{3,}")
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """A tree that a thread may be put on. `open` is called when it is needed."""
 
     name: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lorelint.model.errors import LorelintError
 from lorelint.model.measurement import SPOKEN, VERDICTS, Judgement, Noise, Spoken

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct, field
 
 from lorelint.code.ir import Function
 from lorelint.code.program import Cache, Program
@@ -61,8 +62,7 @@ def _label(raw: Mapping[str, object]) -> Label:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(Struct, frozen=True):
     """Labels about one tree under one overlay."""
 
     tree: str
@@ -71,8 +71,7 @@ class _Batch:
     labels: tuple[Label, ...]
 
 
-@dataclass(slots=True)
-class _Result:
+class _Result(Struct):
     cases: list[Case] = field(default_factory=list)
     skipped: list[Skip] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from lorelint.model.measurement import Case, Measurement, Score
 from lorelint.report.measure import cut_out, rates, scores, swept

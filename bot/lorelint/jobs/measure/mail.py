@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct, field
 
 from lorelint.jobs.measure.pool import Clock, add, shares, spread
 from lorelint.jobs.review import review
@@ -22,8 +23,7 @@ from lorelint.rule.door import Rule
 SHARE = 8  # mailboxes that one process takes at a time
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(Struct):
     series: int = 0
     patches: int = 0
     functions: int = 0

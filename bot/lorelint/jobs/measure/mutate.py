@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+
+from msgspec import Struct, field
 
 from lorelint.code.ir import Function
 from lorelint.code.program import Program
@@ -23,8 +24,7 @@ from lorelint.rule.outcome import Outcome
 SHARE = 12  # cuts that one process takes at a time
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where something can be cut: bytes `start` to `end` of a function's text become `instead`."""
 
     operator: str
@@ -32,7 +32,7 @@ class Place:
     path: str
     function: str
     line: int
-    text: bytes = field(repr=False)
+    text: bytes
     start: int
     end: int
     instead: bytes
@@ -47,8 +47,7 @@ class Place:
         return sha256(told.encode("utf-8", "surrogateescape")).digest()
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(Struct):
     cuts: list[Cut] = field(default_factory=list)
     loud: int = 0
     seconds: dict[str, float] = field(default_factory=dict)

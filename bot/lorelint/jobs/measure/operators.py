@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code.ir import Function
 from lorelint.code.lex import mask
@@ -19,8 +20,7 @@ Names = Callable[[str], frozenset[bytes]]  # the names of a list, as bytes
 Find = Callable[[bytes, Names], Iterator[tuple[Span, bytes]]]  # masked text, lists -> spans and what they become
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
+class Operator(Struct, frozen=True):
     """One kind of check.
 
     name    what it removes

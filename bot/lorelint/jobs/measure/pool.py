@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
 from time import process_time
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lorelint.model.finding import Verdict
 from lorelint.rule.door import Rule, TreeView
@@ -43,8 +45,7 @@ def _travels(value: object) -> bool:
     return True
 
 
-@dataclass(slots=True)
-class Clock:
+class Clock(Struct):
     """Seconds of CPU that each rule took; what several share is on the first that asks."""
 
     seconds: dict[str, float] = field(default_factory=dict)

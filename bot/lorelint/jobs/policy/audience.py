@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.model.policy import Audience, ListPolicy, Ruling
 
 Person = tuple[str, str]  # (name, address)
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """Who could be written to: who is on the patch's mail, and whom MAINTAINERS names for its files."""
 
     author: Person

@@ -8,8 +8,9 @@ refused.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct, field
 
 from lorelint.jobs.policy.audience import Person, Reach, recipients
 from lorelint.model.base import Grade
@@ -20,8 +21,7 @@ from lorelint.model.policy import Audience, Decision, ListPolicy, Policy, Ruling
 _STAGES = ("trial", "queue", "list")
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(Struct, frozen=True):
     """One finding, as far as a policy cares.
 
     doubts  why a person may have said it already: "perhaps raised by .. in <..>"
@@ -36,8 +36,7 @@ class Say:
     doubts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Matter:
+class Matter(Struct, frozen=True):
     """A patch: who sent it to whom, over which lists, when.
 
     sender       who sent the mail, where that is another than the patch's author: a relay, a maintainer
@@ -57,8 +56,7 @@ class Matter:
     sender: Person = ("", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """What holds beside the policy, at one time.
 
     sent       letters of the last 24 hours, by list
@@ -71,8 +69,7 @@ class Standing:
     muted: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Opinion:
+class _Opinion(Struct):
     """One list's."""
 
     one: ListPolicy

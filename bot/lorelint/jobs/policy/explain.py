@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.jobs.draft import ANYTHING, matter_of, silent, standing
 from lorelint.jobs.policy.decide import Matter, Say, decide
@@ -15,8 +16,7 @@ from lorelint.model.policy import Decision, Policy
 from lorelint.model.store import FindingRow, LetterRow, Life, SeriesRow, Session
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(Struct, frozen=True):
     """supposed: there is nothing to say of it; what is decided is what became of a sure finding on an exact base."""
 
     matter: Matter

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+
+from msgspec import Struct
 
 MOST = 1_000  # entries of one list, and characters of one text
 
@@ -20,8 +21,7 @@ class Wrong(Exception):
     """A value that is not of its kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """wanted: what to write, as the error puts it: "a number from 0 to 1"."""
 
     wanted: str

@@ -7,8 +7,10 @@ out, or the policy become narrower. Whatever makes the letter pointless cancels 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.jobs.draft import silent, told_since
 from lorelint.jobs.policy.decide import matches, moment, shown
@@ -17,8 +19,7 @@ from lorelint.model.store import Letter, LetterRow, Life, Session
 from lorelint.report.text import listed
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """row: as it may go now, without those who want no mail any more; end: what it becomes instead; text: why it waits
     or ends, "" for neither."""
 

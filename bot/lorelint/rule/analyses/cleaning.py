@@ -8,7 +8,8 @@ that is called through a table is not known.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.model.finding import Step
@@ -22,8 +23,7 @@ DEPTH = 3  # callers of callers
 WIDE = 12  # callers looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Cleaning:
+class Cleaning(Struct, frozen=True):
     """The answer.
 
     verdict  True: every caller releases it or keeps it; False: one does not (`steps` prove it); None: not known

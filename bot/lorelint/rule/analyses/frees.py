@@ -6,7 +6,8 @@ A reference that is dropped frees nothing here: whoever else holds one keeps the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.program import Program
@@ -20,8 +21,7 @@ _DEEP = 6  # locals followed one after the other
 _ROOT = re.compile(r"^[&*(]*(\w+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Freed:
+class Freed(Struct, frozen=True):
     """One free.
 
     what   the chain that is freed, from a parameter or local of the function asked about (``dmabuf->priv->pages``)

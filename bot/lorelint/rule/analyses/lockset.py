@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code import flow, ir
 from lorelint.code.locks import Held as Locked
@@ -40,8 +41,7 @@ DRM_DEV = "drm_dev_enter"
 _WIDE = 24  # callers looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """What a call of a function does to its caller's locks."""
 
     takes: Locked = frozenset()

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.program import Program
@@ -75,8 +76,7 @@ _KERNELS_OWN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """A field that is tested on the way to the PTE."""
 
     tag: str
@@ -89,8 +89,7 @@ class Gate:
     node: int
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """One call on the way down: at this node of this function the other is called."""
 
     callee: tuple[str, str]
@@ -98,8 +97,7 @@ class Link:
     node: int
 
 
-@dataclass(frozen=True, slots=True)
-class Insert:
+class Insert(Struct, frozen=True):
     """One place at which a PTE is made, or a page is handed to the core that makes one."""
 
     api: str
@@ -113,8 +111,7 @@ class Insert:
         return Step(self.fn.path, self.line, f"{what} in {self.fn.name}()")
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """One way from a table to an inserted PTE."""
 
     table: str  # type of the table: ``file_operations``, ``dma_buf_ops``, ...

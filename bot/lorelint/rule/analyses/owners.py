@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.program import Program
@@ -49,8 +50,7 @@ RESULT = -1  # in `Take.thing`: the value of the call
 _LAST_REFERENCE = frozenset({"kref_put", "kref_put_mutex", "kref_put_lock"})
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(Struct, frozen=True):
     """How a call acquires.
 
     thing    argument (from 0) that names what is had afterwards, RESULT for the call's value
@@ -65,8 +65,7 @@ class Take:
     count: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Struct, frozen=True):
     """What can be had and given back, by the kernel's names.
 
     name    a word, also the key of what is remembered
@@ -78,15 +77,14 @@ class Resource:
     """
 
     name: str
-    takes: Mapping[str, Take] = field(repr=False)
-    gives: Mapping[str, tuple[int, ...]] = field(repr=False)
-    looks: frozenset[str] = field(repr=False, default=frozenset())
-    others: frozenset[str] = field(repr=False, default=frozenset())
+    takes: Mapping[str, Take]
+    gives: Mapping[str, tuple[int, ...]]
+    looks: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
     numbered: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(Struct, frozen=True):
     """What a function may do with its parameters' parts. `kept`: (part, parameter it goes into or AWAY)."""
 
     released: frozenset[Part] = frozenset()

@@ -9,8 +9,9 @@ against it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.program import Program
@@ -29,8 +30,7 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """One way in: its fate, the place that decides it, and the calls from there down, the topmost first."""
 
     fate: Fate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lorelint.code.codes import Codes
 from lorelint.rule.analyses.thing import Acquired, Thing
@@ -10,8 +10,7 @@ from lorelint.rule.analyses.thing import Acquired, Thing
 HELD, KEPT, RELEASED, LOST, NONE = "held", "kept", "released", "lost", ""
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """One way out of the function.
 
     node, line  the return
@@ -32,8 +31,7 @@ class End:
     zero: bool = False  # the call's own answer is returned, which got nothing and may be 0
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """A release on some path behind the acquiring call.
 
     node       where it stands, or the head of the loop that does it
@@ -49,8 +47,7 @@ class Given:
     recounted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(Struct, frozen=True):
     """What becomes of one acquired thing.
 
     outlives  it lies in an object of the caller from the start, so a caller may release it

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.rule.analyses.owners import AWAY, LINKS, RESULT, Owners, Resource, Take, counts, unwrapped
@@ -31,8 +32,7 @@ _UNDO = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Acquired:
+class Acquired(Struct, frozen=True):
     """One call that acquires.
 
     node, call   where
@@ -136,8 +136,7 @@ def _stands(expr: ir.Expr) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """What a statement does to a thing.
 
     kind   "released", "kept" (put where it outlives the function, or handed to what is not in sight), "holds" (a local

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.program import Program
@@ -33,8 +34,7 @@ _DEEP = 4
 _WIDE = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Unmap:
+class Unmap(Struct, frozen=True):
     """A place in a function from which an unmap is reached."""
 
     node: int

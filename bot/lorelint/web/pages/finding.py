@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from starlette.responses import Response
 
 from lorelint.jobs import triage
@@ -30,8 +30,7 @@ _SAYS = {
 DISMISSALS = tuple((move.value, _SAYS[move]) for move in Move if move.dismisses)
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """The same finding in one version of its series. `says`: new in v1, still there, fixed in v3."""
 
     series: SeriesRow

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from starlette.responses import Response
 
 from lorelint.model.store import CheckRow, FindingRow, Kept, LetterRow, ReviewRow, SeriesRow, Session
@@ -19,16 +19,14 @@ HEADS = 300  # mails of a thread
 _MAIL = 400_000  # characters of a mail that are shown
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One finding over the versions: what there is in each, None for nothing."""
 
     first: FindingRow
     cells: tuple[tuple[str, FindingRow | None], ...]  # (what is said, the finding)
 
 
-@dataclass(slots=True)
-class Post:
+class Post(Struct):
     """One mail of the thread, what was found in it where it is a patch, what was said in it where it is an answer."""
 
     kept: Kept
@@ -70,8 +68,7 @@ def show(visit: Visit) -> Response:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A check of ours in a Patchwork: of which patch, and how it stands there."""
 
     row: CheckRow

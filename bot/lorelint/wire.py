@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from msgspec import Struct
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lorelint.model.source import OpenTree
     from lorelint.model.tree import Tree
     from lorelint.rule.door import Rule
+
+T = TypeVar("T")
 
 SYSTEM = Path("/usr/src")  # where distributions put kernel sources
 
@@ -325,22 +327,28 @@ class House:
     def graph(self, source: OpenTree, functions: Sequence[str], callers: int, callees: int, entry: str = "") -> Graph:
         from lorelint.jobs.graph import graph
 
-        return graph(source.tree, functions, source.version, callers=callers, callees=callees, entry=entry)
+        return self._early(source, partial(graph, functions=functions, callers=callers, callees=callees, entry=entry))
 
     def api_graph(self, source: OpenTree, api: str, callers: int, entry: str = "") -> Graph:
         from lorelint.jobs.graph import api_graph
 
-        return api_graph(source.tree, api, source.version, callers=callers, entry=entry)
+        return self._early(source, partial(api_graph, api=api, callers=callers, entry=entry))
 
     def path(self, source: OpenTree, start: str, end: str, most: int, within: int) -> Chains:
         from lorelint.jobs.graph import path
 
-        return path(source.tree, start, end, source.version, most=most, within=within)
+        return self._early(source, partial(path, source=start, target=end, most=most, within=within))
 
     def siblings(self, source: OpenTree, function: str) -> Siblings:
         from lorelint.jobs.siblings import siblings
 
-        return siblings(source.tree, function, source.version)
+        return self._early(source, partial(siblings, function=function))
+
+    def _early(self, source: OpenTree, job: Callable[..., T]) -> T:
+        """What a job makes of a tree and its version; begun while a folder is still looked through for changes."""
+        from lorelint.edge.beside import early
+
+        return early(source.tree, lambda tree: job(tree, version=source.version))
 
     def layout(self, graph: Graph) -> Layout:
         """Where the picture of a graph has what. Raises LorelintError where no program can tell."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from lorelint.code.facts import Role
 from lorelint.code.program import Program
 from lorelint.edge import beside as module
-from lorelint.edge.beside import beside, listed
+from lorelint.edge.beside import beside, early, listed
 from lorelint.edge.directory import DirectoryTree
 from lorelint.edge.harvester import Processes
 from lorelint.edge.index import IndexFile
@@ -116,6 +117,38 @@ def test_a_folder_that_changes(folder: Path, keeper: IndexFile, edit: str) -> No
     same(folder, keeper)  # and the second time, by what was remembered of the first
     (folder / "mm/last.c").write_text("int last(void)\n{\n\treturn take();\n}\n")
     same(folder, keeper)
+
+
+def test_a_job_is_begun_on_what_lay_there(folder: Path, keeper: IndexFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Done once where nothing changed; an error that comes of old files is nobody's error."""
+    monkeypatch.setattr("lorelint.edge.sweep.MARGIN", 0.1)
+    time.sleep(0.2)
+    build(DirectoryTree(folder), keeper)
+    asked: list[tuple[str, ...]] = []
+
+    def takers(tree: Tree) -> tuple[str, ...]:
+        asked.append(tree.holding("take", Role.CALLED))
+        assert tree.read(asked[-1][0]) is not None
+        return asked[-1]
+
+    def tree() -> Tree:
+        return beside(DirectoryTree(folder), IndexFile(keeper.path))
+
+    assert early(tree(), takers) == ("drivers/b/two.c",) and len(asked) == 1
+    (folder / "mm/new.c").write_text("int fresh(void)\n{\n\treturn take();\n}\n")
+    assert early(tree(), takers) == ("drivers/b/two.c", "mm/new.c") and len(asked) == 3
+    (folder / "drivers/b/two.c").unlink()
+    assert early(tree(), takers) == ("mm/new.c",) and len(asked) == 5
+    (folder / "mm/new.c").write_text("int fresh(void);\n")
+    with pytest.raises(IndexError):
+        early(tree(), takers)
+    assert asked[-2:] == [("mm/new.c",), ()]
+    with pytest.raises(IndexError):
+        early(tree(), takers)
+    assert asked[-1] == ()
+    shutil.rmtree(keeper.path.parent)
+    (folder / "mm/new.c").write_text("int fresh(void)\n{\n\treturn take();\n}\n")
+    assert "mm/new.c" in early(tree(), takers)
 
 
 def test_a_folder_of_any_name(folder: Path, keeper: IndexFile) -> None:

@@ -1,15 +1,15 @@
 """Which view an index has of a tree: of a commit, of a folder that may have changed since.
 
 The look for changes in a folder (`sweep`) is begun before anything else is loaded, and asked for its answer when the
-first question comes: the two take about as long.
+first question comes: the two take about as long. `early` does not wait even then.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FRESH = 400  # blobs read into the index at once when a tree is opened: seconds at most
 LOOSE = 2000  # files that are looked through one by one because the index lacks them
+
+T = TypeVar("T")
 
 
 def key_of(tree: Tree) -> str:
@@ -47,9 +49,28 @@ def beside(tree: Tree, index: IndexFile) -> Tree:
     """The tree with the index beside it; as it was where the index has nothing to do with it."""
     if isinstance(tree, DirectoryTree):
         found = _Folder(tree, index)
-        return tree if found.sweep is None else IndexedTree(tree, index, found.view)
+        return tree if found.sweep is None else IndexedTree(tree, index, found.view, found.last)
     commit = _of_commit(tree)
     return tree if commit is None else IndexedTree(commit, index, lambda: _commit(commit, index))
+
+
+def early(tree: Tree, job: Callable[[Tree], T]) -> T:
+    """What a job makes of a tree. While a folder is being looked through for changes it is done on what lay there the
+    last time, and done again where something changed: the look and the job together take little more than either.
+    """
+    before = tree.before() if isinstance(tree, IndexedTree) else None
+    if before is None or not isinstance(tree, IndexedTree):
+        return job(tree)
+    failed: Exception | None = None
+    try:
+        answer = job(before)
+    except Exception as error:  # an error of any kind may come of files that are other ones by now
+        failed = error
+    if not tree.still(before):
+        return job(tree)
+    if failed is not None:
+        raise failed
+    return answer
 
 
 def _commit(tree: GitTree, index: IndexFile) -> View | None:
@@ -89,6 +110,7 @@ class _Folder:
         self.index = index
         self.key = key_of(tree)
         self.sweep: Sweep | None = None
+        self._before: tuple[Manifest | None, View | None] | None = None
         try:
             made = index.made(self.key)
         except Gone:
@@ -97,10 +119,23 @@ class _Folder:
             self.made, self.started = made, time()
             self.sweep = Sweep(tree.root, made)
 
+    def last(self) -> View | None:
+        """What lay where when the index last looked."""
+        return self._recalled()[1]
+
+    def _recalled(self) -> tuple[Manifest | None, View | None]:
+        if self._before is None:
+            found = self.index.recall(self.key)
+            view = None if found is None else View(found.paths, found.numbers, f"{self.key}:{self.made}")
+            self._before = found, view
+        return self._before
+
     def view(self) -> View | None:
-        """What lies where now. Files that changed are read into the index where they are not too many."""
+        """What lies where now: what `last` gave where nothing changed. Files that changed are read into the index where
+        they are not too many.
+        """
         assert self.sweep is not None
-        manifest = self.index.recall(self.key)
+        manifest, before = self._recalled()
         try:
             folders: dict[str, int] = json.loads(manifest.extra) if manifest is not None else {}
         except ValueError:
@@ -111,7 +146,7 @@ class _Folder:
         if manifest.numbers.count(0) > LOOSE:
             return None  # the index was made anew while the folder was read into it
         if not swept.changed and not swept.gone and swept.folders == folders:
-            return View(manifest.paths, manifest.numbers, f"{self.key}:{self.made}")
+            return before
         return self._renewed(manifest, swept) if len(swept.changed) <= LOOSE else None
 
     def _renewed(self, manifest: Manifest, swept: Swept) -> View | None:

@@ -83,11 +83,20 @@ _FEW = 30  # places are searched for one by one; for more of them a table of all
 class IndexedTree:
     """A tree with an index beside it."""
 
-    def __init__(self, under: Tree, index: IndexFile, view: Callable[[], View | None]) -> None:
-        """`view` is asked when the first question comes; None from it means that the index does not know the tree."""
+    def __init__(
+        self,
+        under: Tree,
+        index: IndexFile,
+        view: Callable[[], View | None],
+        last: Callable[[], View | None] | None = None,
+    ) -> None:
+        """`view` is asked when the first question comes; None from it means that the index does not know the tree. Of a
+        tree that may change, `last` gives the view of the last time: the same object as `view`, where nothing did.
+        """
         self.under = under
         self._index = index
         self._find = view
+        self._last = last
         self._known: View | None = None
         self._asked = False
         self._words: dict[str, dict[str, int]] = {}
@@ -107,6 +116,21 @@ class IndexedTree:
 
     def blob(self, path: str) -> str | None:
         return self.under.blob(path)
+
+    def before(self) -> IndexedTree | None:
+        """This tree as the index saw it last, if it may have changed and nobody has asked yet whether it did."""
+        if self._asked or self._last is None:
+            return None
+        try:
+            last = self._last()
+        except (Gone, LorelintError):
+            return None
+        return None if last is None else IndexedTree(self.under, self._index, lambda: last)
+
+    def still(self, before: IndexedTree) -> bool:
+        """Whether this tree is what it was, and the index answered all along."""
+        view = self._view()
+        return view is not None and before._known is view
 
     def _view(self) -> View | None:
         if not self._asked:

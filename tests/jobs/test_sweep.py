@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 from msgspec.structs import replace
 from tests.sweeping import archive, cluster, copied, damage, environment, epochs
 
@@ -28,8 +29,7 @@ POISON = "20260414-aperture-mmap-v1-0-91be3c07aa52@n1.example.org"
 RAISES = "20260420-winview-bounded-v2-1-5e0c88d1f3b6@n0.example.org"
 
 
-@dataclass(frozen=True)
-class Poisoned:
+class Poisoned(Struct, frozen=True):
     """A worker's setup, and a file in which it notes each time that it was killed."""
 
     setup: Setup

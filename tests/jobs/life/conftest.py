@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 from msgspec.structs import replace
 
 from lorelint.edge.b4.single import read_mail
@@ -36,8 +37,7 @@ def diff(word: str) -> str:
     )
 
 
-@dataclass
-class Post:
+class Post(Struct, frozen=True):
     """One mail of a list."""
 
     msgid: str

@@ -7,10 +7,13 @@ branch node holds one atomic expression, and a path is a list of facts.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from lorelint.code.work import metered, spend
 
@@ -21,7 +24,7 @@ T = TypeVar("T")
 class Expr:
     """Base of all expressions. `line` is 1-based in the file and takes no part in equality."""
 
-    line: int = field(compare=False, repr=False)
+    line: int = dataclasses.field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +294,7 @@ class At(StrEnum):
     LABEL = "label"  # `label` names it; no effect
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """To where, and under which outcome.
 
     when    None: always. True / False: outcome of a TEST or EACH. A tuple of expressions: these case
@@ -303,8 +305,7 @@ class Edge:
     when: bool | tuple[Expr, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One step. Node 0 is the ENTRY, node 1 the EXIT."""
 
     id: int
@@ -324,8 +325,7 @@ class LoopKind(StrEnum):
     RETRY = "retry"  # a macro that goes round until it succeeds (drm_exec_until_all_locked)
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(Struct, frozen=True):
     """A natural loop (by dominators); goto loops too.
 
     head    node id; every node of `body` is reached through it (unless `tangled`)
@@ -354,16 +354,15 @@ class Nodes(tuple[Node, ...]):
         return super().__iter__()
 
 
-@dataclass(frozen=True, slots=True)
-class Cfg:
-    """The control flow of one function."""
+class Cfg(Struct, frozen=True, eq=False):
+    """The control flow of one function; equal to itself alone."""
 
     nodes: tuple[Node, ...]
     kinds: tuple[tuple[int, LoopKind], ...] = ()  # loop statement heads: node id of the head -> kind
     opaque: tuple[int, ...] = ()  # lines of syntax that could not be read
-    preds: tuple[tuple[int, ...], ...] = field(default=(), repr=False)  # predecessors of each node
+    preds: tuple[tuple[int, ...], ...] = ()  # predecessors of each node
     # what was derived from the graph alone, by who derives it; it lives as long as the graph
-    derived: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    derived: dict[Hashable, Any] = field(default_factory=dict)
 
     def node(self, id: int) -> Node:
         return self.nodes[id]
@@ -377,8 +376,7 @@ class Cfg:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(Struct, frozen=True):
     name: str  # "" where the declaration gives none
     type: str  # single spaces, pointers included
 
@@ -389,13 +387,13 @@ class Function:
 
     name: str
     path: str
-    line: int = field(compare=False)  # of the line that holds the name
-    end_line: int = field(compare=False)
+    line: int = dataclasses.field(compare=False)  # of the line that holds the name
+    end_line: int = dataclasses.field(compare=False)
     params: tuple[Param, ...]
     returns: str  # type text, "" when unreadable
     static: bool
-    text: bytes = field(repr=False)  # from the start of the declaration to the closing brace
-    first_line: int = field(compare=False, default=1)  # of `text`
+    text: bytes = dataclasses.field(repr=False)  # from the start of the declaration to the closing brace
+    first_line: int = dataclasses.field(compare=False, default=1)  # of `text`
     degraded: tuple[int, ...] = ()  # lines inside that could not be parsed, even after all rewrites
 
     def __hash__(self) -> int:

@@ -6,9 +6,11 @@ a function assigns are followed like variables here; a callee that changes one b
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Hashable, Iterable
-from dataclasses import fields, replace
 from typing import Any
+
+from msgspec import structs
 
 from lorelint.code import ir
 from lorelint.code.codes import Codes
@@ -32,9 +34,10 @@ def chained(cfg: ir.Cfg) -> ir.Cfg:
         nodes = cfg.nodes
         if wanted:
             nodes = tuple(
-                node if node.expr is None else replace(node, expr=_named(node.expr, wanted, 0)) for node in cfg.nodes
+                node if node.expr is None else structs.replace(node, expr=_named(node.expr, wanted, 0))
+                for node in cfg.nodes
             )
-        return replace(cfg, nodes=nodes, derived={})
+        return ir.Cfg(nodes, cfg.kinds, cfg.opaque, cfg.preds)
 
     return cfg.once("chained", compute)
 
@@ -64,12 +67,12 @@ def _named(expr: ir.Expr, wanted: Collection[str], depth: int) -> ir.Expr:
     if depth > _DEEP or isinstance(expr, ir.Name):
         return expr
     changed: dict[str, Any] = {}
-    for each in fields(expr):
-        value = getattr(expr, each.name)
+    for name in (each.name for each in dataclasses.fields(expr)):
+        value = getattr(expr, name)
         after = _part(value, wanted, depth + 1)
         if after is not value:
-            changed[each.name] = after
-    return replace(expr, **changed) if changed else expr
+            changed[name] = after
+    return dataclasses.replace(expr, **changed) if changed else expr
 
 
 def _part(value: Any, wanted: Collection[str], depth: int) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lorelint.code.headers import params, returns
 from lorelint.code.ir import Function
 from lorelint.code.segments import Piece, PieceKind, segments
@@ -41,7 +43,7 @@ def _function(path: str, raw: bytes, piece: Piece, line: int) -> Function:
         path=path,
         line=line + text.count(b"\n", 0, head.at),
         end_line=line + text.count(b"\n"),
-        params=params(text, head),
+        params=partial(params, text, head),
         returns=kind,
         static=static,
         text=text,

@@ -381,23 +381,56 @@ class Param(Struct, frozen=True):
     type: str  # single spaces, pointers included
 
 
-@dataclass(frozen=True, slots=True)
 class Function:
-    """A function definition. Equality is by path, name and text."""
+    """A function definition. Equality is by path, name and text.
 
-    name: str
-    path: str
-    line: int = dataclasses.field(compare=False)  # of the line that holds the name
-    end_line: int = dataclasses.field(compare=False)
-    params: tuple[Param, ...]
-    returns: str  # type text, "" when unreadable
-    static: bool
-    text: bytes = dataclasses.field(repr=False)  # from the start of the declaration to the closing brace
-    first_line: int = dataclasses.field(compare=False, default=1)  # of `text`
-    degraded: tuple[int, ...] = ()  # lines inside that could not be parsed, even after all rewrites
+    line, end_line  of the line that holds the name, and of the last
+    returns         type text, "" when unreadable
+    text            from the start of the declaration to the closing brace
+    first_line      of `text`
+    """
+
+    __slots__ = ("_params", "end_line", "first_line", "line", "name", "path", "returns", "static", "text")
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        line: int,
+        end_line: int,
+        params: tuple[Param, ...] | Callable[[], tuple[Param, ...]],
+        returns: str,
+        static: bool,
+        text: bytes,
+        first_line: int = 1,
+    ) -> None:
+        """`params` may be given as what reads them: of most functions nobody asks for them."""
+        self.name = name
+        self.path = path
+        self.line = line
+        self.end_line = end_line
+        self._params = params
+        self.returns = returns
+        self.static = static
+        self.text = text
+        self.first_line = first_line
+
+    @property
+    def params(self) -> tuple[Param, ...]:
+        if callable(self._params):
+            self._params = self._params()
+        return self._params
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Function):
+            return NotImplemented
+        return self is other or (self.name == other.name and self.path == other.path and self.text == other.text)
 
     def __hash__(self) -> int:
         return hash((self.name, self.path))
+
+    def __repr__(self) -> str:
+        return f"{self.path}:{self.line}:{self.name}()"
 
     @property
     def key(self) -> tuple[str, str]:

@@ -120,7 +120,7 @@ def _finding(story: Story, end: End, what: str, release: str, above: Cleaning) -
         anchor=f"{what} {_name(story)}",
         message=f"the {what} that {taken.call.name}() gave is left behind when {fn.name}() fails in line {end.line}",
         severity=Severity.WARNING,
-        confidence=0.75 if above.steps or fn.degraded else 0.85,
+        confidence=0.75 if above.steps or story.thing.scope.cfg.opaque else 0.85,
         steps=tuple(dict.fromkeys((first, *made, Step(fn.path, end.line, text), *above.steps))),
         need=Need.CALLS if above.steps else Need.FILE,
         concern=f"unwinding of {fn.name}",

@@ -14,6 +14,7 @@ from msgspec import Struct
 from lorelint.rule import TreeView, ir
 from lorelint.rule.analyses import nearby
 from lorelint.rule.analyses.folder import beside, folder_of
+from lorelint.rule.analyses.hints import Hints
 from lorelint.rule.analyses.places import Place, place, within
 from lorelint.rule.analyses.scope import Scope, peel
 from lorelint.rule.analyses.thing import Thing
@@ -22,7 +23,7 @@ from lorelint_rules.gup.pins import PINS, TAKES, is_pin
 PIN, GET, OTHER = "pin", "get", "other"
 Field = tuple[str, str]  # (struct, field)
 
-_HINT = re.compile(rb"\b(?:pin|get)_user_page|memfd_pin_folios")
+_hint = Hints((rb"\b(?:pin|get)_user_page", (b"pin_user_page", b"get_user_page")), rb"memfd_pin_folios")
 _ARRAY = re.compile(r"^(?:devm_)?(?:k|kv|v)[mzc]?alloc|^__?get_free_page|^get_zeroed_page|kmemdup")
 
 
@@ -43,7 +44,7 @@ def filled(view: TreeView, path: str) -> dict[Field, tuple[Filling, ...]]:
 
 def has_gup(view: TreeView, path: str) -> bool:
     """Whether a file takes pages by GUP at all."""
-    return _HINT.search(view.program.raw(path) or b"") is not None
+    return view.program.memo(("has gup", path), lambda: _hint(view.program.raw(path) or b""))
 
 
 def _filled(view: TreeView, folder: str) -> dict[Field, tuple[Filling, ...]]:
@@ -51,7 +52,7 @@ def _filled(view: TreeView, folder: str) -> dict[Field, tuple[Filling, ...]]:
     paths = [path for path in beside(view.program, folder) if has_gup(view, path)]
     for path in paths:
         for fn in view.program.functions(path):
-            if fn.name not in TAKES and any(name.encode() in fn.text for name in TAKES):
+            if fn.name not in TAKES and _hint(fn.text) and any(name.encode() in fn.text for name in TAKES):
                 for thing in view.of(PINS).things(fn):
                     for field, filling in _by(view, thing):
                         found.setdefault(field, {})[filling] = None

@@ -206,7 +206,7 @@ def _finding(
         anchor=f"{taken.call.name}:{'.'.join(taken.place)}",
         message=message,
         severity=Severity.WARNING if how == "sign alone" else Severity.ERROR,
-        confidence=confidence - (0.1 if fn.degraded else 0),
+        confidence=confidence - (0.1 if story.thing.scope.cfg.opaque else 0),
         steps=(Step(fn.path, taken.line, f"{taken.call.name}() is asked for {_asked(story)} pages"), *steps),
         need=Need.CALLS if how == "left" else Need.FILE,
         concern=f"pages of {'.'.join(taken.place)}",

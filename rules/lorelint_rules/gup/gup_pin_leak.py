@@ -166,7 +166,7 @@ def _finding(view: TreeView, story: Story, api: str, end: End, above: Cleaning) 
 def _confidence(story: Story, end: End, above: Cleaning) -> float:
     if above.steps:
         return 0.75
-    return 0.85 if not story.thing.scope.fn.degraded else 0.7
+    return 0.85 if not story.thing.scope.cfg.opaque else 0.7
 
 
 def _facts(story: Story, api: str, end: End, above: Cleaning) -> Iterator[str]:

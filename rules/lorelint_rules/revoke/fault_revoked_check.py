@@ -89,7 +89,7 @@ def _doubt(each: Unsure) -> Doubt:
 
 
 def _verdict(view: TreeView, hole: Hole) -> Verdict:
-    unseen = [each for each in hole.path.hops if each.fn.degraded]
+    unseen = [each for each in hole.path.hops if view.program.cfg(each.fn).opaque]
     if unseen:
         names = ", ".join(f"{each.fn.name}()" for each in unseen)
         return Doubt(NAME, hole.fn.path, hole.fn.name, hole.line, hole.anchor, f"{names} could not be read whole")

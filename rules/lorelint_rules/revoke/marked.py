@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lorelint.rule import Sibling, Step, TreeView, ir, tables
 from lorelint.rule.analyses import mapping
 from lorelint.rule.analyses.folder import beside, folder_of
+from lorelint.rule.analyses.hints import Hints
 from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.scope import Scope, tag
 from lorelint.rule.analyses.unmaps import terminals
@@ -16,7 +17,7 @@ from lorelint_rules.revoke import markers
 from lorelint_rules.revoke.markers import Kind, Marker
 
 _CALLED = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*)\s*\(")
-_ASKED_ELSEWHERE = re.compile(rb"\bIORESOURCE_(?:BUSY|EXCLUSIVE)\b|\bPCI_COMMAND_MEMORY\b")
+_asked_elsewhere = Hints(rb"IORESOURCE_(?:BUSY|EXCLUSIVE)\b", rb"PCI_COMMAND_MEMORY\b")
 _UP = 4  # callers climbed from a predicate to a handler
 _WIDE = 40
 #: Tables that would have a field for mapping what they are about.
@@ -27,7 +28,7 @@ def mappable(view: TreeView, folder: str) -> bool:
     """Whether what a folder revokes can be mapped: by itself, or as it decides by a bit that others ask for."""
 
     def compute() -> bool:
-        return any(_ASKED_ELSEWHERE.search(raw) for _, raw in mapping.files(view.program, folder))
+        return any(_asked_elsewhere(raw) for _, raw in mapping.files(view.program, folder))
 
     return mapping.touched(view.program, folder) or view.program.memo(("asked elsewhere", folder), compute)
 
@@ -91,12 +92,13 @@ def freeing(view: TreeView, folder: str) -> dict[str, tuple[str, tuple[int, ...]
 
     def compute() -> dict[str, tuple[str, tuple[int, ...]]]:
         helpers: dict[str, tuple[str, tuple[int, ...]]] = {}
-        for name, path in names(view, folder).items():
-            for fn in view.program.functions(path):
-                if fn.name == name and markers.GIVES.search(fn.text):
-                    gives = markers.frees_parameters(Scope(view.program, fn))
-                    if gives is not None:
-                        helpers[name] = gives
+        for path, raw in mapping.files(view.program, folder):
+            if markers.gives(raw):
+                for fn in view.program.functions(path):
+                    if fn.name not in helpers and markers.gives(fn.text):
+                        given = markers.frees_parameters(Scope(view.program, fn))
+                        if given is not None:
+                            helpers[fn.name] = given
         return helpers
 
     return view.program.memo(("freeing", folder), compute)

@@ -84,6 +84,22 @@ _ANYBODY = frozenset({"pci_dev", "device", "platform_device", "pci_bus", "pci_sl
 _AWAKE = frozenset({"PCI_D0", "PCI_UNKNOWN", "PCI_POWER_ERROR"})
 
 _FIELDS = rb"(?:revoked|dead|closed|unplugged|removed|disconnected|disassociated|dying|gone|suspended|madv)\b\s*[=,)]"
+_STATES = (
+    b"REVOK",
+    b"DEAD",
+    b"CLOSED",
+    b"GONE",
+    b"REMOVED",
+    b"UNPLUG",
+    b"DISCONNECTED",
+    b"DISASSOCIATED",
+    b"DYING",
+    b"PURGED",
+    b"ZOMBIE",
+    b"SUSPEND",
+    b"DETACHED",
+    b"INVALIDATED",
+)
 _OWNERS = rb"(?:info|dev|vdev|pdev|mdev|adev|ndev|udev)\s*=\s*NULL\b"
 #: Whether `find` may find anything in a text.
 hints = Hints(
@@ -94,8 +110,7 @@ hints = Hints(
     rb"->" + _OWNERS,
     rb"\." + _OWNERS,
     rb"WRITE_ONCE\s*\([^;]*(?:NULL|revoked|dead|closed|unplugged|removed|disconnected|dying|gone)",
-    rb"[=,(]\s*\w*(?:REVOK|DEAD|CLOSED|GONE|REMOVED|UNPLUG|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPEND"
-    rb"|DETACHED|INVALIDATED)",
+    (rb"[=,(]\s*\w*(?:" + b"|".join(_STATES) + rb")", _STATES),
     rb"free_contig_range\s*\(",
     rb"dma_free_(?:coherent|attrs|wc|noncoherent)\s*\(",
     rb"free_pages(?:_exact)?\s*\(",
@@ -105,8 +120,11 @@ hints = Hints(
 #: Whether an owner is forgotten in a text: whoever uses it without a look finds nothing there.
 forgets = Hints(rb"->" + _OWNERS, rb"\." + _OWNERS)
 
-GIVES = re.compile(
-    rb"\b(?:free_contig_range|dma_free_(?:coherent|attrs|wc|noncoherent)|(?:__)?free_pages|free_pages_exact)\s*\("
+#: Whether memory is given back in a text.
+gives = Hints(
+    rb"free_contig_range\s*\(",
+    rb"dma_free_(?:coherent|attrs|wc|noncoherent)\s*\(",
+    rb"free_pages(?:_exact)?\s*\(",
 )
 
 

@@ -106,7 +106,7 @@ def _judge(view: TreeView, scope: Scope, node: int, call: ir.Call) -> Verdict:
         return silent(
             "every caller waits", *(Step(s.fn.path, s.cfg.nodes[at].line, f"{s.fn.name}()") for s, at in callers)
         )
-    if fn.degraded:
+    if scope.cfg.opaque:
         return Doubt(NAME, fn.path, fn.name, call.line, marks[0].anchor, f"{fn.name}() could not be read whole")
     return _finding(view, told, marks[0])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -77,11 +76,18 @@ def page(color: str, width: int | None) -> Page:
     """Columns and colour of standard output."""
     terminal = sys.stdout.isatty()
     if width is None:
-        width = shutil.get_terminal_size((80, 24)).columns if terminal else 80
+        width = columns() if terminal else 80
     wanted = color == "always" or (
         color == "auto" and terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )
     return Page(width, wanted)
+
+
+def columns() -> int:
+    """How wide the terminal is."""
+    from shutil import get_terminal_size  # loads every kind of archive
+
+    return get_terminal_size((80, 24)).columns
 
 
 def house(config: str) -> House:
@@ -214,8 +220,7 @@ def _watch(what: str, done: threading.Event) -> None:
     start, shown = monotonic(), False
     while not done.wait(1.0):
         shown = True
-        columns = shutil.get_terminal_size((80, 24)).columns
-        sys.stderr.write("\r" + cut(clean(f"{what} ... {monotonic() - start:.0f} s"), columns - 1) + "\x1b[K")
+        sys.stderr.write("\r" + cut(clean(f"{what} ... {monotonic() - start:.0f} s"), columns() - 1) + "\x1b[K")
         sys.stderr.flush()
     if shown:
         sys.stderr.write("\r\x1b[K")

@@ -13,7 +13,18 @@ from msgspec import Struct, field
 
 from lorelint.code.facts import Facts, Role, decode, roles
 from lorelint.code.reads import READ, Key, Sources
-from lorelint.code.search import CallSite, Use, calls_in, declares, may_define, rank, seen_from, uses_in, visible
+from lorelint.code.search import (
+    CallSite,
+    Use,
+    calls_in,
+    declares,
+    entries_in,
+    may_define,
+    rank,
+    seen_from,
+    uses_in,
+    visible,
+)
 from lorelint.code.work import metered
 from lorelint.model.knowledge import Knowledge
 from lorelint.model.tree import Tree
@@ -170,10 +181,11 @@ class Program(Sources):
 
     def function(self, path: str, name: str) -> Function | None:
         """The first function of that name in a file."""
-        found = self._named(path, name)
+        found = self.named(path, name)
         return found[0] if found else None
 
-    def _named(self, path: str, name: str) -> tuple[Function, ...]:
+    def named(self, path: str, name: str) -> tuple[Function, ...]:
+        """All functions of that name in a file: one for each configuration that has its own."""
         self.note(("function", path, name))
         raw = self._read(path)
         if raw is None or name.encode("utf-8", "surrogateescape") not in raw:
@@ -191,7 +203,7 @@ class Program(Sources):
 
     def _define(self, name: str, near: str) -> tuple[Function, ...]:
         self.note(("define", name))
-        here = self._named(near, name)
+        here = self.named(near, name)
         if here:
             return here
         found: list[Function] = []
@@ -202,7 +214,7 @@ class Program(Sources):
                 continue
             raw = self._read(path)
             if raw is not None and may_define(raw, name):
-                found.extend(fn for fn in self._named(path, name) if visible(fn, near))
+                found.extend(fn for fn in self.named(path, name) if visible(fn, near))
         if not found and len(self.mentions(name)) > READ:
             self.cut(f"definitions of {name}()", near, READ, len(self.mentions(name)))
         included = self.includes(near) if any(fn.path.endswith(".h") for fn in found) else ()
@@ -278,7 +290,7 @@ class Program(Sources):
             self.note(("file", path))
             if path not in calling:
                 continue
-            if path != fn.path and (not visible(fn, path) or self._named(path, fn.name)):
+            if path != fn.path and (not visible(fn, path) or self.named(path, fn.name)):
                 continue  # calls its own
             for each in self._functions(path):
                 found.extend(calls_in(each, fn.name))
@@ -296,10 +308,26 @@ class Program(Sources):
         for path in paths:
             self.note(("file", path))
             raw = self._read(path)
-            if raw is None or (path != fn.path and (not visible(fn, path) or self._named(path, fn.name))):
+            if raw is None or (path != fn.path and (not visible(fn, path) or self.named(path, fn.name))):
                 continue
             tables = self._tables(path)
             found.extend(uses_in(path, raw, fn.name, tables, self._functions(path)))
+        return tuple(sorted(found, key=lambda use: (use.path, use.line, use.kind, use.type, use.field)))
+
+    def entries(self, fn: Function) -> tuple[Use, ...]:
+        """Where a function stands in tables: those of its `uses`, at a fraction of the cost."""
+        return self.memo(("entries", fn.path, fn.name), lambda: self._entries(fn))
+
+    def _entries(self, fn: Function) -> tuple[Use, ...]:
+        paths: tuple[str, ...] = (fn.path,)
+        if not fn.static or fn.path.endswith(".h"):
+            paths = self.candidates((fn.name,), fn.path, f"uses of {fn.name}()")
+        holding = frozenset(self.tree.holding(fn.name, Role.VALUE)) if len(paths) > 1 else frozenset(paths)
+        found: list[Use] = []
+        for path in paths:
+            self.note(("file", path))
+            if path in holding and (path == fn.path or (visible(fn, path) and not self.named(path, fn.name))):
+                found.extend(entries_in(path, fn.name, self._tables(path)))
         return tuple(sorted(found, key=lambda use: (use.path, use.line, use.kind, use.type, use.field)))
 
     def tables_of(self, type: str, field: str, near: str = "") -> tuple[Table, ...]:

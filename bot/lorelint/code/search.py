@@ -173,18 +173,25 @@ def uses_in(path: str, raw: bytes, name: str, tables: Sequence[Table], functions
     word = name.encode("utf-8", "surrogateescape")
     if word not in raw:
         return
-    from lorelint.code.tables import named, settings
+    from lorelint.code.tables import settings
 
-    for table in tables:
-        for field, value, line in table.fields:
-            if named(value) == name:
-                yield Use("table", path, line, table.function, table.type, field)
+    yield from entries_in(path, name, tables)
     for fn in functions:
         if word in fn.text:
             for each in settings(fn):
                 if each.value == name:
                     yield Use("field", path, each.line, fn.name, each.base, each.field)
     yield from _arguments(path, raw, word, functions)
+
+
+def entries_in(path: str, name: str, tables: Sequence[Table]) -> Iterator[Use]:
+    """The name as a value in the tables of one file."""
+    from lorelint.code.tables import named
+
+    for table in tables:
+        for field, value, line in table.fields:
+            if named(value) == name:
+                yield Use("table", path, line, table.function, table.type, field)
 
 
 def _arguments(path: str, raw: bytes, word: bytes, functions: Sequence[Function]) -> Iterator[Use]:

@@ -6,22 +6,28 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterable
-from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
-_LIBRARIES = ("tree-sitter", "tree-sitter-c")
+_PARSERS = ("tree_sitter", "tree_sitter_c")
 
 
 def stamp(folders: Iterable[Path]) -> str:
-    """By the size and time of every file below the folders, and the versions of what parses."""
+    """By the size and time of every file below the folders, and of what parses; and by Python's version."""
     rows: set[tuple[str, int, int]] = set()
-    for folder in folders:
+    for folder in (*folders, *_parsers()):
         files = [folder] if folder.is_file() else _below(folder)
         for each in files:
             found = each.stat()
             rows.add((str(each), found.st_size, found.st_mtime_ns))
-    versions = [sys.version, *(metadata.version(each) for each in _LIBRARIES)]
-    return hashlib.sha256(repr((sorted(rows), versions)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256(repr((sorted(rows), sys.version)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _parsers() -> Iterable[Path]:
+    for each in _PARSERS:
+        spec = find_spec(each)
+        if spec is not None and spec.origin:
+            yield Path(spec.origin).parent
 
 
 def _below(folder: Path) -> Iterable[Path]:
@@ -32,7 +38,9 @@ def _below(folder: Path) -> Iterable[Path]:
 
 def same_code(folders: Iterable[Path]) -> str:
     """By the bytes of every file below the folders: the same on all machines that have the same code."""
-    told = hashlib.sha256(repr([metadata.version(each) for each in _LIBRARIES]).encode())
+    from importlib import metadata  # takes longer to load than all that `stamp` does
+
+    told = hashlib.sha256(repr([metadata.version(each) for each in _PARSERS]).encode())
     for folder in folders:
         for each in sorted(_below(folder)):
             told.update(f"{each.relative_to(folder)}\0".encode("utf-8", "surrogateescape") + each.read_bytes())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from email.utils import parseaddr
 
 from msgspec import Struct
 
@@ -40,8 +39,16 @@ def read_head(body: str) -> Head:
     while end < len(lines) and not _breaks(lines, end):
         end += 1
     message = "\n".join(line.rstrip() for line in lines[at:end]).strip("\n")
-    author = parseaddr(headers.get("from", ""))
-    return Head(author if "@" in author[1] else ("", ""), _unprefixed(headers.get("subject", "")), message)
+    return Head(_author(headers.get("from", "")), _unprefixed(headers.get("subject", "")), message)
+
+
+def _author(written: str) -> tuple[str, str]:
+    if "@" not in written:
+        return "", ""
+    from email.utils import parseaddr  # loads sockets: milliseconds that a commit without the header need not wait
+
+    author = parseaddr(written)
+    return author if "@" in author[1] else ("", "")
 
 
 def _in_body_headers(lines: list[str], at: int) -> tuple[dict[str, str], int]:

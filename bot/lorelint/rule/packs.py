@@ -6,15 +6,12 @@ and the reason: a silent half rule is worse than none.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import pkgutil
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +22,7 @@ from msgspec.structs import replace
 from lorelint.model.errors import LorelintError
 from lorelint.rule.door import Analysis, Rule, Vocabulary
 from lorelint.rule.explain import HEADINGS, sections
+from lorelint.rule.installed import distributions
 from lorelint.rule.vocabulary import derived, read_words
 
 if TYPE_CHECKING:
@@ -77,6 +75,8 @@ def load(only: Sequence[str] = ()) -> tuple[Rule, ...]:
     rules = {rule.name: rule for pack in packs(only) for rule in pack.rules}
     for name in only:
         if name not in rules:
+            import difflib
+
             near = difflib.get_close_matches(name, [rule.name for pack in packs() for rule in pack.rules], n=1)
             remedy = f"did you mean {near[0]}?" if near else "`lorelint rules` lists them"
             raise LorelintError("no rule of that name", where=name, remedy=remedy)
@@ -85,7 +85,7 @@ def load(only: Sequence[str] = ()) -> tuple[Rule, ...]:
 
 def version() -> str:
     """Lorelint and its packs with their versions, as a report names them."""
-    parts = [f"lorelint {_version('lorelint')}"]
+    parts = [f"lorelint {_version('lorelint') or _project().get('version', '')}"]
     parts += [f"{pack.package} {pack.version}" for pack in _declared()]
     return "; ".join(parts)
 
@@ -122,28 +122,23 @@ def ledger() -> dict[str, Entry]:
 # -- where packs are declared ------------------------------------------------------------------
 
 
-@cache  # what is installed does not change while we run; to read it takes milliseconds
+@cache  # what is installed does not change while we run
 def _declared() -> tuple[_Declared, ...]:
     found = {
-        (entry.name, entry.value): _Declared(entry.name, entry.value, entry.dist.version if entry.dist else "")
-        for entry in metadata.entry_points(group=GROUP)
+        (name, value): _Declared(name, value, each.version)
+        for each in distributions(GROUP)
+        for _, name, value in each.points
     }
-    if not _installed():
+    if not _version("lorelint"):
         for each in _checkout():
             found.setdefault((each.name, each.package), each)
     return tuple(found[key] for key in sorted(found))
 
 
-def _installed() -> bool:
-    try:
-        metadata.distribution("lorelint")
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
 def _project() -> dict[str, Any]:
     """The `project` table of the checkout this file lies in, {} where it lies in none."""
+    import tomllib
+
     file = Path(__file__).resolve().parents[3] / "pyproject.toml"
     if not file.is_file():
         return {}
@@ -159,10 +154,8 @@ def _checkout() -> Iterable[_Declared]:
 
 
 def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return str(_project().get("version", ""))
+    """That of a distribution that is installed, "" where it is not."""
+    return next((each.version for each in distributions(GROUP) if each.name == distribution), "")
 
 
 # -- one package -------------------------------------------------------------------------------

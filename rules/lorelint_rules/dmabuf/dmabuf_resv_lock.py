@@ -145,23 +145,23 @@ def _facts(view: TreeView, fn: ir.Function, call: ir.Call, good: tuple[Way, ...]
 
 def _twice(view: TreeView, fn: ir.Function) -> Iterator[Verdict]:
     """A call that waits for a lock which is held already."""
-    entry = resv.ops_with_lock(view, fn) if b"dma_buf" in fn.text[: max(fn.text.find(b"{"), 0)] else None
-    if entry is None and b"resv" not in fn.text:
-        return
     scope = Scope(view.program, fn)
-    taken = _taken(view, scope)
-    if entry is None and not taken:
+    waits = [
+        (node.id, call, lock)
+        for node in scope.cfg.nodes
+        for call in ir.calls(node.expr)
+        if (lock := _waits_for(view, scope, call))
+    ]
+    if not waits:
         return
-    for node in scope.cfg.nodes:
-        for call in ir.calls(node.expr):
-            lock = _waits_for(view, scope, call)
-            if not lock:
-                continue
-            here = next((step for text, at, step in taken if text == lock and _under(view, fn, node.id, at)), None)
-            before = entry if entry is not None and lock in _given(fn) else here
-            if before is not None:
-                yield _deadlock(fn, call, lock, before)
-                return
+    taken = _taken(view, scope)
+    entry = resv.ops_with_lock(view, fn) if _given(fn) else None
+    for node, call, lock in waits:
+        here = next((step for text, at, step in taken if text == lock and _under(view, fn, node, at)), None)
+        before = entry if entry is not None and lock in _given(fn) else here
+        if before is not None:
+            yield _deadlock(fn, call, lock, before)
+            return
 
 
 def _waits_for(view: TreeView, scope: Scope, call: ir.Call) -> str:

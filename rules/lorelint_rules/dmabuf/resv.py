@@ -161,8 +161,8 @@ def _with_lock(view: TreeView, owner: str) -> frozenset[str]:
 
 def ops_with_lock(view: TreeView, fn: ir.Function) -> Step | None:
     """The entry of a dma-buf's or importer's table by which a function is called with the lock held."""
-    for use in view.program.uses(fn):
-        owner = tag(use.type) if use.kind == "table" else ""
+    for use in view.program.entries(fn):
+        owner = tag(use.type)
         if owner in ("dma_buf_ops", "dma_buf_attach_ops") and use.field in _with_lock(view, owner):
             text = f".{use.field} = {fn.name} of {owner} is called with the reservation lock held"
             return Step(use.path, use.line, text)

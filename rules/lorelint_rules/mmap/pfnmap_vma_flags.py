@@ -167,8 +167,8 @@ def _faults(view: TreeView, path: str) -> Iterator[ir.Function]:
 
 def _unmapped_area(view: TreeView, fn: ir.Function) -> Step | None:
     """A get_unmapped_area() beside the handler that looks at MAP_PRIVATE."""
-    for use in view.program.uses(fn):
-        for table in view.program.tables(use.path) if use.kind == "table" else ():
+    for use in view.program.entries(fn):
+        for table in view.program.tables(use.path):
             value = table.get("get_unmapped_area")
             if value is not None and tables.named(table.get("mmap") or value) == fn.name:
                 for each in view.program.define(tables.named(value), use.path):

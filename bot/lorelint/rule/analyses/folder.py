@@ -45,10 +45,16 @@ def functions(program: Program, folder: str) -> dict[str, tuple[Function, ...]]:
 def near(program: Program, name: str, path: str) -> tuple[Function, ...]:
     """Definitions of a name in the same file, else in the same folder (static ones of other files left out)."""
     if path.endswith(".h"):
-        return tuple(fn for fn in program.functions(path) if fn.name == name)
-    here = functions(program, folder_of(path)).get(name, ())
-    own = tuple(fn for fn in here if fn.path == path)
-    return own or tuple(fn for fn in here if not fn.static or fn.path.endswith(".h"))
+        return program.named(path, name)
+    return program.memo(("near", name, path), lambda: _near(program, name, path))
+
+
+def _near(program: Program, name: str, path: str) -> tuple[Function, ...]:
+    own = program.named(path, name)
+    if own:
+        return own
+    here = (fn for each in beside(program, folder_of(path)) if each != path for fn in program.named(each, name))
+    return tuple(fn for fn in here if not fn.static or fn.path.endswith(".h"))
 
 
 def resolve(program: Program, name: str, path: str, *, wide: bool) -> tuple[Function, ...]:

@@ -158,8 +158,8 @@ def way_of(program: Program, handler: ir.Function) -> tuple[Way, ...]:
     """The way through one handler, where a table holds it."""
 
     def compute() -> tuple[Way, ...]:
-        for use in program.uses(handler):
-            if use.kind == "table" and use.field.rpartition(".")[2] in _ALL_FIELDS:
+        for use in program.entries(handler):
+            if use.field.rpartition(".")[2] in _ALL_FIELDS:
                 for table in program.tables(use.path):
                     if table.type == use.type and named(table.get(use.field) or ir.Number(0, "0", 0)) == handler.name:
                         entry = Step(use.path, use.line, f".{use.field} = {handler.name} of {_shown(table)}")

@@ -28,6 +28,7 @@ class Judge:
         self.whole = whole
         self._view = TreeView(program, (), whole=whole)
         self._known: dict[tuple[str, int, Function], Outcome] = {}
+        self._admitted: dict[tuple[str, bytes], bool] = {}  # by rule and text: each is asked for several times
         self._spent: dict[tuple[str, str], int] = {}  # by rule and file
         self._paid: dict[tuple[str, str], set[Key]] = {}  # answers that this is for
         self.heard: Callable[[Rule, Function, Outcome], None] | None = None  # is told what had to be worked out
@@ -61,7 +62,11 @@ class Judge:
 
     def known(self, rule: Rule, fn: Function) -> Outcome | None:
         """The outcome, where it takes no work to tell."""
-        if not rule.tokens.admit(fn.text):
+        asked = (rule.name, fn.text)
+        admitted = self._admitted.get(asked)
+        if admitted is None:
+            admitted = self._admitted[asked] = rule.tokens.admit(fn.text)
+        if not admitted:
             return NOTHING
         known = self._known.get((rule.name, fn.line, fn))
         if known is None and not self._over(rule, fn):

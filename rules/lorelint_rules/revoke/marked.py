@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from lorelint.rule import Sibling, Step, TreeView, ir, tables
@@ -35,14 +36,21 @@ def mappable(view: TreeView, folder: str) -> bool:
 
 def hinted(view: TreeView, fn: ir.Function) -> bool:
     """Whether a function may hold a marker, by its text."""
+    return (fn.name, fn.line) in _hinted(view, fn.path)
+
+
+def _hinted(view: TreeView, path: str) -> frozenset[tuple[str, int]]:
+    """The functions of a file that may hold a marker: (name, line)."""
 
     def compute() -> frozenset[tuple[str, int]]:
-        raw = view.program.raw(fn.path)
-        if raw is None or not markers.hints(raw):
-            return frozenset()
-        return frozenset((each.name, each.line) for each in view.program.functions(fn.path) if markers.hints(each.text))
+        lines = markers.hints.lines(view.program.raw(path) or b"")
+        return frozenset(
+            (each.name, each.line)
+            for each in (view.program.functions(path) if lines else ())
+            if bisect_left(lines, each.first_line) < bisect_right(lines, each.end_line)
+        )
 
-    return (fn.name, fn.line) in view.program.memo(("hinted", fn.path), compute)
+    return view.program.memo(("hinted", path), compute)
 
 
 def names(view: TreeView, folder: str) -> dict[str, str]:
@@ -50,11 +58,9 @@ def names(view: TreeView, folder: str) -> dict[str, str]:
 
     def compute() -> dict[str, str]:
         found: dict[str, str] = {}
-        for path, raw in mapping.files(view.program, folder):
-            if markers.hints(raw):
-                for fn in view.program.functions(path):
-                    if hinted(view, fn):
-                        found.setdefault(fn.name, path)
+        for path, _ in mapping.files(view.program, folder):
+            for name, _ in sorted(_hinted(view, path)):
+                found.setdefault(name, path)
         return found
 
     return view.program.memo(("revoking", folder), compute)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 
 class Hints:
@@ -20,18 +21,23 @@ class Hints:
         self._compiled: tuple[tuple[re.Pattern[bytes], tuple[bytes, ...]], ...] = ()
 
     def __call__(self, raw: bytes) -> bool:
+        return any(pattern.search(raw) for pattern in self._likely(raw))
+
+    def lines(self, raw: bytes) -> list[int]:
+        """The lines, from 1 and sorted, on which what matches begins."""
+        found = sorted({each.start() for pattern in self._likely(raw) for each in pattern.finditer(raw)})
+        lines, line, last = [], 1, 0
+        for at in found:
+            line += raw.count(b"\n", last, at)
+            last = at
+            lines.append(line)
+        return lines
+
+    def _likely(self, raw: bytes) -> Iterator[re.Pattern[bytes]]:
+        """The patterns of which a word stands in the text."""
         if not self._compiled:
             self._compiled = tuple(
                 (re.compile(each), ()) if isinstance(each, bytes) else (re.compile(each[0]), each[1])
                 for each in self._patterns
             )
-        for pattern, words in self._compiled:  # no generators: it is asked of every function of a folder
-            if words:
-                for word in words:
-                    if word in raw:
-                        break
-                else:
-                    continue
-            if pattern.search(raw):
-                return True
-        return False
+        return (each for each, words in self._compiled if not words or any(word in raw for word in words))

@@ -65,6 +65,7 @@ from typing import Any
 from msgspec import Struct
 
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 
 
 class LoreConfig(Struct, frozen=True):
@@ -162,7 +163,7 @@ _STRING, _STRINGS, _TABLE = "a string", "a list of strings", "a table"
 _NUMBER, _FOLLOW, _ADDRESS = "a number above 0", '"git" or "http"', "the address of a list"
 _WHEN = "a day or a time in UTC, as 2026-03-17 or 2026-03-17T08:00:00Z"
 _TREE = "a string or tables [tree.NAME]"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_NAME = regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ANY = "*"  # stands for a name that is free
 _KNOWN: Mapping[tuple[str, ...], str] = {
     ("tree",): _TREE,

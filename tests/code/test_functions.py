@@ -66,7 +66,6 @@ def test_headers(header: bytes, name: str, returns: str, static: bool, params: l
     assert fn.returns == returns
     assert fn.static is static
     assert [f"{param.type} {param.name}" for param in fn.params] == params
-    assert fn.degraded == ()
     assert fn.text.startswith(header[header.rfind(b"\n\n") + 2 :] if b"\n\n" in header else header)
 
 

@@ -6,22 +6,22 @@ which there are few, and what a field belongs to follows the field.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from lorelint.code.facts import Assigned, Called, Through
 from lorelint.code.words import KEYWORDS
+from lorelint.model.regex import regex
 
-_CALL = re.compile(rb"\(\s*+(\w++)(?<![0-9])(\s*+>-|\.)?+")
-_BASE = re.compile(rb"\s*+(?:>-|\.)\s*+(?:\][^\[\]\n]*+\[\s*+)*+(\w++)(?<![0-9])\s*+(>-|\.)?+")
-_STORED = re.compile(rb";\s*+(\w++)(?<![0-9])\s*+(?:&\s*+)?+=\s*+(\w++)\s*+(?:>-|\.)")
+_CALL = regex(rb"\(\s*+(\w++)(?<![0-9])(\s*+>-|\.)?+")
+_BASE = regex(rb"\s*+(?:>-|\.)\s*+(?:\][^\[\]\n]*+\[\s*+)*+(\w++)(?<![0-9])\s*+(>-|\.)?+")
+_STORED = regex(rb";\s*+(\w++)(?<![0-9])\s*+(?:&\s*+)?+=\s*+(\w++)\s*+(?:>-|\.)")
 # See `search.argument_places`. Two searches for one character each are faster than one for either.
-_ARGUMENTS = tuple(re.compile(end + rb"\s*+(\w++)(?=[(, \t\n&])") for end in (rb",", rb"\)"))
-_POINTER_CALL = re.compile(rb"\(\s*+\*\s*+([A-Za-z_][\w>.\-]*+)\s*+\)\s*+\(")
-_DECLARED = re.compile(rb"struct(?<!\wstruct)\s++(\w++)([\w\s*,\[\]]++)")
-_NAME = re.compile(rb"[A-Za-z_]\w*+")
+_ARGUMENTS = tuple(regex(end + rb"\s*+(\w++)(?=[(, \t\n&])") for end in (rb",", rb"\)"))
+_POINTER_CALL = regex(rb"\(\s*+\*\s*+([A-Za-z_][\w>.\-]*+)\s*+\)\s*+\(")
+_DECLARED = regex(rb"struct(?<!\wstruct)\s++(\w++)([\w\s*,\[\]]++)")
+_NAME = regex(rb"[A-Za-z_]\w*+")
 _NO_CALL = frozenset(
     word[::-1]
     for word in KEYWORDS | {b"defined", b"__attribute__", b"__typeof__", b"typeof", b"sizeof", b"__alignof__"}

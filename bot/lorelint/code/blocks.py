@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from lorelint.code.lex import opening
 from lorelint.code.words import KEYWORDS
+from lorelint.model.regex import regex
 
 
 class BlockKind(StrEnum):
@@ -45,16 +46,16 @@ class Site(Struct, frozen=True):
     closes: int
 
 
-_RETRY = re.compile(r"until|(?:^|_)retry|^for_i915_gem_ww$")
-_ONCE = re.compile(r"^_*(?:scoped_|with_|if_|when_|unless_|case_|on_)|guard|_scope(?:d|_|$)|(?:^|_)once(?:_|$)|class_")
-_EACH = re.compile(r"each|for_|loop|walk|iter")
+_RETRY = regex(r"until|(?:^|_)retry|^for_i915_gem_ww$")
+_ONCE = regex(r"^_*(?:scoped_|with_|if_|when_|unless_|case_|on_)|guard|_scope(?:d|_|$)|(?:^|_)once(?:_|$)|class_")
+_EACH = regex(r"each|for_|loop|walk|iter")
 
 # `)` and what makes it the head of a block: a brace, a deeper line, or a statement on the same line
-_HEAD = re.compile(rb"\)(?:\s*+\{|[ \t]*+\n\s*+(?:[A-Za-z_*(;]|\+\+|--)|[ \t]++[A-Za-z_])")
-_NAME_AT_END = re.compile(rb"([A-Za-z_]\w*+)[ \t]*+\Z")
-_BY_NAME = re.compile(rb"for_?each|^for_|^_*with_|^scoped_|^drm_exec_until|_until_all_")
+_HEAD = regex(rb"\)(?:\s*+\{|[ \t]*+\n\s*+(?:[A-Za-z_*(;]|\+\+|--)|[ \t]++[A-Za-z_])")
+_NAME_AT_END = regex(rb"([A-Za-z_]\w*+)[ \t]*+\Z")
+_BY_NAME = regex(rb"for_?each|^for_|^_*with_|^scoped_|^drm_exec_until|_until_all_")
 _NOT_BLOCKS = frozenset(b"defined __attribute__ __aligned __section __asm__ asm".split())
-_LAST_WORD = re.compile(rb"\b(?:else|do)\s*+\Z")
+_LAST_WORD = regex(rb"\b(?:else|do)\s*+\Z")
 
 
 def kind_of(name: str) -> BlockKind:

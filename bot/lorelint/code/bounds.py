@@ -7,7 +7,6 @@ measures of one loop and marks the nodes and edges where they are changed and te
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterable
 
 from msgspec import Struct
@@ -18,17 +17,14 @@ from lorelint.code.measures import assignments, lvalues, settled, shrunk, verdic
 from lorelint.code.terms import address_of
 from lorelint.code.worlds import World
 from lorelint.model.knowledge import Knowledge
+from lorelint.model.regex import regex
 
-_FETCHES = re.compile(
-    r"dequeue|pop|shift|(^|_)(next|first|take|fetch)(_|$)|^list_entry$"
-)  # gives another item on each call
-_TIME = re.compile(r"tim(e|eo|eout)(_left)?$|^left$|remain")
-_TRIES = re.compile(r"(^|_|>|\.)(retr(y|ies)|tries|attempts?)(_|$)")  # counted for one reason only
-_TALK = re.compile(
-    r"^(?:pr_|dev_|netdev_|drm_|trace_|printk|DRM_)|(?:^|_)(?:warn|err|info|dbg|debug|notice|print)(?:_|$)"
-)
+_FETCHES = regex(r"dequeue|pop|shift|(^|_)(next|first|take|fetch)(_|$)|^list_entry$")  # gives another item on each call
+_TIME = regex(r"tim(e|eo|eout)(_left)?$|^left$|remain")
+_TRIES = regex(r"(^|_|>|\.)(retr(y|ies)|tries|attempts?)(_|$)")  # counted for one reason only
+_TALK = regex(r"^(?:pr_|dev_|netdev_|drm_|trace_|printk|DRM_)|(?:^|_)(?:warn|err|info|dbg|debug|notice|print)(?:_|$)")
 #: What a variable is called that holds the result of a call.
-RESULT = re.compile(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
+RESULT = regex(r"^(ret|rc|rv|r|err|error|status|res|result|retval|rval|ret_?val)\d*$")
 _CLOCK_NAMES = frozenset({"jiffies", "jiffies_64"})
 
 

@@ -13,13 +13,14 @@ import re
 from msgspec import Struct, field
 
 from lorelint.code.lex import BLANK
+from lorelint.model.regex import regex
 
 VARIANTS = 4
 NESTED = 32  # conditionals inside conditionals that are looked at
 
-_DIRECTIVE = re.compile(rb"(?m)^[ \t]*+\#[ \t]*+(if|elif|else|endif)\b[ \t]*+(\w*+).*+$")
-_LABEL = re.compile(rb"(?:\A|[;{}:])\s*+(?!(?:case|default)\b)[A-Za-z_]\w*+\s*+:\Z")
-_DANGLING = re.compile(rb"(?:\b(?:else|do)|\))\Z")
+_DIRECTIVE = regex(rb"(?m)^[ \t]*+\#[ \t]*+(if|elif|else|endif)\b[ \t]*+(\w*+).*+$")
+_LABEL = regex(rb"(?:\A|[;{}:])\s*+(?!(?:case|default)\b)[A-Za-z_]\w*+\s*+:\Z")
+_DANGLING = regex(rb"(?:\b(?:else|do)|\))\Z")
 
 
 class Group(Struct):

@@ -8,13 +8,13 @@ values recurses. Parentheses, ``likely()`` and ``unlikely()`` leave no trace.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tree_sitter import Node
 
 from lorelint.code import ir
+from lorelint.model.regex import regex
 
 DEEPEST = 120
 TEXT_LIMIT = 200  # bytes of source kept of what is not understood
@@ -22,7 +22,7 @@ TEXT_LIMIT = 200  # bytes of source kept of what is not understood
 # include/linux/compiler.h: hints to the compiler that hand their argument on.
 _HINTS = frozenset({"likely", "unlikely", "__builtin_expect", "likely_notrace", "unlikely_notrace"})
 
-_INTEGER = re.compile(rb"(0[xX][0-9a-fA-F]+|0[bB][01]+|[0-9]+)[uUlLzZ]*")
+_INTEGER = regex(rb"(0[xX][0-9a-fA-F]+|0[bB][01]+|[0-9]+)[uUlLzZ]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,8 +422,8 @@ def _character_value(text: str) -> int | None:
     return ord(value) if isinstance(value, str) and len(value) == 1 else None
 
 
-_TYPE_IN_PARENTHESES = re.compile(rb"\(\s*((?:__)?[us](?:8|16|32|64)|[a-z]\w*_t|unsigned|int|long|short|char)\s*\)")
-_VALUE_IN_PARENTHESES = re.compile(rb"([A-Za-z_]\w*)\s*(\(\s*\))?")
+_TYPE_IN_PARENTHESES = regex(rb"\(\s*((?:__)?[us](?:8|16|32|64)|[a-z]\w*_t|unsigned|int|long|short|char)\s*\)")
+_VALUE_IN_PARENTHESES = regex(rb"([A-Za-z_]\w*)\s*(\(\s*\))?")
 _BINDING = {
     "||": 1, "&&": 2, "|": 3, "^": 4, "&": 5, "==": 6, "!=": 6, "<": 7, ">": 7, "<=": 7, ">=": 7,
     "<<": 8, ">>": 8, "+": 9, "-": 9, "*": 10, "/": 10, "%": 10,

@@ -7,7 +7,6 @@ where the kernel is entered.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -20,12 +19,13 @@ from lorelint.code.slots import Slot, Slots, function_at
 from lorelint.code.words import KEYWORDS
 from lorelint.model.entrances import Entrances, Family
 from lorelint.model.graph import Cut, Edge, EdgeKind, Graph, Node, NodeKind
+from lorelint.model.regex import regex
 
 FAN_OUT = 24  # functions of one slot that are drawn
 TABLES = 6  # tables of one kind of entry in which one function stands that are drawn
 VARIANTS = 3  # definitions that one call can mean, after which none is drawn
 NAMED = "named"  # the kind of an entry that only a macro at file scope stands for
-_SYSCALL = re.compile(rb"\bSYSCALL\w*DEFINE[0-9x]\s*\(")
+_SYSCALL = regex(rb"\bSYSCALL\w*DEFINE[0-9x]\s*\(")
 
 
 class Key(NamedTuple):

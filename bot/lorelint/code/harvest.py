@@ -7,7 +7,6 @@ comment) is kept out by `segments` and `mask`, as everywhere in `code`.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
@@ -19,26 +18,27 @@ from lorelint.code.macros import macros
 from lorelint.code.search import arguments
 from lorelint.code.segments import Piece, PieceKind, segments
 from lorelint.code.tables import DESIGNATOR, LOCAL, plain_type
+from lorelint.model.regex import regex
 from lorelint.model.tree import LIMIT
 
-_EXPORT = re.compile(rb"(?m)^[ \t]*+EXPORT_(?:PER_CPU_)?SYMBOL\w*+\s*+\(\s*+(\w++)")
-_TOKEN = re.compile(
+_EXPORT = regex(rb"(?m)^[ \t]*+EXPORT_(?:PER_CPU_)?SYMBOL\w*+\s*+\(\s*+(\w++)")
+_TOKEN = regex(
     rb"[{}]|\.\s*+(\w++)\s*+(?=[=.\[])"
     rb"|=\s*+(?:&\s*+)?([A-Za-z_]\w*+)\s*+(?:\(([^(){};]*+)\))?\s*+(?=[,}#\n])"
     rb"|\(\s*+(?:const\s++)?+(struct\s++\w++)[\s*]*+(?:\[\s*+\])?+\s*+\)\s*+\{|[,;]"
 )
-_NEXT = re.compile(rb"\s*+(?:&\s*+)?+([a-z_]\w*+)\s*+(?=[,}])")
-_NAME = re.compile(rb"[A-Za-z_]\w*+")
-_LITERAL = re.compile(rb"\"[^\"]*+\"")
-_ANNOTATED = re.compile(r"\b__\w+(?:\([^()]*\))?")
-_OBJECT = re.compile(rb"([A-Za-z_]\w*+)\s*+(?:\[[^\]]*+\]\s*+)*+(?:__\w++\s*+(?:\([^()]*+\)\s*+)?)*+=?\s*+\Z")
-_TO_STRUCT = re.compile(
+_NEXT = regex(rb"\s*+(?:&\s*+)?+([a-z_]\w*+)\s*+(?=[,}])")
+_NAME = regex(rb"[A-Za-z_]\w*+")
+_LITERAL = regex(rb"\"[^\"]*+\"")
+_ANNOTATED = regex(r"\b__\w+(?:\([^()]*\))?")
+_OBJECT = regex(rb"([A-Za-z_]\w*+)\s*+(?:\[[^\]]*+\]\s*+)*+(?:__\w++\s*+(?:\([^()]*+\)\s*+)?)*+=?\s*+\Z")
+_TO_STRUCT = regex(
     rb"\bstruct\s++(\w++)\s*+(?:const\s*+|\*\s*+|__\w++\s*+)*+([A-Za-z_]\w*+)\s*+(?:\[[^\]]*+\]\s*+)*+[;,:]"
 )
-_TO_FUNCTION = re.compile(rb"\(\s*+\*\s*+(?:const\s++)?+([A-Za-z_]\w*+)\s*+(?:\[[^\]]*+\])?+\s*+\)\s*+\(")
-_PARAMETERS = re.compile(rb"\([^()]*+\)")
-_TAG = re.compile(rb"\b(?:struct|union)\s++(?:__packed\s++)?+([A-Za-z_]\w*+)\s*+(?:__\w++\s*+)*+\{?\s*+\Z")
-_SPECIAL = re.compile(rb"[/\"'#\0\r]")
+_TO_FUNCTION = regex(rb"\(\s*+\*\s*+(?:const\s++)?+([A-Za-z_]\w*+)\s*+(?:\[[^\]]*+\])?+\s*+\)\s*+\(")
+_PARAMETERS = regex(rb"\([^()]*+\)")
+_TAG = regex(rb"\b(?:struct|union)\s++(?:__packed\s++)?+([A-Za-z_]\w*+)\s*+(?:__\w++\s*+)*+\{?\s*+\Z")
+_SPECIAL = regex(rb"[/\"'#\0\r]")
 NESTED = 32  # braces of one initialiser that may be open
 COUNTED = 1 << 30  # bytes in which names are counted; a file of so many names is looked through for all of them
 

@@ -13,16 +13,17 @@ from typing import NamedTuple
 from lorelint.code import words
 from lorelint.code.ir import Param
 from lorelint.code.lex import blank, closing, mask, opening
+from lorelint.model.regex import regex
 
-_PLAIN = re.compile(rb"(\([^()]*+\))\s*+\Z")
-_AFTER_CALL = re.compile(rb"\)[ \t]*+\n\s*?(?<=\n)(?=[A-Za-z_])")
-_WORD = re.compile(rb"[A-Za-z_]\w*+")
-_NAME_AT_END = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
-_ANNOTATION = re.compile(rb"\b(?:__\w++|no\w++|asmlinkage|[A-Z]\w*+(?:_IF_KUNIT|_IFN_KUNIT|_ATTRIBUTE))")
-_DEFINER = re.compile(rb"\A(?:COMPAT_|__?)*+SYSCALL(?:32|64|_32|_64)?_?DEFINE[0-9x]\Z|\ABPF_CALL_[0-9x]\Z")
-_UPPER = re.compile(rb"\A_*+[A-Z][A-Z0-9_]*+\w*+\Z")
-_POINTER_NAME = re.compile(rb"\(\s*+\*+\s*+(?:const\s++|volatile\s++)*+(\w*)")
-_ARRAY = re.compile(rb"\[[^\]]*+\]")
+_PLAIN = regex(rb"(\([^()]*+\))\s*+\Z")
+_AFTER_CALL = regex(rb"\)[ \t]*+\n\s*?(?<=\n)(?=[A-Za-z_])")
+_WORD = regex(rb"[A-Za-z_]\w*+")
+_NAME_AT_END = regex(rb"([A-Za-z_]\w*+)\s*+\Z")
+_ANNOTATION = regex(rb"\b(?:__\w++|no\w++|asmlinkage|[A-Z]\w*+(?:_IF_KUNIT|_IFN_KUNIT|_ATTRIBUTE))")
+_DEFINER = regex(rb"\A(?:COMPAT_|__?)*+SYSCALL(?:32|64|_32|_64)?_?DEFINE[0-9x]\Z|\ABPF_CALL_[0-9x]\Z")
+_UPPER = regex(rb"\A_*+[A-Z][A-Z0-9_]*+\w*+\Z")
+_POINTER_NAME = regex(rb"\(\s*+\*+\s*+(?:const\s++|volatile\s++)*+(\w*)")
+_ARRAY = regex(rb"\[[^\]]*+\]")
 _ELLIPSIS = Param("...", "...")
 _BUILTIN = frozenset(
     b"void int char long short unsigned signed float double bool _Bool const struct union enum volatile".split()
@@ -244,9 +245,9 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-_PREFIX = re.compile(rb"\w++\s*+\(\Z")
-_STATIC = re.compile(rb"[A-Z_]*STATIC[A-Z_]*\Z")
-_LINKAGE = re.compile(rb"[A-Z0-9_]*(?:STATIC|INLINE|ATTR|EXPORT|VISIBLE|CALLABLE)[A-Z0-9_]*\Z")
+_PREFIX = regex(rb"\w++\s*+\(\Z")
+_STATIC = regex(rb"[A-Z_]*STATIC[A-Z_]*\Z")
+_LINKAGE = regex(rb"[A-Z0-9_]*(?:STATIC|INLINE|ATTR|EXPORT|VISIBLE|CALLABLE)[A-Z0-9_]*\Z")
 _STORAGE = frozenset(b"static inline extern __inline __inline__ __always_inline register".split())
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from lorelint.model.regex import regex
+
 BLANK = bytes(0x0A if code == 0x0A else 0x20 for code in range(256))  # for bytes.translate: all but newlines
 _FILL = bytes(0x0A if code == 0x0A else 0x73 for code in range(256))
 
@@ -18,11 +20,11 @@ DIRECTIVE = (
     rb"\#(?:[^\n\\/\"']++|\\[\s\S]|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+|//[^\n]*+|/"
     rb"|\"(?:[^\"\\\n]|\\[^\n])*+\"?+|'(?:[^'\\\n]|\\[^\n])*+'?+|\\)*+"
 )
-_TOKEN = re.compile(DIRECTIVE + rb"|" + COMMENT + rb"|" + STRING)  # no groups: they would cost the fast loop
-_CONDITIONAL = re.compile(rb"\#[ \t]*+(ifdef|ifndef|if|elif|elifdef|elifndef|else|endif)\b")
-_ZERO = re.compile(rb"[ \t]++0[ \t\r]*+(?:/[/*].*+)?\Z", re.DOTALL)
-_PAREN = re.compile(rb"[()]")
-_BRACKET = re.compile(rb"[()\[\]{}]")
+_TOKEN = regex(DIRECTIVE + rb"|" + COMMENT + rb"|" + STRING)  # no groups: they would cost the fast loop
+_CONDITIONAL = regex(rb"\#[ \t]*+(ifdef|ifndef|if|elif|elifdef|elifndef|else|endif)\b")
+_ZERO = regex(rb"[ \t]++0[ \t\r]*+(?:/[/*].*+)?\Z", re.DOTALL)
+_PAREN = regex(rb"[()]")
+_BRACKET = regex(rb"[()\[\]{}]")
 DEEP = 100
 
 

@@ -13,7 +13,6 @@ values that have no name in the source.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 from tree_sitter import Node
@@ -27,9 +26,10 @@ from lorelint.code.idioms import constant
 from lorelint.code.ir import At, LoopKind
 from lorelint.code.parse import Block, BlockKind, Syntax, fragment, parse_function
 from lorelint.code.values import Use
+from lorelint.model.regex import regex
 
 # include/linux/cleanup.h: the body of scoped_guard() on a conditional class runs only if it was acquired.
-_CONDITIONAL = re.compile(r"_(try|intr|kill|killable|interruptible)$")
+_CONDITIONAL = regex(r"_(try|intr|kill|killable|interruptible)$")
 _SCOPED = frozenset({"scoped_guard", "scoped_cond_guard", "scoped_class"})
 _ALTERNATIVES = frozenset({"preproc_else", "preproc_elif", "preproc_elifdef"})
 

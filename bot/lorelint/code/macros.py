@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from msgspec import Struct
 
 from lorelint.code.lex import mask
+from lorelint.model.regex import regex
 
 LONGEST = 16_384  # bytes of one macro's body that are read
 
@@ -36,12 +36,12 @@ class Include(Struct, frozen=True):
 
 
 # From the number sign on, which is one fast search; that nothing stands before it on its line is looked at after.
-_DEFINE = re.compile(rb"#[ \t]*+define[ \t]++(\w++)\(([^()\n]*+)\)((?:[^\\\n]|\\\r?\n|\\)*+)")
-_INCLUDE = re.compile(rb"(?m)^[ \t]*+#[ \t]*+include[ \t]*+([\"<])([^\">\n]++)[\">]")
-_CONTINUED = re.compile(rb"\\\r?\n")
-_CALL = re.compile(r"(?<![\w.>])([a-z_]\w*)\s*\(")
-_WRAP = re.compile(r"([A-Za-z_]\w*)\s*\(")
-_PAREN = re.compile(r"[()]")
+_DEFINE = regex(rb"#[ \t]*+define[ \t]++(\w++)\(([^()\n]*+)\)((?:[^\\\n]|\\\r?\n|\\)*+)")
+_INCLUDE = regex(rb"(?m)^[ \t]*+#[ \t]*+include[ \t]*+([\"<])([^\">\n]++)[\">]")
+_CONTINUED = regex(rb"\\\r?\n")
+_CALL = regex(r"(?<![\w.>])([a-z_]\w*)\s*\(")
+_WRAP = regex(r"([A-Za-z_]\w*)\s*\(")
+_PAREN = regex(r"[()]")
 _NOT_CALLS = frozenset(
     "if while for switch return sizeof typeof __typeof__ defined do else __attribute__ __alignof__".split()
 )

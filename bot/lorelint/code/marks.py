@@ -12,9 +12,10 @@ from lorelint.code.program import Program
 from lorelint.code.races import dying, not_to_wait, stale
 from lorelint.code.worlds import Site, World
 from lorelint.model.knowledge import When
+from lorelint.model.regex import regex
 
-_CONSUMES = re.compile(r"(^|_)(consume|advance|skip)(_|$)")  # the next call sees the next item
-_SPEAKS_OF_SIGNALS = re.compile(r"sig_?pend|signal(?!l?ed)|eintr|interrupted|killed", re.I)
+_CONSUMES = regex(r"(^|_)(consume|advance|skip)(_|$)")  # the next call sees the next item
+_SPEAKS_OF_SIGNALS = regex(r"sig_?pend|signal(?!l?ed)|eintr|interrupted|killed", re.I)
 _INTERRUPTED = frozenset({"-EINTR", "-ERESTARTSYS", "-ERESTARTNOINTR", "-ERESTARTNOHAND"})
 
 YIELD = "yield"  # the CPU was given up, whatever the state of the system

@@ -16,35 +16,36 @@ from lorelint.code.blocks import Block, failing, kind_of, sites
 from lorelint.code.conditionals import cutting, resolve, without_dead
 from lorelint.code.lex import BLANK, closing, mask
 from lorelint.code.statements import statement_arguments
+from lorelint.model.regex import regex
 
-_ANNOTATION = re.compile(
+_ANNOTATION = regex(
     rb"(?<![\w.>])(?:__\w++|no(?:inline|trace|instr|kprobe)\w*+|asmlinkage|fastcall|[A-Z]\w*+(?:_KUNIT|_ATTR|_ATTRIBUTES|LIB_API)"
     rb"|TARGET_ATTRIBUTE|ACPI_PRINTF_LIKE|check_canary_attributes|uaccess_kmsan_or_inline|rseq_inline|debug_noinline)\b"
 )
-_DECLARED = re.compile(rb"([A-Za-z_]\w*+)(?:\s*+\[[^\]]*+\])*+\s*+\Z")
+_DECLARED = regex(rb"([A-Za-z_]\w*+)(?:\s*+\[[^\]]*+\])*+\s*+\Z")
 # arguments that are types: two words or more, or a word and stars, between commas and parentheses
-_TYPE_ARG = re.compile(
+_TYPE_ARG = regex(
     rb"([(,])\s*+(\w++(?:\s++\w++)++[\s*]*+(?:const\b[\s*]*+)*+|\w++\s*+\*[\s*]*+(?:const\b[\s*]*+)*+)(?=[,)])"
 )
-_BEFORE_PAREN = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
+_BEFORE_PAREN = regex(rb"([A-Za-z_]\w*+)\s*+\Z")
 _CAST_HEADS = words.KEYWORDS
-_TYPEOF = re.compile(rb"\b(?:\w*typeof(?:_unqual)?(?:__)?|typeof_member)\s*+\(")
-_SIZEOF = re.compile(rb"\b(?:__alignof__|__alignof|_Alignof|alignof|offsetof)\b(?=\s*+\()")
-_CASE_RANGE = re.compile(rb"\bcase\b(?:[^:;{}.]|\.(?!\.\.)){0,200}+(\.\.\.[^:;{}]{0,200}+):")
-_TWO_BEFORE_STRING = re.compile(rb"\b[A-Z_][A-Z0-9_]++(?=\s++[A-Z_][A-Z0-9_]*+\s*+\")")
-_CALL_IN_STRING = re.compile(rb"(?<=\")\s*+__stringify\([^()]*+(?:\([^()]*+\)[^()]*+)*+\)(?=\s*+[\",)])")
-_GOTO = re.compile(rb"\bgoto(?=\s*+\*)")
-_STATIC_CALL = re.compile(rb"\bstatic\s++(?=(?:const\s++)?[A-Z_][A-Z0-9_]*+\s*+\()")
-_REGISTER = re.compile(rb"\b(?:asm|__asm__|__asm)\s*+(?=\(\s*+\"[^\"]*+\"\s*+\)\s*+[=;,])")
-_TAIL_WHILE = re.compile(rb"\}\s*+((?:\w+_)?while_\w+)\s*+(?=\()")
-_DO = re.compile(rb"\bdo\s*+\Z")
-_DECLARING = re.compile(rb"(?<=[\s;{}])((?:DECLARE|DEFINE)_[A-Z0-9_]++)(?=\()\(\s*+(\w++)\s*+,")
-_VOLATILE = re.compile(rb"\b__volatile\b(?!_)")
-_SEMICOLON_ARGUMENT = re.compile(rb";\s*+\)|[,(]\s*+(?:return|break|continue|goto)\b")
-_DEFINER = re.compile(rb"(?m)^(?!(?:if|for|while|switch|asm)\b)[A-Za-z_]\w{3,}+\(")
-_OPENS = re.compile(rb"\s*+\{(?!\s*+\.\s*+\w)")
-_LINE_ENDS = re.compile(rb"[ \t]*+\n\s*?(?:\n(?=[#A-Za-z_]|\Z)|(?<=\n)(?=[#A-Za-z_]|\Z))")
-_IS_SET = re.compile(rb"\s*+=[^=]")
+_TYPEOF = regex(rb"\b(?:\w*typeof(?:_unqual)?(?:__)?|typeof_member)\s*+\(")
+_SIZEOF = regex(rb"\b(?:__alignof__|__alignof|_Alignof|alignof|offsetof)\b(?=\s*+\()")
+_CASE_RANGE = regex(rb"\bcase\b(?:[^:;{}.]|\.(?!\.\.)){0,200}+(\.\.\.[^:;{}]{0,200}+):")
+_TWO_BEFORE_STRING = regex(rb"\b[A-Z_][A-Z0-9_]++(?=\s++[A-Z_][A-Z0-9_]*+\s*+\")")
+_CALL_IN_STRING = regex(rb"(?<=\")\s*+__stringify\([^()]*+(?:\([^()]*+\)[^()]*+)*+\)(?=\s*+[\",)])")
+_GOTO = regex(rb"\bgoto(?=\s*+\*)")
+_STATIC_CALL = regex(rb"\bstatic\s++(?=(?:const\s++)?[A-Z_][A-Z0-9_]*+\s*+\()")
+_REGISTER = regex(rb"\b(?:asm|__asm__|__asm)\s*+(?=\(\s*+\"[^\"]*+\"\s*+\)\s*+[=;,])")
+_TAIL_WHILE = regex(rb"\}\s*+((?:\w+_)?while_\w+)\s*+(?=\()")
+_DO = regex(rb"\bdo\s*+\Z")
+_DECLARING = regex(rb"(?<=[\s;{}])((?:DECLARE|DEFINE)_[A-Z0-9_]++)(?=\()\(\s*+(\w++)\s*+,")
+_VOLATILE = regex(rb"\b__volatile\b(?!_)")
+_SEMICOLON_ARGUMENT = regex(rb";\s*+\)|[,(]\s*+(?:return|break|continue|goto)\b")
+_DEFINER = regex(rb"(?m)^(?!(?:if|for|while|switch|asm)\b)[A-Za-z_]\w{3,}+\(")
+_OPENS = regex(rb"\s*+\{(?!\s*+\.\s*+\w)")
+_LINE_ENDS = regex(rb"[ \t]*+\n\s*?(?:\n(?=[#A-Za-z_]|\Z)|(?<=\n)(?=[#A-Za-z_]|\Z))")
+_IS_SET = regex(rb"\s*+=[^=]")
 
 
 class Normal(Struct, frozen=True):

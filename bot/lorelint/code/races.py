@@ -13,17 +13,18 @@ from lorelint.code.codes import const, negative
 from lorelint.code.flow import reaches
 from lorelint.code.idioms import reported
 from lorelint.code.worlds import Passed
+from lorelint.model.regex import regex
 
-_NOWAIT = re.compile(r"(^|_)(no_?wait|dont_?wait|non_?block(ing)?)($|_)", re.I)
-_WAIT = re.compile(r"^((can|may|do)_)?(wait|block|blocking|sleep)$")
-_READS = re.compile(r"^atomic\w*_read|READ_ONCE$|rcu_dereference|^smp_load_acquire$")
-_ENTRY = re.compile(r"^(pte|pmd|pud|p4d|pgd)_(none|present|same|leaf|bad|trans_huge|trans_unstable|devmap)(_\w+)?$")
-_REFERENCE = re.compile(r"inc_not_zero|get_unless_zero|tryget")
-_CHANGED = re.compile(r"(^|_)(chang|modif|moved|updated)")
-_LETS_GO = re.compile(r"(^|_)(release_path|unlock_up|unlock_path|drop_path|release_searched|unlock_and_put)(_|$)")
-_DROPS = re.compile(r"(^|_)unlock(_|$)|(^|_)up_(read|write)$")
-_TAKES = re.compile(r"(^|_)lock(_|$)|(^|_)down_(read|write)$")
-_AGE = re.compile(
+_NOWAIT = regex(r"(^|_)(no_?wait|dont_?wait|non_?block(ing)?)($|_)", re.I)
+_WAIT = regex(r"^((can|may|do)_)?(wait|block|blocking|sleep)$")
+_READS = regex(r"^atomic\w*_read|READ_ONCE$|rcu_dereference|^smp_load_acquire$")
+_ENTRY = regex(r"^(pte|pmd|pud|p4d|pgd)_(none|present|same|leaf|bad|trans_huge|trans_unstable|devmap)(_\w+)?$")
+_REFERENCE = regex(r"inc_not_zero|get_unless_zero|tryget")
+_CHANGED = regex(r"(^|_)(chang|modif|moved|updated)")
+_LETS_GO = regex(r"(^|_)(release_path|unlock_up|unlock_path|drop_path|release_searched|unlock_and_put)(_|$)")
+_DROPS = regex(r"(^|_)unlock(_|$)|(^|_)up_(read|write)$")
+_TAKES = regex(r"(^|_)lock(_|$)|(^|_)down_(read|write)$")
+_AGE = regex(
     r"^(old|new|cur|curr|current|orig|last|prev|saved|seen|snap|start|now|i)_|\d+$|_(old|new|now|cur)$"
     r"|^(old|new|cur|prev|last|u)(?=[a-z]{3})"
 )

@@ -11,31 +11,32 @@ from collections.abc import Callable
 from lorelint.code import words
 from lorelint.code.conditionals import groups, resolve
 from lorelint.code.lex import BLANK, closing, opening
+from lorelint.model.regex import regex
 
-_ASM = re.compile(
+_ASM = regex(
     rb"\b(?:asm|__asm__|__asm|asm_inline|asm_goto_output)\b"
     rb"(?:\s*+\b(?:volatile|__volatile__|__volatile|goto|inline|__inline__)\b)*+\s*+\("
 )
-_NUMBER = re.compile(rb"(?<![\w.])[0-9]\w*+")
-_LITERAL = re.compile(
+_NUMBER = regex(rb"(?<![\w.])[0-9]\w*+")
+_LITERAL = regex(
     rb"(?:0[xX][0-9a-fA-F]+|0[bB][01]+|[0-9]+)[uUlLzZ]*|[0-9]+(?:[eE][0-9]*)?[fFlL]?|0[xX][0-9a-fA-F]*[pP][0-9]*"
 )
-_UNIT = re.compile(rb"(?<=[0-9]) ++[A-Z]\w*+(?=\s*+[;)\]+*/-])")
-_TAIL = re.compile(rb"\}\s*+(\w*(?:for_each|while)\w*+)\s*+\(")
-_DO = re.compile(rb"\bdo\s*+\Z")
-_NO_NAME = re.compile(rb"(?<=[;{])\s*+\w++\s++:\s*+\d++\s*+;")
-_DESIGNATED = re.compile(rb"(?<=[(,])(\s*+)\.(?=\w++\s*+=[^=])")
-_OPERATOR = re.compile(rb"(?<=[(,])\s*+(?:[=!<>]=|<<|>>|&&|\|\||[-+*/%&|^<>])(?=\s*+[,)])")
-_EMPTY = re.compile(rb"(?<=[(,])(\s*+),|,(?=\s*+\))")
-_UNKNOWN = re.compile(rb"(?<=[;{}])(\s*+)([A-Z_][A-Z0-9_]*+)(?=\s++[A-Za-z_]\w*+\s++\**[A-Za-z_]\w*+\s*+(?:[;=,]|\[))")
-_SECTION = re.compile(rb"(?<=\])\s*+__\w++(?=\s*+[;=])|(?<=\w)\s++__[A-Z]++__(?=\s*+[;=])")
-_NO_SEMICOLON = re.compile(rb"(?m)^([ \t]*+)[A-Za-z_]\w*+(?:[ \t]*+(?=\())?")
-_IN_STRING = re.compile(rb"(?<=\")\s*+[A-Za-z_]\w*+\s*+\(|\b[A-Z_][A-Z0-9_]++\s++(?=[a-z_]\w*+\(\")")
-_NEXT_LINE = re.compile(rb"[ \t]*+\n\s*?([ \t]*+)(?=[A-Za-z_}*])")
-_NEXT_CALL = re.compile(rb"[ \t]++[A-Z_]++\(")
-_DECLARE = re.compile(rb"\b(?:DECLARE|DEFINE)_[A-Z0-9_]++\(\s*+(\w++)")
-_OPERAND = re.compile(rb"\"s*+\"\s*+\(")  # "r" (x): in masked text nothing but an operand of assembler
-_NAME = re.compile(rb"([A-Za-z_]\w*+)\s*+\Z")
+_UNIT = regex(rb"(?<=[0-9]) ++[A-Z]\w*+(?=\s*+[;)\]+*/-])")
+_TAIL = regex(rb"\}\s*+(\w*(?:for_each|while)\w*+)\s*+\(")
+_DO = regex(rb"\bdo\s*+\Z")
+_NO_NAME = regex(rb"(?<=[;{])\s*+\w++\s++:\s*+\d++\s*+;")
+_DESIGNATED = regex(rb"(?<=[(,])(\s*+)\.(?=\w++\s*+=[^=])")
+_OPERATOR = regex(rb"(?<=[(,])\s*+(?:[=!<>]=|<<|>>|&&|\|\||[-+*/%&|^<>])(?=\s*+[,)])")
+_EMPTY = regex(rb"(?<=[(,])(\s*+),|,(?=\s*+\))")
+_UNKNOWN = regex(rb"(?<=[;{}])(\s*+)([A-Z_][A-Z0-9_]*+)(?=\s++[A-Za-z_]\w*+\s++\**[A-Za-z_]\w*+\s*+(?:[;=,]|\[))")
+_SECTION = regex(rb"(?<=\])\s*+__\w++(?=\s*+[;=])|(?<=\w)\s++__[A-Z]++__(?=\s*+[;=])")
+_NO_SEMICOLON = regex(rb"(?m)^([ \t]*+)[A-Za-z_]\w*+(?:[ \t]*+(?=\())?")
+_IN_STRING = regex(rb"(?<=\")\s*+[A-Za-z_]\w*+\s*+\(|\b[A-Z_][A-Z0-9_]++\s++(?=[a-z_]\w*+\(\")")
+_NEXT_LINE = regex(rb"[ \t]*+\n\s*?([ \t]*+)(?=[A-Za-z_}*])")
+_NEXT_CALL = regex(rb"[ \t]++[A-Z_]++\(")
+_DECLARE = regex(rb"\b(?:DECLARE|DEFINE)_[A-Z0-9_]++\(\s*+(\w++)")
+_OPERAND = regex(rb"\"s*+\"\s*+\(")  # "r" (x): in masked text nothing but an operand of assembler
+_NAME = regex(rb"([A-Za-z_]\w*+)\s*+\Z")
 
 
 def _wipe(out: bytearray, start: int, end: int) -> None:

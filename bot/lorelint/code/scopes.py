@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,13 +13,14 @@ from lorelint.code.expressions import Reader
 from lorelint.code.ir import At
 from lorelint.code.parse import Syntax
 from lorelint.code.values import Values
+from lorelint.model.regex import regex
 
 Chain = tuple[ir.Guard, "Chain | None"]  # what the open scopes will release, innermost first
 
-_LABEL_ADDRESS = re.compile(rb"&&\s*([A-Za-z_]\w*)")
+_LABEL_ADDRESS = regex(rb"&&\s*([A-Za-z_]\w*)")
 
 # include/linux/uaccess.h: these jump to their last argument when user memory faults.
-_JUMPING = re.compile(r"^_*(unsafe_(get|put|copy)_|(get|put)_kernel_nofault|copy_(from|to)_kernel_nofault)")
+_JUMPING = regex(r"^_*(unsafe_(get|put|copy)_|(get|put)_kernel_nofault|copy_(from|to)_kernel_nofault)")
 
 # include/linux/cleanup.h: a variable (unnamed for guard) of a class that acquires here, releases at the scope's end.
 _CLASSES = frozenset({"guard", "CLASS", "ACQUIRE"})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from lorelint.code.lex import closing, mask, opening
+from lorelint.model.regex import regex
 
 if TYPE_CHECKING:
     from lorelint.code.ir import Function
@@ -162,10 +163,10 @@ def calls_in(fn: Function, name: str) -> Iterator[CallSite]:
         yield CallSite(fn, fn.first_line + code.count(b"\n", 0, found.start()))
 
 
-_ENDS = re.compile(rb"[\w\s()]*+;")
-_ARGUMENT_END = re.compile(rb"\s++[,)]")
-_CALLEE = re.compile(rb"\s*+(\w++)(?<![0-9])")  # backwards
-_BRACKET = re.compile(rb"[(),\[\]{}]")
+_ENDS = regex(rb"[\w\s()]*+;")
+_ARGUMENT_END = regex(rb"\s++[,)]")
+_CALLEE = regex(rb"\s*+(\w++)(?<![0-9])")  # backwards
+_BRACKET = regex(rb"[(),\[\]{}]")
 
 
 def uses_in(path: str, raw: bytes, name: str, tables: Sequence[Table], functions: Sequence[Function]) -> Iterator[Use]:

@@ -8,7 +8,6 @@ stray closing brace) the whole file is parsed instead, with the same result type
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from msgspec import Struct
 from lorelint.code.headers import Header, declared_from, first_arms, header, without_annotations
 from lorelint.code.lex import BLANK, COMMENT, DIRECTIVE, STRING, mask
 from lorelint.code.parse import definitions
+from lorelint.model.regex import regex
 from lorelint.model.tree import LIMIT
 
 
@@ -48,17 +48,17 @@ class _Doubt(Exception):
     pass
 
 
-_TOKEN = re.compile(DIRECTIVE + rb"|" + COMMENT + rb"|" + STRING + rb"|[;{}]")
-_BRACES = re.compile(DIRECTIVE + rb"|" + COMMENT + rb"|" + STRING + rb"|[(){}]")
+_TOKEN = regex(DIRECTIVE + rb"|" + COMMENT + rb"|" + STRING + rb"|[;{}]")
+_BRACES = regex(DIRECTIVE + rb"|" + COMMENT + rb"|" + STRING + rb"|[(){}]")
 # inside a piece nothing but labels, directives and comments stands in column 0
-_COLUMN_0 = re.compile(rb"\n(?:\{|[A-Za-z_]\w*+(?!\w*+[ \t]*+:))")
-_LINE_END = re.compile(rb"[ \t]*+(?:/\*[^\n]*+)?+\n")
-_BLANK_OR_COMMENT = re.compile(rb"(?:\s++|" + COMMENT + rb")*+")
-_TYPE = re.compile(rb"\b(?:struct|union|enum)\b")
-_DESIGNATOR = re.compile(rb"\{(?:\s++|" + COMMENT + rb")*+\.\s*+\w++\s*+=")
-_COLUMN_0_WORD = re.compile(rb"\s*+(?<![^\n])([A-Za-z_])")
-_SEMICOLON = re.compile(rb"\s*+;")
-_EXTERN_C = re.compile(rb"\bextern\s++\"C\"\s*+\Z")
+_COLUMN_0 = regex(rb"\n(?:\{|[A-Za-z_]\w*+(?!\w*+[ \t]*+:))")
+_LINE_END = regex(rb"[ \t]*+(?:/\*[^\n]*+)?+\n")
+_BLANK_OR_COMMENT = regex(rb"(?:\s++|" + COMMENT + rb")*+")
+_TYPE = regex(rb"\b(?:struct|union|enum)\b")
+_DESIGNATOR = regex(rb"\{(?:\s++|" + COMMENT + rb")*+\.\s*+\w++\s*+=")
+_COLUMN_0_WORD = regex(rb"\s*+(?<![^\n])([A-Za-z_])")
+_SEMICOLON = regex(rb"\s*+;")
+_EXTERN_C = regex(rb"\bextern\s++\"C\"\s*+\Z")
 
 
 def segments(raw: bytes) -> Segments:

@@ -7,18 +7,17 @@ same newlines, and what it was is noted. Where there is no room for the braces n
 
 from __future__ import annotations
 
-import re
-
 from lorelint.code.blocks import Block, BlockKind, Site, starts_statement
 from lorelint.code.lex import BLANK, closing, opening
 from lorelint.code.words import KEYWORDS
+from lorelint.model.regex import regex
 
-_CANDIDATE = re.compile(rb";(?=\s*+\))|[,(]\s*+(?=(?:return|break|continue|goto)\b)")
-_NAME_AT_END = re.compile(rb"([A-Za-z_]\w*+)[ \t]*+\Z")
-_JUMP = re.compile(rb"\s*+(?:return|break|continue|goto)\b")
-_ROUND = re.compile(rb"\b(?:break|continue)\b")
-_DEPTH_1 = re.compile(rb"[(){},;]")
-_SPACE = re.compile(rb"\n*+[ \t]")
+_CANDIDATE = regex(rb";(?=\s*+\))|[,(]\s*+(?=(?:return|break|continue|goto)\b)")
+_NAME_AT_END = regex(rb"([A-Za-z_]\w*+)[ \t]*+\Z")
+_JUMP = regex(rb"\s*+(?:return|break|continue|goto)\b")
+_ROUND = regex(rb"\b(?:break|continue)\b")
+_DEPTH_1 = regex(rb"[(){},;]")
+_SPACE = regex(rb"\n*+[ \t]")
 _ENOUGH = 200  # rewrites in one text
 
 

@@ -10,6 +10,7 @@ from lorelint.code.headers import param, split, without_annotations
 from lorelint.code.lex import closing, mask
 from lorelint.code.segments import PieceKind, segments
 from lorelint.code.words import KEPT_IN_TYPES
+from lorelint.model.regex import regex
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +24,15 @@ class Record:
     fields: tuple[tuple[str, str], ...]  # (name, type text), in order
 
 
-_HEAD = re.compile(rb"\b(struct|union)\s++(?:__packed\s++)?(\w*+)\s*+\Z|\b(struct|union)\s*+\Z")
-_INNER = re.compile(rb"\b(?:struct|union)\b\s*+(\w*+)\s*+\{")
-_GROUP = re.compile(rb"\b(?:__)?struct_group(?:_tagged|_attr)?\s*+\(")
-_TOKEN = re.compile(rb"[{};]")
-_BITS = re.compile(rb":(?!:)[^,;]*+\Z")
-_MACRO = re.compile(rb"([A-Z_][A-Z0-9_]*+)\s*+\(([^()]*+(?:\([^()]*+\)[^()]*+)*+)\)\s*+\Z")
-_TYPEDEF = re.compile(rb"\s*+(?:__\w++\s*+)*+([A-Za-z_]\w*+)\s*+;")
+_HEAD = regex(rb"\b(struct|union)\s++(?:__packed\s++)?(\w*+)\s*+\Z|\b(struct|union)\s*+\Z")
+_INNER = regex(rb"\b(?:struct|union)\b\s*+(\w*+)\s*+\{")
+_GROUP = regex(rb"\b(?:__)?struct_group(?:_tagged|_attr)?\s*+\(")
+_TOKEN = regex(rb"[{};]")
+_BITS = regex(rb":(?!:)[^,;]*+\Z")
+_MACRO = regex(rb"([A-Z_][A-Z0-9_]*+)\s*+\(([^()]*+(?:\([^()]*+\)[^()]*+)*+)\)\s*+\Z")
+_TYPEDEF = regex(rb"\s*+(?:__\w++\s*+)*+([A-Za-z_]\w*+)\s*+;")
 _UNNAMED = b"__unnamed__"
-_DIRECTIVE = re.compile(rb"(?m)#.*$")
+_DIRECTIVE = regex(rb"(?m)#.*$")
 
 
 def structs(path: str, raw: bytes) -> tuple[Record, ...]:

@@ -45,11 +45,12 @@ from lorelint.code.races import (
 from lorelint.code.terms import term_of
 from lorelint.code.worlds import TRAIL, Fixed, Passed, Site, World
 from lorelint.model.finding import Step
+from lorelint.model.regex import regex
 
 _SMALL = 600  # bytes of a function that is but a name for a question, or for a yield
-_STOPPED = re.compile(r"_(should_stop|stopped|exiting|dying)$")  # somebody wants the task to end
-_MAY_ASK = re.compile(r"signal|intr|kill|cancel|abort|stop|pending|exit|clos|terminat|relax", re.I)
-_MAY_YIELD = re.compile(r"delay|sleep|wait|yield|resched|relax|pause|sched|terminat", re.I)
+_STOPPED = regex(r"_(should_stop|stopped|exiting|dying)$")  # somebody wants the task to end
+_MAY_ASK = regex(r"signal|intr|kill|cancel|abort|stop|pending|exit|clos|terminat|relax", re.I)
+_MAY_YIELD = regex(r"delay|sleep|wait|yield|resched|relax|pause|sched|terminat", re.I)
 DEPTH = 3  # calls followed below the function asked about
 
 ERRNO_TYPES = ("int", "long", "ssize_t")

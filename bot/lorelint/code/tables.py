@@ -18,6 +18,7 @@ from lorelint.code.ir import Call, Expr, Function, Init, Name, Unary, walk
 from lorelint.code.lex import blank, mask
 from lorelint.code.parse import Syntax, fragment
 from lorelint.code.segments import Piece, PieceKind, segments
+from lorelint.model.regex import regex
 
 ITEMS = 20_000  # entries read of one table
 
@@ -57,16 +58,16 @@ class Setting:
     value: str
 
 
-DESIGNATOR = re.compile(rb"(?:[{,]|\n[ \t]*+#[^\n]*+)\s*+(?:\[[^\]]*+\]\s*+=\s*+)?+\{?\s*+\.\s*+\w+\s*+(?:=|\.|\[)")
-LOCAL = re.compile(
+DESIGNATOR = regex(rb"(?:[{,]|\n[ \t]*+#[^\n]*+)\s*+(?:\[[^\]]*+\]\s*+=\s*+)?+\{?\s*+\.\s*+\w+\s*+(?:=|\.|\[)")
+LOCAL = regex(
     rb"(?:struct(?<!\wstruct)|union(?<!\wunion))\s++\w++\s++\w++\s*+(?:\[[^\]]*+\]\s*+)*+(?:__\w++\s*+)*+=\s*+\{"
 )
-SETTING = re.compile(
+SETTING = regex(
     rb"(?<![\w.>])([A-Za-z_]\w*+(?:\s*+(?:->|\.)\s*+\w++|\[[^\]\n]*+\])*?)\s*+(?:->|\.)\s*+(\w++)\s*+=\s*+(?:&\s*+)?+([A-Za-z_]\w*+)\s*+;"
 )
-_TYPE = re.compile(r"\b(?:struct|union)\s+\w+")
-_DIRECTIVE = re.compile(rb"(?m)^[ \t]*+#.*+$")
-_STORAGE = re.compile(r"\b(?:static|const|volatile|extern|register|inline)\b")
+_TYPE = regex(r"\b(?:struct|union)\s+\w+")
+_DIRECTIVE = regex(rb"(?m)^[ \t]*+#.*+$")
+_STORAGE = regex(r"\b(?:static|const|volatile|extern|register|inline)\b")
 
 
 def data(path: str, raw: bytes) -> tuple[Table, ...]:

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,13 +13,14 @@ from pathlib import Path
 from msgspec.structs import asdict
 
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 from lorelint.model.work import Dismissal
 
 NAME = "dismissed.jsonl"
 SEEN = "found.jsonl"  # findings that were shown lately: what a fingerprint stands for
 MAX_BYTES = 32 << 20
 MAX_SEEN = 2_000
-_FINGERPRINT = re.compile(r"[0-9a-f]{16}\Z")
+_FINGERPRINT = regex(r"[0-9a-f]{16}\Z")
 _FIELDS = Dismissal.__struct_fields__
 
 

@@ -15,14 +15,15 @@ from datetime import datetime
 from lorelint.edge.dns import NoAnswer, TextRecords
 from lorelint.edge.signed import Head
 from lorelint.model.proof import How, Proof
+from lorelint.model.regex import regex
 
 NOT_SIGNED = "no DKIM signature"
 MAX_SIGNATURES = 4  # of one mail that are checked; a list adds its own to the writer's
 MAX_SIGNATURE = 4 << 10  # bytes of one
 MIN_KEY = 1024  # bits of an RSA key
 _ALGORITHMS = (b"rsa-sha256", b"ed25519-sha256")
-_NAME = re.compile(rb"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,8}", re.IGNORECASE)
-_TAGS = re.compile(rb"\s*([a-z][a-z0-9_]*)\s*=\s*(.*?)\s*\Z", re.IGNORECASE | re.DOTALL)
+_NAME = regex(rb"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,8}", re.IGNORECASE)
+_TAGS = regex(rb"\s*([a-z][a-z0-9_]*)\s*=\s*(.*?)\s*\Z", re.IGNORECASE | re.DOTALL)
 _TESTED = "the domain only tests its key"
 _SILENT = logging.getLogger("lorelint.dkim")
 _SILENT.addHandler(logging.NullHandler())

@@ -14,13 +14,14 @@ from email.utils import parsedate_to_datetime
 from lorelint.edge.lore import LoreArchive
 from lorelint.model.errors import LorelintError
 from lorelint.model.feed import Arrival, Cursor
+from lorelint.model.regex import regex
 
 OVERLAP = timedelta(hours=1)
 SPAN = timedelta(days=1)  # that is asked for at first
 LONGEST = timedelta(days=64)  # and where that was little
 SHORTEST = timedelta(minutes=1)
 HEAD = 64 << 10  # bytes of a mail in which its headers are looked for
-_FIELD = re.compile(rb"^(Received|Date):[ \t]*((?:[^\n]|\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
+_FIELD = regex(rb"^(Received|Date):[ \t]*((?:[^\n]|\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
 
 
 class HttpFeed:

@@ -19,10 +19,11 @@ from pathlib import Path
 from msgspec import Struct
 
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 
 MAX_OBJECT = 32 << 20  # bytes; the largest source file of linux 6.12 has 23 MB
 TIMEOUT = 120  # seconds without a byte from git; only a promisor remote that hangs takes so long
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_WORD = regex(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 # What a hook or a shell may have set to point git at another repository (git rev-parse --local-env-vars, git 2.39),
 # and what makes git start programs or talk more.

@@ -21,11 +21,12 @@ from lorelint.edge.letters import date_of
 from lorelint.edge.mailbox import Mail, read_path, split, starts_mbox
 from lorelint.model.errors import LorelintError
 from lorelint.model.feed import Arrival, Cursor, Feed
+from lorelint.model.regex import regex
 
 HEAD = 64 << 10  # bytes in which a date is looked for, and by which it is told what a file is
 LINE = 1 << 20  # bytes of a line that are read at once
 UNDATED = "1970-01-01T00:00:00Z"
-_DATE = re.compile(rb"^Date:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE | re.MULTILINE)
+_DATE = regex(rb"^Date:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE | re.MULTILINE)
 
 Aside = Callable[[str, str], None]
 """``aside(file, why)``: told of what is no mail."""

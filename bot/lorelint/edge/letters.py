@@ -22,14 +22,15 @@ from typing import Any
 from msgspec import Struct, field
 
 from lorelint.edge.mailbox import Mail
+from lorelint.model.regex import regex
 from lorelint.model.trouble import Trouble
 
 MAX_HEADER = 64 << 10
 MAX_REFERENCES = 1_000
 MAX_PARTS = 200
-_MSGID = re.compile(r"<([^<>\s\x00-\x1f\x7f]{1,998})>")
-_PATCH_NAME = re.compile(r".*\.(?:patch|diff)(?:\.txt)?", re.IGNORECASE)
-_DIFF = re.compile(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ )", re.MULTILINE)
+_MSGID = regex(r"<([^<>\s\x00-\x1f\x7f]{1,998})>")
+_PATCH_NAME = regex(r".*\.(?:patch|diff)(?:\.txt)?", re.IGNORECASE)
+_DIFF = regex(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ )", re.MULTILINE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 from lorelint.model.trouble import Trouble
 
 MAX_BYTES = 64 << 20  # of one mailbox, unpacked
@@ -25,16 +26,16 @@ MAX_FILES = 20_000  # of one directory
 _TOO_MUCH = f"over {MAX_BYTES >> 20} MiB, too much for one review"
 _SPLIT = "name a smaller mailbox, or one thread of it by message-id"
 # "From ", anything that is no blank, and a time: asctime() as most write it, with or without a zone.
-_FROM_LINE = re.compile(rb"From \S.*\d\d:\d\d(?::\d\d)?\b.*\d{4}")
+_FROM_LINE = regex(rb"From \S.*\d\d:\d\d(?::\d\d)?\b.*\d{4}")
 # The separator git-format-patch(1) writes; no mail reader does.
-_GIT_FROM_LINE = re.compile(rb"From [0-9a-f]{40,64} Mon Sep 17 00:00:00 2001")
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
-_ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_GIT_FROM_LINE = regex(rb"From [0-9a-f]{40,64} Mon Sep 17 00:00:00 2001")
+_FIELD = regex(rb"([!-9;-~]+)[ \t]*:")
+_ESCAPED = regex(rb"^>(>*From )", re.MULTILINE)
 _KNOWN = frozenset(
     b"from to cc subject date message-id received return-path mime-version content-type in-reply-to "
     b"references sender delivered-to x-mailer list-id reply-to".split()
 )
-_DIFF = re.compile(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ [^\n]*\n@@ -)", re.MULTILINE)
+_DIFF = regex(rb"^(?:diff --git |--- [^\n]*\n\+\+\+ [^\n]*\n@@ -)", re.MULTILINE)
 
 
 class Mail(Struct, frozen=True):

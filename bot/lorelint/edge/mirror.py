@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lorelint.edge.git import Git, text
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 
 PROTOCOLS = "https:http:file"
 STALL = 60  # seconds in which less than a kilobyte a second came
@@ -25,7 +26,7 @@ _SAFE = (
     "http.lowSpeedLimit=1000",
     f"http.lowSpeedTime={STALL}",
 )
-_ABSENT = re.compile(r"not found|does not (?:appear to be a git repository|exist)|no such file", re.IGNORECASE)
+_ABSENT = regex(r"not found|does not (?:appear to be a git repository|exist)|no such file", re.IGNORECASE)
 
 
 class Absent(LorelintError):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lorelint.edge.signed import Head
 from lorelint.model.proof import How, Proof
+from lorelint.model.regex import regex
 
 if TYPE_CHECKING:
     from patatt import DevsigHeader, PatattMessage
@@ -22,7 +23,7 @@ NOT_SIGNED = "no X-Developer-Signature"
 MAX_SIGNATURES = 4
 MAX_SIGNATURE = 16 << 10
 # What becomes a path in a keyring: no part of it may climb.
-_NAME = re.compile(r"[a-z0-9][a-z0-9_+-]*(?:\.[a-z0-9_+-]+)*", re.IGNORECASE)
+_NAME = regex(r"[a-z0-9][a-z0-9_+-]*(?:\.[a-z0-9_+-]+)*", re.IGNORECASE)
 _KINDS = ("ed25519", "openpgp", "openssh")
 
 

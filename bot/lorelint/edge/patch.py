@@ -6,7 +6,6 @@ name, no ed script and no header of a stranger reaches it.
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from lorelint.edge.git import with_environment
 from lorelint.model.mail import Change, FileDiff, Hunk
+from lorelint.model.regex import regex
 from lorelint.model.source import Fuzzy, FuzzyHunk
 
 FUZZ = 2  # GNU patch's default; at 3 a hunk of git has no context left
@@ -21,7 +21,7 @@ SECONDS = 30
 MAX_BYTES = 32 << 20
 
 # What GNU patch 2.7.6 says of each hunk, in the C locale; silent for one that lies where it should.
-_SAID = re.compile(
+_SAID = regex(
     r"^Hunk #(?P<hunk>\d+) (?P<how>succeeded|FAILED|skipped|ignored)(?: at (?P<line>\d+))?"
     r"(?: with fuzz (?P<fuzz>\d+))?(?: \(offset (?P<offset>-?\d+) lines?\))?"
 )

@@ -8,7 +8,6 @@ application is in no package registry (``patchwork`` on PyPI is another program,
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,11 +15,12 @@ import requests
 
 from lorelint import __version__
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and of silence
 LARGEST = 4 << 20  # bytes of an answer
 STATES = ("pending", "success", "warning", "fail")
-_CONTEXT = re.compile(r"[-a-zA-Z0-9_]{1,255}")
+_CONTEXT = regex(r"[-a-zA-Z0-9_]{1,255}")
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 

@@ -9,10 +9,11 @@ from lorelint.edge import dkim, patatt
 from lorelint.edge.dns import TextRecords
 from lorelint.edge.signed import Head, head_of
 from lorelint.model.proof import How, Proof
+from lorelint.model.regex import regex
 
 MAX_RESULTS = 4 << 10  # bytes of an Authentication-Results field
-_COMMENT = re.compile(r"\([^()]*\)")
-_SIGNER = re.compile(r"\bheader\.(d|i)\s*=\s*([^\s;]+)", re.IGNORECASE)
+_COMMENT = regex(r"\([^()]*\)")
+_SIGNER = regex(r"\bheader\.(d|i)\s*=\s*([^\s;]+)", re.IGNORECASE)
 
 
 class MailProver:

@@ -6,7 +6,6 @@ Worktrees, bare, shallow, sparse and partial clones are all the same here: only 
 from __future__ import annotations
 
 import bisect
-import re
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,12 +15,13 @@ from lorelint.edge import history
 from lorelint.edge.git import Git, Objects, is_word, text
 from lorelint.edge.search import search
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 from lorelint.model.source import Held, Prerequisite, Ref
 from lorelint.model.tree import Tree, blob_id, inside, is_source
 from lorelint.model.trouble import Trouble
 
 CACHE = 64 << 20  # bytes of file content kept: before and after share nearly all of it
-_HEX = re.compile(r"[0-9a-f]{4,64}\Z")
+_HEX = regex(r"[0-9a-f]{4,64}\Z")
 
 Entries = Mapping[str, tuple[str, str]]  # name -> (mode, object id)
 

@@ -12,17 +12,19 @@ from email.utils import getaddresses
 
 from msgspec import Struct
 
+from lorelint.model.regex import regex
+
 MAX_MAIL = 2 << 20  # bytes of a mail whose signatures are looked at: nobody writes such an answer
 MAX_HEAD = 128 << 10
 MAX_BLANKS = 4_000  # in a row
 _ONCE = b"from subject message-id in-reply-to references date to cc sender mime-version content-type".split()
 _ONCE.append(b"content-transfer-encoding")
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
-_BLANKS = re.compile(rb"[ \t]+|(?:\r?\n)+")
-_ADDRESS = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8}")
-_PLAIN = re.compile(r"text/plain\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
-_CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
-_ASCII_LIKE = re.compile(r"us-ascii|ascii|utf-?8|iso-8859-\d{1,2}|windows-125\d", re.IGNORECASE)
+_FIELD = regex(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
+_BLANKS = regex(rb"[ \t]+|(?:\r?\n)+")
+_ADDRESS = regex(r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8}")
+_PLAIN = regex(r"text/plain\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+_CHARSET = regex(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
+_ASCII_LIKE = regex(r"us-ascii|ascii|utf-?8|iso-8859-\d{1,2}|windows-125\d", re.IGNORECASE)
 _CLEAR = ("", "7bit", "8bit", "quoted-printable")
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from lorelint.edge.git import text
 from lorelint.edge.repository import GitRepository
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 from lorelint.model.work import Span
 
 #: The line in a cover letter kept by `b4 prep` behind which its tracking data stands (b4 0.16, ez.py MAGIC_MARKER).
 MARKER = "--- b4-submit-tracking ---"
-_RANGE = re.compile(r"(?P<from>.*?)(?P<dots>\.\.\.?)(?P<to>.*)\Z")
+_RANGE = regex(r"(?P<from>.*?)(?P<dots>\.\.\.?)(?P<to>.*)\Z")
 _HOME = "main", "master"  # branches that others start from
 
 

@@ -16,9 +16,10 @@ from lorelint.edge.mailbox import Mail, Mailbox, read_path, read_paths, read_str
 from lorelint.model.archive import Lore
 from lorelint.model.errors import LorelintError
 from lorelint.model.mail import Thread
+from lorelint.model.regex import regex
 from lorelint.model.trouble import Trouble
 
-_MSGID = re.compile(r"(?:(?:message-id|mid|id|rfc822msgid)\s*:\s*)?<?[^<>\s]+@[^<>\s]+>?", re.IGNORECASE)
+_MSGID = regex(r"(?:(?:message-id|mid|id|rfc822msgid)\s*:\s*)?<?[^<>\s]+@[^<>\s]+>?", re.IGNORECASE)
 
 
 def open_thread(source: str, stdin: BinaryIO | None = None, lore: Lore | None = None) -> tuple[Thread, ...]:

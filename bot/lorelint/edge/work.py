@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from lorelint.mail.patch import make_patch
 from lorelint.model.base import Applied, Base, BaseStep, FileBase, Grade, Snapshot
 from lorelint.model.errors import LorelintError
 from lorelint.model.mail import BaseHint, Change, FileDiff, Message, Patch, Series
+from lorelint.model.regex import regex
 from lorelint.model.tree import OverlayTree, Tree, inside, is_source
 from lorelint.model.trouble import Trouble
 from lorelint.model.work import Span, Work
@@ -28,9 +28,9 @@ _FORM = (
 )  # fmt: skip
 _LAST = 253402300799  # seconds; the last that a date can tell, in the year 9999
 #: What the reader of diffs would take for the beginning of one: a message may quote some.
-_QUOTED = re.compile(r"(?m)^(?=diff |--- |\+\+\+ |---$|@@ |Index: |index |rename |similarity )")
+_QUOTED = regex(r"(?m)^(?=diff |--- |\+\+\+ |---$|@@ |Index: |index |rename |similarity )")
 _Reader = Callable[[FileDiff], bytes | None]
-_PERSON = re.compile(rb"author (.*?) ?<([^>]*)> (\d+)")
+_PERSON = regex(rb"author (.*?) ?<([^>]*)> (\d+)")
 
 
 class _Laid(Struct):

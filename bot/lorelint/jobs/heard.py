@@ -7,7 +7,6 @@ link unsure: both are shown and the mail is held. Authors and robots raise nothi
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
@@ -21,6 +20,7 @@ from lorelint.model.base import Applied
 from lorelint.model.comment import Comment, Raised, Role
 from lorelint.model.finding import Concern, Finding, Judged
 from lorelint.model.mail import Series, Thread
+from lorelint.model.regex import regex
 from lorelint.model.tree import Tree
 from lorelint.model.trouble import Trouble
 from lorelint.report.place import PatchMap, Source
@@ -32,7 +32,7 @@ SPELT = 6  # letters; a comment that spells the name of a finding's function spe
 MOST = 20  # comments that are linked to one finding
 MAX_SPOKEN = 2_000_000  # characters of comments that are looked through for words, in one thread
 
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+_IDENTIFIER = regex(r"[A-Za-z_]\w*")
 
 
 class Heard(Struct, frozen=True):

@@ -8,7 +8,6 @@ each of them. What cannot be read is kept as it came, and said to be broken; it 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -23,6 +22,7 @@ from lorelint.mail.patchid import patch_id
 from lorelint.model.errors import LorelintError
 from lorelint.model.feed import Arrival, Nature
 from lorelint.model.mail import Message, Patch, Series, Thread
+from lorelint.model.regex import regex
 from lorelint.model.store import US, Kept, Life, PatchRow, SeriesRow, Session, Store
 
 MAX_MSGID = 900  # bytes; RFC 5322 lines end at 998, and an index of PostgreSQL holds no more than 2,700
@@ -34,7 +34,7 @@ MAX_HEADS = 200_000  # of one thread
 MAX_NUMBER = 99_999  # of versions and patches, as far as a subject is believed
 MAX_CLIMB = 50  # messages between a patch and what it was posted under
 _POSTED = (Nature.PATCH, Nature.COVER, Nature.STABLE, Nature.BACKPORT, Nature.FOREIGN, Nature.ROBOT)
-_NUMBERED = re.compile(r"\[[^\]]*\b\d+/(\d+)\b[^\]]*\]")
+_NUMBERED = regex(r"\[[^\]]*\b\d+/(\d+)\b[^\]]*\]")
 
 
 class Reader(Struct, frozen=True):

@@ -17,10 +17,11 @@ from lorelint.jobs import stands
 from lorelint.jobs.carry import Carried, carry
 from lorelint.model.feed import Nature
 from lorelint.model.finding import Report
+from lorelint.model.regex import regex
 from lorelint.model.store import LOST, US, Letter, LetterRow, Life, PatchRow, ReviewRow, SeriesRow, Session, State
 
-_RESENT = re.compile(r"^\s*(?:\[[^\]]*\]\s*)*?\[[^\]]*\bRE-?SEN[DT]\b", re.IGNORECASE)
-_RELAY = re.compile(r"devnull\+[^@]+@kernel\.org\Z")  # of b4: who has no mail server of his own that will do
+_RESENT = regex(r"^\s*(?:\[[^\]]*\]\s*)*?\[[^\]]*\bRE-?SEN[DT]\b", re.IGNORECASE)
+_RELAY = regex(r"devnull\+[^@]+@kernel\.org\Z")  # of b4: who has no mail server of his own that will do
 _ENDED = (Life.SUPERSEDED, Life.MUTED)
 _UNSENT = (Letter.HELD, Letter.RELEASED)
 

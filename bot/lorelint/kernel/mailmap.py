@@ -6,17 +6,17 @@ address to several persons by their names, it is nobody's but its own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from lorelint.kernel.whole import understood
+from lorelint.model.regex import regex
 from lorelint.model.tree import Tree
 
 NAME = ".mailmap"
 MAX_BYTES = 4 << 20
 MAX_LINE = 1_000  # characters
 MAX_LINES = 50_000
-_ENTRY = re.compile(r"[^<>#]*<([^<>\s]+)>(?:[^<>]*<([^<>\s]+)>)?\s*(?:#.*)?")
+_ENTRY = regex(r"[^<>#]*<([^<>\s]+)>(?:[^<>]*<([^<>\s]+)>)?\s*(?:#.*)?")
 
 
 class Mailmap:

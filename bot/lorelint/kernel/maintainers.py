@@ -18,6 +18,7 @@ from functools import lru_cache
 from msgspec import Struct, field
 
 from lorelint.kernel.whole import understood
+from lorelint.model.regex import regex
 from lorelint.model.tree import Tree
 
 NAME = "MAINTAINERS"
@@ -175,7 +176,7 @@ def _take(section: Section, kind: str, value: str) -> None:
             section.words.append(value)
 
 
-_PLAIN_PERSON = re.compile(r"([^\"<>@,()]*?)\s*<([^<>@\s]+@[^<>@\s]+)>")
+_PLAIN_PERSON = regex(r"([^\"<>@,()]*?)\s*<([^<>@\s]+@[^<>@\s]+)>")
 
 
 def _people(value: str) -> list[Person]:
@@ -184,7 +185,7 @@ def _people(value: str) -> list[Person]:
     return [(name, address) for name, address in getaddresses([value]) if "@" in address]
 
 
-_WILD = re.compile(r"[*?\[]")
+_WILD = regex(r"[*?\[]")
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 from lorelint.model.tree import Tree
 
 # The top Makefile has set these in its first lines since v2.1; EXTRAVERSION is "" or "-rc3".
-_VARIABLE = re.compile(rb"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*:?=[ \t]*([^\s#]*)[ \t]*(?:#.*)?$", re.M)
+_VARIABLE = regex(rb"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*:?=[ \t]*([^\s#]*)[ \t]*(?:#.*)?$", re.M)
 _HEAD = 4096
 
 

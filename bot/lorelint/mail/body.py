@@ -9,15 +9,16 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from lorelint.model.mail import FileDiff
+from lorelint.model.regex import regex
 from lorelint.model.trouble import Trouble
 
 # Invisible or direction-changing characters: what is shown is not what a compiler reads
 # (CVE-2021-42574, "Trojan Source"; b4 refuses the same group when it applies a patch).
-_HIDDEN = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+_HIDDEN = regex("[\u061c\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 # Control characters that no source text needs: all of C0 and C1 but tab, line feed, form feed, carriage return.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x9f]")
-_IN_BODY = re.compile(r"(From|Subject|Date|Author|Commit|Reviewed-by)\s*:\s*(.*)", re.IGNORECASE)
-_CONTINUED = re.compile(r"[ \t]+(\S.*)")
+_CONTROL = regex("[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x9f]")
+_IN_BODY = regex(r"(From|Subject|Date|Author|Commit|Reviewed-by)\s*:\s*(.*)", re.IGNORECASE)
+_CONTINUED = regex(r"[ \t]+(\S.*)")
 
 
 class Head(Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import Message
@@ -10,10 +9,12 @@ from email.policy import compat32
 
 from msgspec import Struct
 
+from lorelint.model.regex import regex
+
 LARGEST = 1 << 20  # bytes of a report that are read
 PARTS = 50
 _TEXT = 300
-_MSGID = re.compile(r"<([!-;=?-~]{3,250})>")
+_MSGID = regex(r"<([!-;=?-~]{3,250})>")
 
 
 class Bounce(Struct, frozen=True):

@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from lorelint.model.errors import LorelintError
 from lorelint.model.mail import Series, Thread
+from lorelint.model.regex import regex
 
-_PATCH_TAG = re.compile(r"\[[^\]]*\b(?:patch|rfc)", re.IGNORECASE)
+_PATCH_TAG = regex(r"\[[^\]]*\b(?:patch|rfc)", re.IGNORECASE)
 
 
 class Found(Struct, frozen=True):

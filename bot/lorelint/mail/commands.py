@@ -14,6 +14,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from lorelint.mail.quotes import Passage, Quoted, read
+from lorelint.model.regex import regex
 
 MAX_COMMANDS = 3  # of one mail that are obeyed; the others are told as ignored
 MAX_ERRORS = 10  # of one mail that are told
@@ -117,12 +118,12 @@ class Asked(Struct, frozen=True):
         return bool(self.commands or self.mistakes)
 
 
-_BEGINS = re.compile(r"lorelint[ \t]*:[ \t]*(?P<rest>.*)", re.IGNORECASE)
-_WORD = re.compile(r"(?P<word>[A-Za-z][A-Za-z-]{0,40})(?:[ \t,.:;]+|\Z)(?P<rest>.*)")
+_BEGINS = regex(r"lorelint[ \t]*:[ \t]*(?P<rest>.*)", re.IGNORECASE)
+_WORD = regex(r"(?P<word>[A-Za-z][A-Za-z-]{0,40})(?:[ \t,.:;]+|\Z)(?P<rest>.*)")
 # Rules have names of several words; a lone word is the begin of a reason, but where a rule must follow.
-_NAME = re.compile(r"(?P<name>[a-z][a-z0-9]{0,30}(?:-[a-z0-9]{1,30}){1,8}|[0-9a-f]{16})(?:[ \t,.:;]+|\Z)(?P<rest>.*)")
-_LONE = re.compile(r"(?P<name>[a-z][a-z0-9]{0,60})(?:[ \t,.:;]+|\Z)(?P<rest>.*)")
-_HINT = re.compile(r"(?<![\w-])(?:[a-z][a-z0-9]{0,30}(?:-[a-z0-9]{1,30}){1,8}|[0-9a-f]{16})(?![\w-])")
+_NAME = regex(r"(?P<name>[a-z][a-z0-9]{0,30}(?:-[a-z0-9]{1,30}){1,8}|[0-9a-f]{16})(?:[ \t,.:;]+|\Z)(?P<rest>.*)")
+_LONE = regex(r"(?P<name>[a-z][a-z0-9]{0,60})(?:[ \t,.:;]+|\Z)(?P<rest>.*)")
+_HINT = regex(r"(?<![\w-])(?:[a-z][a-z0-9]{0,30}(?:-[a-z0-9]{1,30}){1,8}|[0-9a-f]{16})(?![\w-])")
 
 
 def parse(body: str, name: str = "") -> Asked:

@@ -17,6 +17,7 @@ from email.utils import format_datetime, quote
 
 from lorelint.model.errors import LorelintError
 from lorelint.model.policy import Policy
+from lorelint.model.regex import regex
 from lorelint.model.store import LetterRow
 
 LONGEST = 998  # bytes of one line (RFC 5322)
@@ -24,8 +25,8 @@ CHAIN = 20  # message-ids of a References header that are kept: the root, and th
 _WIDE = 76
 _NAME = 80  # characters of a display name that are kept
 
-_MSGID = re.compile(r"[!-;=?-~]{3,250}")
-_PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+_MSGID = regex(r"[!-;=?-~]{3,250}")
+_PLAIN = regex(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
 
 def own_msgid(patch: str, domain: str) -> str:

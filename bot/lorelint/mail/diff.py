@@ -7,7 +7,6 @@ so that diffs quoted or indented in a discussion are not patches.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from msgspec import Struct, field
@@ -15,13 +14,14 @@ from msgspec import Struct, field
 from lorelint.mail.hunks import HUNK, Reading, is_structure, read_hunk
 from lorelint.mail.paths import DEV_NULL, git_names, unquote, unsafe, unstamped, without_prefix
 from lorelint.model.mail import Change, FileDiff, Hunk
+from lorelint.model.regex import regex
 from lorelint.model.trouble import Trouble
 
 MAX_LINES = 400_000  # of one body; the largest patches on the lists have some 100 000
 MAX_FILES = 5_000
-_NO_BLOB = re.compile(r"0+")
-_INDEX = re.compile(r"index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: [0-7]{6})?\s*")
-_BINARY = re.compile(r"(?:Binary files|Files) .* differ\s*")
+_NO_BLOB = regex(r"0+")
+_INDEX = regex(r"index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: [0-7]{6})?\s*")
+_BINARY = regex(r"(?:Binary files|Files) .* differ\s*")
 
 
 class Diffs(Struct, frozen=True):

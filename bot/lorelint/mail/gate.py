@@ -17,6 +17,7 @@ from email.utils import getaddresses
 
 from lorelint.mail.compose import LONGEST
 from lorelint.model.policy import Policy
+from lorelint.model.regex import regex
 from lorelint.model.store import LetterRow
 
 LARGEST = 200_000  # bytes of a mail
@@ -26,8 +27,8 @@ _NEEDED = (
     "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
     "List-Unsubscribe", "X-Lorelint", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
 )  # fmt: skip
-_TRAILER = re.compile(r"\s*[\w-]+:\s+\S.*(?:\S@\S|https?://|[0-9a-f]{7,})|\s*(?:fixes|closes|link):\s", re.IGNORECASE)
-_TAGS = re.compile(r"(?:reviewed|acked|tested|signed-off|reported|suggested|co-developed)-by\b", re.IGNORECASE)
+_TRAILER = regex(r"\s*[\w-]+:\s+\S.*(?:\S@\S|https?://|[0-9a-f]{7,})|\s*(?:fixes|closes|link):\s", re.IGNORECASE)
+_TAGS = regex(r"(?:reviewed|acked|tested|signed-off|reported|suggested|co-developed)-by\b", re.IGNORECASE)
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from lorelint.model.mail import Hunk, HunkLine
+from lorelint.model.regex import regex
 
-HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(.*)")
+HUNK = regex(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(.*)")
 _OPS = frozenset(" +-")
 _STRUCTURE = frozenset("dIG@-")  # what such a line can begin with: asked of every line, so asked first
-_SIGNATURE = re.compile(r"-- ?$")
+_SIGNATURE = regex(r"-- ?$")
 _WRAP = 50  # a mailer that wraps does so at 65 columns or later; the last word it moved may be long
 
 

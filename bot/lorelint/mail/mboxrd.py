@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-_FROM = re.compile(rb"^(>*From )", re.MULTILINE)
+from lorelint.model.regex import regex
+
+_FROM = regex(rb"^(>*From )", re.MULTILINE)
 _DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 

@@ -19,21 +19,22 @@ from lorelint.mail.people import robot
 from lorelint.mail.quotes import read as quotes
 from lorelint.model.feed import Nature
 from lorelint.model.mail import Message
+from lorelint.model.regex import regex
 
 HEAD = 64 << 10  # bytes of a mail in which its headers are looked for
 LOOKED_AT = 1 << 20  # characters of a body
 FLOOD = 30  # patches in one series for an older kernel: nobody wrote them to be reviewed
 NOTICE_LINES = 8  # a longer answer is talk
-_DIFFSTAT = re.compile(r"^ (?P<path>[^\s|]+)(?: => [^\s|]+)?\s+\|\s+(?:\d+\s[+-]*|Bin\b)", re.MULTILINE)
-_DIFF = re.compile(r"^(?:diff --git [\"]?a/(?P<git>\S+) |\+\+\+ [\"]?[a-z]/(?P<plain>[^\s\"]+))", re.MULTILINE)
-_ANNOUNCES = re.compile(r"patch|rfc|resend|v\d+\Z|\d+/\d+\Z", re.IGNORECASE)
-_UNQUOTED_DIFF = re.compile(r"^(?:diff --git \S|--- \S[^\n]*\n\+\+\+ \S)", re.MULTILINE)
+_DIFFSTAT = regex(r"^ (?P<path>[^\s|]+)(?: => [^\s|]+)?\s+\|\s+(?:\d+\s[+-]*|Bin\b)", re.MULTILINE)
+_DIFF = regex(r"^(?:diff --git [\"]?a/(?P<git>\S+) |\+\+\+ [\"]?[a-z]/(?P<plain>[^\s\"]+))", re.MULTILINE)
+_ANNOUNCES = regex(r"patch|rfc|resend|v\d+\Z|\d+/\d+\Z", re.IGNORECASE)
+_UNQUOTED_DIFF = regex(r"^(?:diff --git \S|--- \S[^\n]*\n\+\+\+ \S)", re.MULTILINE)
 # "6.1", "5.10.y", "stable-5.10", "6.6-stable", "v5.4.y", "linux-6.1.y"; for-6.20 and 6.19-rc2 are of the mainline, and
 # v2.1 alone is a revision.
 _TAIL = r"(?:\.[yx]|[-.]?(?:stable|longterm|lts)(?:\.[yx])?)"
 _NUMBER = r"(?:[2-9]|\d\d)\.\d+(?:\.\d+)?"
-_OLD = re.compile(rf"(?:linux-|stable[-/])v?{_NUMBER}{_TAIL}?|v{_NUMBER}{_TAIL}|{_NUMBER}{_TAIL}?", re.IGNORECASE)
-_UPSTREAM = re.compile(
+_OLD = regex(rf"(?:linux-|stable[-/])v?{_NUMBER}{_TAIL}?|v{_NUMBER}{_TAIL}|{_NUMBER}{_TAIL}?", re.IGNORECASE)
+_UPSTREAM = regex(
     r"\A\s*(?:From: [^\n]*\n+)?(?:\[ ?upstream commit [0-9a-f]{7,64} ?\]|commit [0-9a-f]{12,64} upstream\.?$)",
     re.IGNORECASE | re.MULTILINE,
 )

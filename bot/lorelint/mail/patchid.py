@@ -9,9 +9,11 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-_NAMED = re.compile(rb"(?:commit |From )?[0-9a-f]{40}", re.IGNORECASE)  # the next patch of a log begins
-_HUNK = re.compile(rb"@@ -\d*(?:,(\d+))? \+\d*(?:,(\d+))?")
-_INDEX = re.compile(rb"index (.*?)\.\.([^ \n]*)")
+from lorelint.model.regex import regex
+
+_NAMED = regex(rb"(?:commit |From )?[0-9a-f]{40}", re.IGNORECASE)  # the next patch of a log begins
+_HUNK = regex(rb"@@ -\d*(?:,(\d+))? \+\d*(?:,(\d+))?")
+_INDEX = regex(rb"index (.*?)\.\.([^ \n]*)")
 _SPACE = b" \t\r\n"
 _LARGEST = 2**31 - 1
 

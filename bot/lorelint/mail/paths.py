@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 
+from lorelint.model.regex import regex
+
 DEV_NULL = "/dev/null"
 MAX_PATH = 4096  # PATH_MAX of Linux
 
 # git quotes a name as C would (git: quote.c); these are the letters after the backslash.
 _ESCAPES = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, '"': 34, "\\": 92}
-_ESCAPE = re.compile(r'\\([abtnvfr"\\]|[0-7]{3})')
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ESCAPE = regex(r'\\([abtnvfr"\\]|[0-7]{3})')
+_QUOTED = regex(r'"((?:[^"\\]|\\.)*)"')
 # GNU diff, CVS, Subversion and quilt put a date or a revision after the name.
-_STAMP = re.compile(r"(?:\s+(?:\d{4}-\d\d-\d\d|\d{1,2} \w{3} \d{4}|\w{3} \w{3} [ \d]\d|\(revision|\(working).*)$")
+_STAMP = regex(r"(?:\s+(?:\d{4}-\d\d-\d\d|\d{1,2} \w{3} \d{4}|\w{3} \w{3} [ \d]\d|\(revision|\(working).*)$")
 # `diff.mnemonicPrefix` of git: index, worktree, commit, object; 1 and 2 for --no-index.
-_PREFIX = re.compile(r"[abciow12]/")
+_PREFIX = regex(r"[abciow12]/")
 
 
 def unquote(name: str) -> str:

@@ -7,19 +7,20 @@ from collections.abc import Iterable
 
 from lorelint.model.comment import Role
 from lorelint.model.mail import Message, Series
+from lorelint.model.regex import regex
 
 _HEAD = 64 << 10  # bytes of a mail in which its headers are looked for
 
 # Words that only programs have in their names and addresses; whole words, since Talbot and shazbot.org are none.
 _BOT = r"(?:[a-z]+[-_])?(?:robot|bot)|syzbot|lkp|0-?day|kernelci|buildbot|jenkins|patchwork|lorelint"
-_NAMED = re.compile(rf"(?<![\w-])(?:{_BOT})(?![\w-])", re.IGNORECASE)
-_LOCAL = re.compile(
+_NAMED = regex(rf"(?<![\w-])(?:{_BOT})(?![\w-])", re.IGNORECASE)
+_LOCAL = regex(
     rf"(?<![a-z0-9])(?:{_BOT}|ci|autotest|no-?reply|do-?not-?reply|mailer-daemon|postmaster|notifications?)(?![a-z0-9])",
     re.IGNORECASE,
 )
 # Auto-Submitted (RFC 3834) and what test systems put into their mails. Precedence says nothing: lists set it too;
 # people write X-Patchwork-Hint: comment.
-_AUTOMATIC = re.compile(
+_AUTOMATIC = regex(
     rb"^(?:Auto-Submitted:[ \t]*(?!no\b)\w|X-Patchwork-Hint:[ \t]*ignore"
     rb"|X-(?:Syzbot|KernelTest|Bot)[\w-]*:|X-Mailer:[^\n]*\bbot\b)",
     re.IGNORECASE | re.MULTILINE,

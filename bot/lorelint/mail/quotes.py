@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
 
+from lorelint.model.regex import regex
+
 MAX_LINES = 20_000  # of one body
 MAX_LINE = 1_000  # characters of one line that are looked at
 MAX_TEXT = 6_000  # characters of one passage that are kept
@@ -20,32 +22,32 @@ MAX_TOLD = 300  # characters of the line that names one
 
 A_DIFF = "[a diff]"
 
-_QUOTE = re.compile(r"[ \t]?(?:[A-Z]{2,3}(?=> ))?>(?:[ \t]{0,2}>)*")
-_TRIM = re.compile(r"[\[(<{]*\s*(?:\.\.+|\u2026|(?:big |lots )?(?:snip|snipped|trim|trimmed|cut)\b.{0,40}?)\s*[\])>}]*")
-_ORIGINAL = re.compile(
+_QUOTE = regex(r"[ \t]?(?:[A-Z]{2,3}(?=> ))?>(?:[ \t]{0,2}>)*")
+_TRIM = regex(r"[\[(<{]*\s*(?:\.\.+|\u2026|(?:big |lots )?(?:snip|snipped|trim|trimmed|cut)\b.{0,40}?)\s*[\])>}]*")
+_ORIGINAL = regex(
     r"\s*-{2,}\s*(?:Original|Forwarded) [Mm]essage\s*-{2,}\s*|_{16,}\s*|Begin forwarded message:\s*", re.IGNORECASE
 )
-_HEADER = re.compile(r"\*?(?:From|Sent|Date|To|Cc|Subject):\*?\s")
-_TRAILER = re.compile(r"\s{0,8}[A-Z][\w-]{0,40}-by:\s.*|(?:Fixes|Link|Closes|Cc|Message-I[Dd]):\s.*")
-_DIFF = re.compile(r"diff --git |--- a/|@@ -\d+")
-_IN_DIFF = re.compile(r"[ +\-@\\]|diff |index |new file |deleted file |old mode |new mode |rename |similarity |\s*\Z")
-_GREETING = re.compile(
+_HEADER = regex(r"\*?(?:From|Sent|Date|To|Cc|Subject):\*?\s")
+_TRAILER = regex(r"\s{0,8}[A-Z][\w-]{0,40}-by:\s.*|(?:Fixes|Link|Closes|Cc|Message-I[Dd]):\s.*")
+_DIFF = regex(r"diff --git |--- a/|@@ -\d+")
+_IN_DIFF = regex(r"[ +\-@\\]|diff |index |new file |deleted file |old mode |new mode |rename |similarity |\s*\Z")
+_GREETING = regex(
     r"(?i:hi|hello|hey|dear|good (?:morning|day))\b[\s,]*"
     r"(?:(?:all|everyone|folks|there|and|&|\+|[A-Z\u00c0-\u00de][\w.'-]{0,30})[\s,]*){0,6}[:!.]?"
 )
-_CLOSING = re.compile(
+_CLOSING = regex(
     r"(?:many |best |kind |warm |with )*(?:thanks|thank you|thx|regards|cheers|best|br|sincerely|yours)\b"
     r"(?: a lot| in advance| again| very much| for(?: \w+){1,5})?[\s,.!-]*",
     re.IGNORECASE,
 )
-_WROTE = re.compile(
+_WROTE = regex(
     r"(?:\b(?:wrote|writes|said|schrieb|a \u00e9crit|escribi\u00f3|ha scritto)|\u5199\u9053|\u5beb\u9053)"
     r"(?: am [^:]{0,40}|\s*\.\.\.)?\s*[:\uff1a]\s*\Z"
 )
-_OPENS = re.compile(r"(?:On|Am|Le|El|Il|Em|At|Op|\u5728|W dniu)\s|\d{4}[-/]\d\d?[-/]\d\d?")
+_OPENS = regex(r"(?:On|Am|Le|El|Il|Em|At|Op|\u5728|W dniu)\s|\d{4}[-/]\d\d?[-/]\d\d?")
 _WHEN = r"\d{1,2}:\d\d(?::\d\d)?\s*(?:[AaPp][Mm])?(?:\s*[+-]\d{4})?(?:\s*\([A-Z]{1,5}\))?"
 _DATED = rf"(?:.*{_WHEN}[\s,]+|(?:On|Am|Le)\s(?:.*\d{{4}}[\s,]+)?)?"
-_NAME = re.compile(rf"{_DATED}(?P<name>[^<>]*?)\s*(?:<(?P<address>[^<>]*)>)?")
+_NAME = regex(rf"{_DATED}(?P<name>[^<>]*?)\s*(?:<(?P<address>[^<>]*)>)?")
 
 
 class Quoted(Struct, frozen=True):

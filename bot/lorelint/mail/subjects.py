@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_PREFIXES = re.compile(r"^(?:\s*(?:\[[^\]]*\]|(?:re|aw|sv|fwd?)(?:\[\d+\])?:)\s*)+", re.IGNORECASE)
+from lorelint.model.regex import regex
+
+_PREFIXES = regex(r"^(?:\s*(?:\[[^\]]*\]|(?:re|aw|sv|fwd?)(?:\[\d+\])?:)\s*)+", re.IGNORECASE)
 
 
 def bare_subject(subject: str) -> str:

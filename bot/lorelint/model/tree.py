@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
+
+from lorelint.model.regex import regex
 
 LIMIT = 1 << 20
 """Bytes of a source file. A larger one holds data (in linux 6.12: 98 headers of registers, four tables) and is not
@@ -66,7 +67,8 @@ def inside(path: str) -> bool:
     return _NO_PART.isdisjoint(path.lower().split("/"))
 
 
-_CONTROL = re.compile("[\0-\x1f\x7f]")
+_CONTROL = regex("[\0-\x1f\x7f]")
+_WORD = regex(rb"\w+")
 _NO_PART = frozenset(("", ".", "..", ".git"))
 
 
@@ -114,6 +116,7 @@ class OverlayTree:
         self.under: Tree = under
         self.overlay: Mapping[str, bytes | None] = files
         self._name = name or under.name
+        self._known: dict[str, frozenset[bytes]] | None = None
 
     @property
     def name(self) -> str:
@@ -153,14 +156,19 @@ class OverlayTree:
     def _with_overlay(self, word: str, under: Iterable[str]) -> tuple[str, ...]:
         if not word.isidentifier():
             return ()  # as every other tree says: identifiers are all that is ever looked for
-        pattern = re.compile(rb"\b" + re.escape(word.encode()) + rb"\b")
         paths = {path for path in under if path not in self.overlay}
-        for path, content in self.overlay.items():
-            if content is None or len(content) > LIMIT or not is_source(path):
-                continue
-            if word.encode() in content and pattern.search(content):
-                paths.add(path)
+        paths |= {path for path, words in self._words().items() if word.encode() in words}
         return tuple(sorted(paths))
+
+    def _words(self) -> dict[str, frozenset[bytes]]:
+        """The words of each changed source file."""
+        if self._known is None:
+            self._known = {
+                path: frozenset(_WORD.findall(content))
+                for path, content in self.overlay.items()
+                if content is not None and len(content) <= LIMIT and is_source(path)
+            }
+        return self._known
 
     def files(self, prefix: str = "") -> tuple[str, ...]:
         paths = {path for path in self.under.files(prefix) if path not in self.overlay}

@@ -6,14 +6,14 @@ remark on the line above. b4 counts lines to know which is meant, so none may be
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from lorelint.model.regex import regex
 from lorelint.report.text import clean, words
 
-_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@")
+_HUNK = regex(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 
 class Remark(Struct, frozen=True):

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
+from lorelint.model.regex import regex
+
 LineAt = Callable[[int], str | None]
 
 REACH = 400  # lines between the two ends of a loop that is drawn
 NEAR = 60  # lines from the place, beyond which a step is not drawn into its excerpt
 SHOWN = 22  # lines of an excerpt
 
-_GOTO = re.compile(r"\bgoto\s+(\w+)\s*;")
-_LABEL = re.compile(r"\s*(\w+)\s*:(?!:)")
-_LOOP = re.compile(r"(\s*)(?:\}\s*)?(for|while|do|\w*for_each\w*)\b")
-_TEST = re.compile(r"\b(if|else|case)\b")
-_DO_END = re.compile(r"(\s*)\}\s*while\b")
+_GOTO = regex(r"\bgoto\s+(\w+)\s*;")
+_LABEL = regex(r"\s*(\w+)\s*:(?!:)")
+_LOOP = regex(r"(\s*)(?:\}\s*)?(for|while|do|\w*for_each\w*)\b")
+_TEST = regex(r"\b(if|else|case)\b")
+_DO_END = regex(r"(\s*)\}\s*while\b")
 
 
 class Loop(Struct, frozen=True):

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
+from lorelint.model.regex import regex
 from lorelint.report.page import Html, escaped, join, tag
 
-_INLINE = re.compile(
-    r"(`[^`\n]+`)|(!?)\[([^\]\n]*)\]\(([^)\s]+)\)|\*\*([^*\n]+)\*\*|(?<![\w*])\*([^*\s][^*\n]*)\*(?![\w*])"
-)
-_ITEM = re.compile(r"(?:[-*]|\d+\.) ")
-_HEADING = re.compile(r"(#{1,4}) (.+)")
+_INLINE = regex(r"(`[^`\n]+`)|(!?)\[([^\]\n]*)\]\(([^)\s]+)\)|\*\*([^*\n]+)\*\*|(?<![\w*])\*([^*\s][^*\n]*)\*(?![\w*])")
+_ITEM = regex(r"(?:[-*]|\d+\.) ")
+_HEADING = regex(r"(#{1,4}) (.+)")
 
 
 def title(text: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-import re
 
+from lorelint.model.regex import regex
 from lorelint.report.text import clean
 
 
@@ -35,7 +35,7 @@ def join(*content: object) -> Html:
     return Html("".join(map(escaped, content)))
 
 
-_CODE = re.compile(r"`([^`\n]+)`")
+_CODE = regex(r"`([^`\n]+)`")
 
 
 def words(text: str) -> Html:

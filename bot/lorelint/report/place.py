@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from msgspec import Struct
 
 from lorelint.model.mail import FileDiff, Hunk, HunkLine, Patch
+from lorelint.model.regex import regex
 
 Source = Callable[[int, str, int], str | None]
 """(seq of a patch, 0 outside a series; path; 1-based line) -> that line after the patch, None where there is none."""
@@ -104,7 +104,7 @@ def _same(line: str | None, text: str) -> bool:
     return line is not None and line.rstrip("\r\n") == text
 
 
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w{3,}")
+_IDENTIFIER = regex(r"[A-Za-z_]\w{3,}")
 
 
 def causing_spot(patches: PatchMap, places: Iterable[tuple[str, int]], hints: Iterable[str]) -> Spot | None:

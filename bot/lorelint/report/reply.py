@@ -7,7 +7,6 @@ ends in a blank (so nothing flows where format=flowed is assumed), none begins w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -16,6 +15,7 @@ from msgspec import Struct
 from lorelint.model.base import Grade
 from lorelint.model.finding import Concern, Finding, Kind, Report, Sibling
 from lorelint.model.mail import Patch
+from lorelint.model.regex import regex
 from lorelint.model.trouble import Unseen
 from lorelint.report import people, prose
 from lorelint.report.chain import Link, links, merged, span
@@ -26,7 +26,7 @@ from lorelint.report.text import argument, clause, cut, listed, many, once, sent
 BODY = 76
 NAMED = 4  # siblings, and things not seen, that are named before the rest is counted
 
-_TRAILER = re.compile(r"^(\s*\w\S*?):(?=\s|\Z)")
+_TRAILER = regex(r"^(\s*\w\S*?):(?=\s|\Z)")
 
 
 class Reply(Struct, frozen=True):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 
 from msgspec import Struct
 
+from lorelint.model.regex import regex
 from lorelint.report.markdown import render, title
 from lorelint.report.page import Html, escaped, join, prose, tag, words
 
@@ -26,7 +26,7 @@ STAGES = {
     "queue": "shown to a maintainer",
     "trial": "asked by name only",
 }
-_WANT = re.compile(r"(/\*\s*want:.*?\*/)")
+_WANT = regex(r"(/\*\s*want:.*?\*/)")
 
 
 class Table(Struct, frozen=True):

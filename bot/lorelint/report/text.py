@@ -10,7 +10,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-_PLAIN = re.compile(r"[ -~]*\Z")
+from lorelint.model.regex import regex
+
+_PLAIN = regex(r"[ -~]*\Z")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 TAB = 8
 
@@ -110,9 +112,9 @@ def _pieces(word: str, columns: int) -> list[str]:
     return [*pieces, piece]
 
 
-_WORD = re.compile(r"[a-z][a-z'-]*[,;:]?\Z")
+_WORD = regex(r"[a-z][a-z'-]*[,;:]?\Z")
 _CODE = frozenset({"ret", "rc", "err", "mm", "vma", "pfn", "fd", "goto", "errno", "iommufd", "vfio", "dma-buf"})
-_OPERATOR = re.compile(r"\(|[-=<>!&|+*/.\[]")
+_OPERATOR = regex(r"\(|[-=<>!&|+*/.\[]")
 
 
 def sentence(text: str) -> str:
@@ -155,7 +157,7 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1] if names else ""
 
 
-_SAFE = re.compile(r"[\w@%+=:,./~-]+\Z", re.ASCII)
+_SAFE = regex(r"[\w@%+=:,./~-]+\Z", re.ASCII)
 
 
 def argument(text: str) -> str:

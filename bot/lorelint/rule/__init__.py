@@ -6,6 +6,7 @@ The modules named are those of `lorelint.code` that analyses are made of; the na
 """
 
 from lorelint.code import bounds, codes, entries, flow, ir, locks, marks, measures, races, summary, tables, worlds
+from lorelint.model.regex import regex
 from lorelint.rule.door import (
     Analysis,
     ChangeView,
@@ -55,6 +56,7 @@ __all__ = [
     "marks",
     "measures",
     "races",
+    "regex",
     "summary",
     "tables",
     "worlds",

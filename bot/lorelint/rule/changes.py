@@ -12,12 +12,13 @@ from lorelint.code import ir
 from lorelint.code.ir import Function
 from lorelint.code.lex import mask
 from lorelint.code.program import Key, Program
+from lorelint.model.regex import regex
 
 SIMILAR = 0.6  # of the lines: below it a function that went and one that came are two
 _PAIRS = 400  # compared for renames
 _LINES = 1500  # of a function compared for renames
-_WORD = re.compile(rb"[A-Za-z_]\w*")
-_CALLED = re.compile(rb"([A-Za-z_]\w*)\s*\(")
+_WORD = regex(rb"[A-Za-z_]\w*")
+_CALLED = regex(rb"([A-Za-z_]\w*)\s*\(")
 _NO_CALLS = frozenset((b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"typeof", b"do", b"else", b"case"))
 
 

@@ -12,7 +12,6 @@ that the lists are cut to. Pure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -23,14 +22,15 @@ from lorelint.model.base import Applied, Base, BaseStep, FileBase, Grade, Snapsh
 from lorelint.model.errors import LorelintError
 from lorelint.model.finding import Edit, Judged, Kind
 from lorelint.model.mail import Change, FileDiff, Message, Patch
+from lorelint.model.regex import regex
 from lorelint.model.tree import EmptyTree, OverlayTree
 from lorelint.rule.concern import OPEN
 from lorelint.rule.delta import Delta, delta
 from lorelint.rule.door import Rule
 
-_WANT = re.compile(r"/\*\s*want:\s*(.*?)\s*\*/")
-_KERNEL = re.compile(r"#\s*kernel:\s*(\d+)\.(\d+)\s*\Z")
-_FILE = re.compile(r"(---|\+\+\+) (?:[ab]/)?(\S+)")
+_WANT = regex(r"/\*\s*want:\s*(.*?)\s*\*/")
+_KERNEL = regex(r"#\s*kernel:\s*(\d+)\.(\d+)\s*\Z")
+_FILE = regex(r"(---|\+\+\+) (?:[ab]/)?(\S+)")
 
 
 class Want(Struct, frozen=True):

@@ -8,7 +8,6 @@ folders of the path are looked through for ``*.dist-info`` and ``*.egg-info``; w
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -16,8 +15,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from lorelint.model.regex import regex
+
 _KINDS = (".dist-info", ".egg-info")
-_SEPARATORS = re.compile(r"[-_.]+")
+_SEPARATORS = regex(r"[-_.]+")
 
 
 class Distribution(Struct, frozen=True):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 from lorelint.rule.door import Analysis, Rule, Vocabulary
 from lorelint.rule.explain import HEADINGS, sections
 from lorelint.rule.installed import distributions
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 GROUP = "lorelint.rules"
 WORDS = "words.toml"  # of a pack: what people call the defects of its rules
-_NAME = re.compile(r"[a-z]+(-[a-z]+)*\Z")
+_NAME = regex(r"[a-z]+(-[a-z]+)*\Z")
 
 
 class Pack(Struct, frozen=True):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 
-_PLACE = re.compile(r"([a-z]+)/([a-z]+(?:-[a-z]+)*)\Z")
+_PLACE = regex(r"([a-z]+)/([a-z]+(?:-[a-z]+)*)\Z")
 
 _RULE = '''"""{name}: say the defect in one line
 

@@ -13,14 +13,15 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from lorelint.model.regex import regex
 from lorelint.rule.door import Rule, Vocabulary
 from lorelint.rule.explain import INSTEAD, SEES, sections
 
 HINT = 2  # different words that go with a defect, in one paragraph, which hint at it
 
-_WORD = re.compile(r"[a-z0-9_]+")
-_PHRASE = re.compile(r"[a-z0-9_]+\*?")
-_API = re.compile(r"\b[A-Za-z]\w*_\w+\b")
+_WORD = regex(r"[a-z0-9_]+")
+_PHRASE = regex(r"[a-z0-9_]+\*?")
+_API = regex(r"\b[A-Za-z]\w*_\w+\b")
 _DULL = frozenset("missing without before after check wrong some that with from into than then this must never".split())
 
 

@@ -15,10 +15,11 @@ from msgspec.structs import replace
 
 from lorelint.model.errors import LorelintError
 from lorelint.model.queue import OPEN, STATES, Filter, Sort, version_tag
+from lorelint.model.regex import regex
 
 SEVERITIES = ("error", "warning", "note")
 _KEYS = ("list", "sub", "rule")
-_SPAN = re.compile(r"([0-9]{1,3}) *([hdw]?)")
+_SPAN = regex(r"([0-9]{1,3}) *([hdw]?)")
 _HOURS = {"h": 1, "d": 24, "": 24, "w": 168}
 
 

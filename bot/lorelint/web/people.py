@@ -13,12 +13,13 @@ from msgspec import Struct, field
 
 from lorelint.config import ServeConfig
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 
 EVERYBODY = "*"
 SESSIONS = 5_000  # that are kept at once; the one that was idle longest goes first
 HOURS = 12.0  # idle, then one has to come in again
 SHORTEST = 24  # characters of a token
-_NAME = re.compile(r"[A-Za-z0-9][\w.@+-]{0,99}", re.ASCII)
+_NAME = regex(r"[A-Za-z0-9][\w.@+-]{0,99}", re.ASCII)
 
 
 class Role(IntEnum):

@@ -7,7 +7,6 @@ spelt out: no template can forget either. `verbatim` alone leaves characters as 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -18,6 +17,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from lorelint.model.regex import regex
 from lorelint.report.status import ago
 from lorelint.report.text import clean, many
 
@@ -47,7 +47,7 @@ def query(values: Mapping[str, object], **changes: object) -> str:
     return urlencode({key: str(value) for key, value in merged.items() if value not in ("", None, 0, False)})
 
 
-_KEPT_WHOLE = re.compile(r"[\w.>-]*\w\(\)|-E[A-Z0-9]{2,}\b")
+_KEPT_WHOLE = regex(r"[\w.>-]*\w\(\)|-E[A-Z0-9]{2,}\b")
 
 
 def told(text: str) -> Markup:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 from lorelint.model.store import Letter
 from lorelint.web import render
 from lorelint.web.guard import LARGEST, LONGEST, Door, Guard, same
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from lorelint.web.watch import Requests
 
 FIELDS = 2_000  # of one form
-_HERE = re.compile(r"/(?:[A-Za-z0-9][A-Za-z0-9/_.-]*)?(?:\?[A-Za-z0-9%&=+._~*-]*)?")
+_HERE = regex(r"/(?:[A-Za-z0-9][A-Za-z0-9/_.-]*)?(?:\?[A-Za-z0-9%&=+._~*-]*)?")
 _JUST = ("done",)  # of a query: what was just done is told once
-_NUMBER = re.compile(r"[0-9]{1,9}")
+_NUMBER = regex(r"[0-9]{1,9}")
 
 
 class Place(Struct, frozen=True):

@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lorelint.rule import Analysis, Step, TreeView, ir, summary
+from lorelint.rule import Analysis, Step, TreeView, ir, regex, summary
 
 SUMMARIES: Analysis[summary.Summaries] = Analysis("summaries", lambda view: summary.Summaries(view.program))
 
 _FIELDS = frozenset({"unlocked_ioctl", "compat_ioctl", "ioctl", "ioctl_ops"})
-_TABLE = re.compile(r"ioctl", re.I)
-_MACRO = re.compile(r"IOCTL")
+_TABLE = regex(r"ioctl", re.I)
+_MACRO = regex(r"IOCTL")
 _DEEP = 3
 _WIDE = 12
 

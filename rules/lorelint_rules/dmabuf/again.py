@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import Step, TreeView, ir, worlds
+from lorelint.rule import Step, TreeView, ir, regex, worlds
 from lorelint.rule.analyses.frees import canonical
 from lorelint.rule.analyses.onward import onward
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.dmabuf.twice import aliases
 from lorelint_rules.dmabuf.undoing import APIS, Undo, undone
 
-_ALLOC = re.compile(r"^(?:devm_)?(?:k|kv|v)[mzc]?alloc(?:_obj|_node|_array)?$|_alloc$")
-_ROOT = re.compile(r"^\W*(\w+)")
+_ALLOC = regex(r"^(?:devm_)?(?:k|kv|v)[mzc]?alloc(?:_obj|_node|_array)?$|_alloc$")
+_ROOT = regex(r"^\W*(\w+)")
 Mark = tuple[str, str]
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from lorelint.rule import Step, TreeView, flow, ir
+from lorelint.rule import Step, TreeView, flow, ir, regex
 from lorelint.rule.analyses import entry
 from lorelint.rule.analyses.folder import resolve
 from lorelint.rule.analyses.lockset import LOCKSETS
@@ -14,12 +12,12 @@ from lorelint.rule.analyses.scope import tag
 RESV = "resv"
 #: One API by two names; a tree between the versions that we know may have either.
 TELLS = frozenset({"dma_buf_move_notify", "dma_buf_invalidate_mappings"})
-_ASSERTS = re.compile(r"assert_\w*held|held_assert|assert\w*_reserved")
-_OF_OBJECTS = re.compile(r"(^|_)(bo|obj|object|gem|resv|ttm)(_|$)")
-_MAY_TAKE = re.compile(rb"lock|reserve|drm_exec|vmap")
-_TAKES = re.compile(r"lock|reserve|prepare")
-_KEEPS = re.compile(r"_reserved$|_and_lock(ed)?$")  # what it makes is locked when it returns
-_GIVES = re.compile(r"unlock|unreserve|fini$|backoff|unprepare")
+_ASSERTS = regex(r"assert_\w*held|held_assert|assert\w*_reserved")
+_OF_OBJECTS = regex(r"(^|_)(bo|obj|object|gem|resv|ttm)(_|$)")
+_MAY_TAKE = regex(rb"lock|reserve|drm_exec|vmap")
+_TAKES = regex(r"lock|reserve|prepare")
+_KEEPS = regex(r"_reserved$|_and_lock(ed)?$")  # what it makes is locked when it returns
+_GIVES = regex(r"unlock|unreserve|fini$|backoff|unprepare")
 _DEEP = 3  # wrappers of wrappers
 _BARE = frozenset(
     {

@@ -6,12 +6,11 @@ the destructor asks first: ``if (map->table)`` is the guard ``map->table``. What
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import Step, TreeView, flow, ir
+from lorelint.rule import Step, TreeView, flow, ir, regex
 from lorelint.rule.analyses.folder import near
 from lorelint.rule.analyses.frees import canonical, substitute
 from lorelint.rule.analyses.scope import Scope, peel
@@ -26,8 +25,8 @@ APIS = {
 }
 DEPTH = 3
 _KREF = frozenset({"kref_put", "kref_put_mutex", "kref_put_lock"})
-_LAST = re.compile(r"dec_and_test|dec_and_lock|kref_put")
-_ROOT = re.compile(r"^\W*(\w+)")
+_LAST = regex(r"dec_and_test|dec_and_lock|kref_put")
+_ROOT = regex(r"^\W*(\w+)")
 
 
 class Undo(Struct, frozen=True):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from lorelint.rule import TreeView, ir
+from lorelint.rule import TreeView, ir, regex
 from lorelint.rule.analyses import nearby
 from lorelint.rule.analyses.places import Place, place, places, within
 from lorelint.rule.analyses.scope import Scope, peel
@@ -19,7 +18,7 @@ COUNTED = {
     "unpin_folios": 1,
     "release_pages": 1,
 }
-_SAID = re.compile(
+_SAID = regex(
     r"^(?:pr_|dev_|drm_|DRM_|trace_|netdev_|ibdev_|v?s?n?printk|print|WARN|\w*(?:dbg|debug|err|warn|info)\w*$)"
 )
 

@@ -6,12 +6,11 @@ releases it must know by other means which it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import TreeView, ir
+from lorelint.rule import TreeView, ir, regex
 from lorelint.rule.analyses import nearby
 from lorelint.rule.analyses.folder import beside, folder_of
 from lorelint.rule.analyses.hints import Hints
@@ -24,7 +23,7 @@ PIN, GET, OTHER = "pin", "get", "other"
 Field = tuple[str, str]  # (struct, field)
 
 _hint = Hints((rb"\b(?:pin|get)_user_page", (b"pin_user_page", b"get_user_page")), rb"memfd_pin_folios")
-_ARRAY = re.compile(r"^(?:devm_)?(?:k|kv|v)[mzc]?alloc|^__?get_free_page|^get_zeroed_page|kmemdup")
+_ARRAY = regex(r"^(?:devm_)?(?:k|kv|v)[mzc]?alloc|^__?get_free_page|^get_zeroed_page|kmemdup")
 
 
 class Filling(Struct, frozen=True):

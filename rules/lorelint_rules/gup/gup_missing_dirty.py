@@ -25,17 +25,16 @@ References
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
+from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir, regex
 from lorelint.rule.analyses.folder import near
 from lorelint.rule.analyses.typestate import RELEASED, Story
 from lorelint_rules.gup import lifetimes, written
 from lorelint_rules.gup.pins import PINS, TOKENS, flags, has_flags, is_pin, verdicts
 
 NAME = "gup-missing-dirty"
-_DIRTY = re.compile(
+_DIRTY = regex(
     rb"\b(?:folio_)?(?:set_page_dirty\w*|SetPageDirty|mark_dirty\w*)\s*\(|_dirty_lock\s*\((?![^;]*,\s*(?:false|0)\s*\))"
 )
 

@@ -26,10 +26,9 @@ References
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from lorelint.rule import Finding, Fix, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
+from lorelint.rule import Finding, Fix, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir, regex
 from lorelint.rule.analyses import fixes
 from lorelint.rule.analyses.places import place
 from lorelint.rule.analyses.scope import Scope
@@ -39,7 +38,7 @@ from lorelint_rules.gup.pins import PINS, TAKES, is_pin
 NAME = "gup-put-mismatch"
 _UNPIN = ("unpin_user_page", "unpin_user_pages", "unpin_user_pages_dirty_lock", "unpin_user_folio", "unpin_folio")
 _PUT = ("put_page", "folio_put", "release_pages", "__free_page", "__free_pages")
-_EXTRA = re.compile(rb"\b(?:get_page|try_get_page|folio_get|folio_try_get|get_page_unless_zero|page_cache_get\w*)\s*\(")
+_EXTRA = regex(rb"\b(?:get_page|try_get_page|folio_get|folio_try_get|get_page_unless_zero|page_cache_get\w*)\s*\(")
 _FREED = "free"
 
 _AS_PINNED = {"put_page": "unpin_user_page", "__free_page": "unpin_user_page", "release_pages": "unpin_user_pages"}

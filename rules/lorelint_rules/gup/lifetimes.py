@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from lorelint.rule import Step, TreeView, ir
+from lorelint.rule import Step, TreeView, ir, regex
 from lorelint.rule.analyses import nearby
 from lorelint.rule.analyses.entry import Entry, Kind
 from lorelint.rule.analyses.folder import beside, folder_of
@@ -20,9 +19,9 @@ from lorelint_rules.gup.pins import PINS
 _UP = 6  # callers climbed
 _WIDE = 60
 _SMALL = 1000  # bytes of a helper that does no more than to release a page
-_PAGE = re.compile(r"(?:const )?struct (?:page|folio) \*$")
+_PAGE = regex(r"(?:const )?struct (?:page|folio) \*$")
 _FROM_NUMBER = frozenset({"pfn_to_page", "phys_to_page", "virt_to_page", "pfn_folio", "virt_to_folio"})
-_COMPLETES = re.compile(r"callback|complet|done|end_io|endio|irq|interrupt|work|timer|thread|bi_end")
+_COMPLETES = regex(r"callback|complet|done|end_io|endio|irq|interrupt|work|timer|thread|bi_end")
 _LATER = frozenset({Kind.CLOSE, Kind.REMOVE, Kind.END})
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 
-from lorelint.rule import Step, TreeView, ir
+from lorelint.rule import Step, TreeView, ir, regex
 from lorelint.rule.analyses.places import Place, place, within
 from lorelint.rule.analyses.scope import Scope
 from lorelint.rule.analyses.typestate import Story
@@ -13,7 +12,7 @@ from lorelint_rules.gup.filled import Field, field_of
 
 Speaks = Callable[[ir.Expr], bool]
 
-_MAPS = re.compile(r"^(?:kmap\w*|page_address|page_to_virt|vmap|vm_map_ram|lowmem_page_address)$")
+_MAPS = regex(r"^(?:kmap\w*|page_address|page_to_virt|vmap|vm_map_ram|lowmem_page_address)$")
 #: Calls that write to what their argument (from 0) points to.
 _FILLS = {
     "memcpy": 0,

@@ -7,12 +7,11 @@ sum of both. A term of sign 0 is a fact that a call's result stands for: whoever
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import TreeView, flow, ir
+from lorelint.rule import TreeView, flow, ir, regex
 from lorelint.rule.analyses.scope import Scope, peel
 
 OFFSET, SIZE = "offset", "size"
@@ -42,13 +41,13 @@ CAREFUL = {
     "vm_iomap_memory": 2,
 }
 
-_VMA = re.compile(r"\bstruct (?:vm_area_struct|vm_area_desc)\b")
+_VMA = regex(r"\bstruct (?:vm_area_struct|vm_area_desc)\b")
 _LENGTHS = frozenset({"vma_pages", "vma_desc_pages", "vma_desc_size"})
-_LESSER = re.compile(r"^(?:min|min_t|min3|clamp|clamp_t|clamp_val|array_index_nospec|umin)$")
-_SAME = re.compile(
+_LESSER = regex(r"^(?:min|min_t|min3|clamp|clamp_t|clamp_val|array_index_nospec|umin)$")
+_SAME = regex(
     r"^(?:[A-Z][A-Z0-9_]*|__pa|__va|max|max_t|\w*_to_\w+|round_?up|round_?down|\w*align\w*|array_size|size_add)$"
 )
-_PRIVILEGE = re.compile(r"^(?:ns_|sb_|perfmon_|bpf_)?capable\w*$")
+_PRIVILEGE = regex(r"^(?:ns_|sb_|perfmon_|bpf_)?capable\w*$")
 _SMALLER = {"<": True, "<=": True, "==": True, ">": False, ">=": False, "!=": False}
 _SHARING = frozenset({"VM_SHARED", "VM_MAYSHARE", "VM_MAYWRITE", "is_cow_mapping", "vma_desc_is_cow_mapping"})
 _DEEP = 2

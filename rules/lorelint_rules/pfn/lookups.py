@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from lorelint.rule import flow, ir
+from lorelint.rule import flow, ir, regex
 from lorelint.rule.analyses.scope import Scope
 
 START, END = "follow_pfnmap_start", "follow_pfnmap_end"
@@ -20,7 +20,7 @@ OUT = {"follow_pfn": 2, "unsafe_follow_pfn": 2, "follow_phys": 4}
 #: Look-ups that return with the lock held: 0-based argument that takes the PTE; the calls that drop the lock.
 LOCKED = {"follow_pte": -2}
 UNLOCK = frozenset({"pte_unmap_unlock", "spin_unlock"})
-_MADE = re.compile(
+_MADE = regex(
     r"^_*(?:pfn|phys|page|hpa|hfn)_to_\w+$|^p(?:te|md|ud)_pfn$|^p(?:te|md|ud)p_get$|^ioremap\w*$|^memremap$|^__va$"
     r"|^pfn_to_kaddr$|^(?:min|max)(?:_t)?$|^[A-Z_]+$"
 )

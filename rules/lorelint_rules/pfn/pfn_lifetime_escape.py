@@ -29,12 +29,25 @@ References
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
+from lorelint.rule import (
+    Doubt,
+    Finding,
+    Need,
+    Rule,
+    Severity,
+    Silence,
+    Stage,
+    Step,
+    Tokens,
+    TreeView,
+    Verdict,
+    ir,
+    regex,
+)
 from lorelint.rule.analyses import entry
 from lorelint.rule.analyses.folder import beside, folder_of
 from lorelint.rule.analyses.scope import Scope
@@ -43,7 +56,7 @@ from lorelint_rules.pfn.lookups import END, OUT, Carriers, Values, dropped
 from lorelint_rules.pfn.uses import Above, How, Use
 
 NAME = "pfn-lifetime-escape"
-_NOTIFIED = re.compile(
+_NOTIFIED = regex(
     rb"\b(?:__)?mmu_notifier_(?:register|get|seq)\b|\bmmu_interval_(?:notifier_insert|read_begin)\w*|\bmmu_invalidate_\w+"
 )
 _CORE = ("mm/", "kernel/", "fs/")

@@ -6,33 +6,32 @@ counts where the lock is held that the invalidation takes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import TreeView, flow, ir, tables
+from lorelint.rule import TreeView, flow, ir, regex, tables
 from lorelint.rule.analyses.folder import resolve
 from lorelint.rule.analyses.lockset import LOCKING, LOCKSETS, HeldLocks
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.pfn.lookups import Hands, Values, carried
 
-_PREDICATES = re.compile(r"^mmu_(?:interval_read|invalidate|notifier)_retry(?:_\w+)?$")
-_COMPARES = re.compile(rb"mmu_(?:invalidate|notifier)_seq\s*!=|!=\s*[\w>.-]*mmu_(?:invalidate|notifier)_seq")
-_FIELDS = re.compile(r"^mmu_(?:invalidate|notifier)_seq$")
-_LOCKS = re.compile(r"(?:^|_)(?:lock|down_read|down_write)(?:_|$)")
-_INSTALLS = re.compile(
+_PREDICATES = regex(r"^mmu_(?:interval_read|invalidate|notifier)_retry(?:_\w+)?$")
+_COMPARES = regex(rb"mmu_(?:invalidate|notifier)_seq\s*!=|!=\s*[\w>.-]*mmu_(?:invalidate|notifier)_seq")
+_FIELDS = regex(r"^mmu_(?:invalidate|notifier)_seq$")
+_LOCKS = regex(r"(?:^|_)(?:lock|down_read|down_write)(?:_|$)")
+_INSTALLS = regex(
     r"(?:^|_)(?:map|install|insert|bind|commit|program|write|enter)_(?:\w+_)?(?:[sh]?pte|tlbe?|gpu|entry|page|range)s?(?:_|$)"
     r"|(?:^|_)set_[sh]?pte(?:_|$)"
 )
 #: Leads to no mapping: gives back, looks, tells, tries again.
-_LEAVES = re.compile(
+_LEAVES = regex(
     r"(?:^|_)(?:free|put|mmput|mmdrop|fput|unpin|unmap|release|kfree|kvfree|unlock|remove|drop|wait|wake|complete|sleep"
     r"|resched|warn|err|dbg|trace|read_begin|check_retry|signal_pending|time_after|time_before|unlikely|likely|pr_\w+)"
     r"(?:_|$)|^_?(?:pr|dev|drm|trace)_"
 )
-_NO_LOCK = re.compile(r"mmap_|rcu_")
-_GUEST = re.compile(r"^_*(?:hva|gfn|gpa)_to_(?:h?pfn|page)")  # KVM's look-ups, by how they are all called
+_NO_LOCK = regex(r"mmap_|rcu_")
+_GUEST = regex(r"^_*(?:hva|gfn|gpa)_to_(?:h?pfn|page)")  # KVM's look-ups, by how they are all called
 #: They keep no invalidation out.
 _NO_LOCKS = frozenset("rcu srcu irq preempt bh migrate kmap pte_lock mmap_lock vma_lock seqlock page_lock".split())
 _SMALL = 1500

@@ -9,7 +9,7 @@ from enum import IntEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lorelint.rule import Step, TreeView, ir
+from lorelint.rule import Step, TreeView, ir, regex
 from lorelint.rule.analyses.folder import resolve
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.pfn.lookups import Carriers, Hands, State, Values, carried, makes
@@ -17,7 +17,7 @@ from lorelint_rules.pfn.lookups import Carriers, Hands, State, Values, carried, 
 _CALLERS = 5  # levels above the function that drops the lock
 _WIDE = 24  # callers looked at
 _DEEP = 3  # callees followed with a PFN in hand
-_APART = re.compile(r"^(?:trace_|pr_|dev_|print|v?s?n?printk|WARN|BUG|put_|unpin|free_|__free|k?v?free|release_)")
+_APART = regex(r"^(?:trace_|pr_|dev_|print|v?s?n?printk|WARN|BUG|put_|unpin|free_|__free|k?v?free|release_)")
 
 
 class How(IntEnum):

@@ -6,18 +6,17 @@ neither yields nor looks at signals can go round millions of times.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterable, Iterator
 from enum import StrEnum
 
 from msgspec import Struct
 
-from lorelint.rule import Analysis, TreeView, bounds, codes, entries, ir, marks, measures, summary
+from lorelint.rule import Analysis, TreeView, bounds, codes, entries, ir, marks, measures, regex, summary
 from lorelint_rules.retry.loops import SUMMARIES
 
 _DEPTH = 3
-_LOOP = re.compile(rb"\b(?:while|for)\b")
-_WRAPPED = re.compile(rb"\[[^;{}\]]*[&%\[]")  # an index with a mask or remainder in it, or with another index
+_LOOP = regex(rb"\b(?:while|for)\b")
+_WRAPPED = regex(rb"\[[^;{}\]]*[&%\[]")  # an index with a mask or remainder in it, or with another index
 
 
 class Feed(StrEnum):

@@ -23,6 +23,7 @@ from lorelint.rule import (
     ir,
     marks,
     races,
+    regex,
     summary,
     worlds,
 )
@@ -40,14 +41,14 @@ _BENIGN = {
     summary.How.SETTLED: "it puts right what it complains about before it says so",
 }
 _HOSTED = ("arch/um/", "tools/", "samples/", "usr/")  # programs of user space, and a kernel that is one
-_CONVERSION = re.compile(r"_to_cpup?$|^cpu_to_|^(ntoh|hton)[sl]$")  # no call that could fail
+_CONVERSION = regex(r"_to_cpup?$|^cpu_to_|^(ntoh|hton)[sl]$")  # no call that could fail
 #: Causes that only say that we do not know; beside one that is known they say nothing.
 _VAGUE = (summary.How.HANDED_ON, summary.How.UNKNOWN)
-_TAKES = re.compile(r"dequeue|(^|_)(pop|reap|drain|get_next)(_|$)")  # what it is asked about is gone afterwards
-_CALL = re.compile(r"!?(\w+)\(")
-_NOT_TO_WAIT = re.compile(r"(^|[^!\w])\w*(->|\.)?(no_?wait|non_?block)", re.I)
-_NO_LIMIT = re.compile(r"NO_?LIMIT|UNLIMITED|FOREVER|INFINITE")
-_SAID = re.compile(r"(\w+) == (-?[A-Z]\w+)$")
+_TAKES = regex(r"dequeue|(^|_)(pop|reap|drain|get_next)(_|$)")  # what it is asked about is gone afterwards
+_CALL = regex(r"!?(\w+)\(")
+_NOT_TO_WAIT = regex(r"(^|[^!\w])\w*(->|\.)?(no_?wait|non_?block)", re.I)
+_NO_LIMIT = regex(r"NO_?LIMIT|UNLIMITED|FOREVER|INFINITE")
+_SAID = regex(r"(\w+) == (-?[A-Z]\w+)$")
 _CALLEES = 2  # calls followed for a sure yield or signal exit
 
 

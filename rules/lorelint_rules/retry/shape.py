@@ -6,16 +6,16 @@ import re
 
 from msgspec import Struct
 
-from lorelint.rule import ir, measures, worlds
+from lorelint.rule import ir, measures, regex, worlds
 
 #: Types of variables and results that can hold an errno.
 ERRNO_TYPES = frozenset({"int", "long", "ssize_t", "signed long", "s32", "s64"})
 
-_GOTO = re.compile(rb"\bgoto\s+(\w+)\s*;")
-_LABEL = re.compile(rb"^[ \t]*(\w+)[ \t]*:", re.M)
-_WHILE = re.compile(rb"\bwhile\b|\bfor\s*\([^;{}]*;[^;{}]*;\s*(?:\)|[\w.>\[\]-]+\s*=[^=;])|_until_\w+\s*\(")
+_GOTO = regex(rb"\bgoto\s+(\w+)\s*;")
+_LABEL = regex(rb"^[ \t]*(\w+)[ \t]*:", re.M)
+_WHILE = regex(rb"\bwhile\b|\bfor\s*\([^;{}]*;[^;{}]*;\s*(?:\)|[\w.>\[\]-]+\s*=[^=;])|_until_\w+\s*\(")
 
-_ASIDE = re.compile(rb"\b(?:TIF_SIGPENDING|recalc_sigpending|flush_signals|sigprocmask|dequeue_signal|try_to_freeze)\b")
+_ASIDE = regex(rb"\b(?:TIF_SIGPENDING|recalc_sigpending|flush_signals|sigprocmask|dequeue_signal|try_to_freeze)\b")
 
 
 def puts_aside(text: bytes) -> bool:

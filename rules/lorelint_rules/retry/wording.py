@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
@@ -19,6 +18,7 @@ from lorelint.rule import (
     ir,
     locks,
     marks,
+    regex,
     summary,
 )
 from lorelint_rules.retry.loops import RETRY_LOOPS, SUMMARIES, Look, Pass, RetryLoop
@@ -63,7 +63,7 @@ class Held(Struct, frozen=True):
 
 
 _SLEEPING = frozenset({"mutex", "rwsem", "percpu_rwsem", "semaphore", "mmap_lock", "dma_resv", "ww_mutex"})
-_FLAGS = re.compile(r"(?:irq_?)?flags\Z")  # as spin_lock_irqsave() fills them
+_FLAGS = regex(r"(?:irq_?)?flags\Z")  # as spin_lock_irqsave() fills them
 
 
 def unfound(rule: str, fn: ir.Function, look: Look) -> Iterator[Verdict]:

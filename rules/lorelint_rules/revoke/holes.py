@@ -5,12 +5,11 @@ A `Hole` is a path that makes a PTE which a revoke under way, or over, does not 
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 from msgspec import Struct
 
-from lorelint.rule import Step, TreeView, ir
+from lorelint.rule import Step, TreeView, ir, regex
 from lorelint.rule.analyses.folder import near
 from lorelint.rule.analyses.lockset import DRM_DEV, LOCKING
 from lorelint.rule.analyses.scope import Scope
@@ -19,7 +18,7 @@ from lorelint_rules.revoke.markers import Kind
 from lorelint_rules.revoke.marks import MARKS, Mark, Zap, locks
 from lorelint_rules.revoke.paths import Guarded, Path, Test
 
-_SEARCH = re.compile(r"_find|xa_load|lookup|radix_tree|_search|_get_by_|for_each")
+_SEARCH = regex(r"_find|xa_load|lookup|radix_tree|_search|_get_by_|for_each")
 
 
 class How(StrEnum):

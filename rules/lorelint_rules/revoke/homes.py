@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import Step, TreeView, flow, ir
+from lorelint.rule import Step, TreeView, flow, ir, regex
 from lorelint.rule.analyses import mapping
 from lorelint.rule.analyses.folder import folder_of
 from lorelint.rule.analyses.scope import Scope, peel
 from lorelint_rules.revoke import markers
 
-_SAVES = re.compile(rb"(?:i_mapping|f_mapping|inode|file_inode\([^;]*\))\s*;")
-_ALONE = re.compile(r"busy|_open(?:ers|ed|_count)?$|open_count|users|exclusive|in_use", re.IGNORECASE)
+_SAVES = regex(rb"(?:i_mapping|f_mapping|inode|file_inode\([^;]*\))\s*;")
+_ALONE = regex(r"busy|_open(?:ers|ed|_count)?$|open_count|users|exclusive|in_use", re.IGNORECASE)
 _CLAIMS = frozenset({"test_and_set_bit", "test_and_set_bit_lock", "atomic_dec_and_test", "atomic_cmpxchg", "cmpxchg"})
 _UP = 2  # callers climbed from a helper to .open
 

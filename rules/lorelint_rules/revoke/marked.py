@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
-from lorelint.rule import Sibling, Step, TreeView, ir, tables
+from lorelint.rule import Sibling, Step, TreeView, ir, regex, tables
 from lorelint.rule.analyses import mapping
 from lorelint.rule.analyses.folder import beside, folder_of
 from lorelint.rule.analyses.hints import Hints
@@ -17,7 +17,7 @@ from lorelint.rule.analyses.unmaps import unmaps as unmaps_in
 from lorelint_rules.revoke import markers
 from lorelint_rules.revoke.markers import Kind, Marker
 
-_CALLED = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*)\s*\(")
+_CALLED = regex(rb"(?<![\w.>])([A-Za-z_]\w*)\s*\(")
 _asked_elsewhere = Hints(rb"IORESOURCE_(?:BUSY|EXCLUSIVE)\b", rb"PCI_COMMAND_MEMORY\b")
 _UP = 4  # callers climbed from a predicate to a handler
 _WIDE = 40

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from enum import StrEnum
 
 from msgspec import Struct
 
-from lorelint.rule import TreeView, ir
+from lorelint.rule import TreeView, ir, regex
 from lorelint.rule.analyses.hints import Hints
 from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.scope import Scope, peel
@@ -50,11 +49,11 @@ STRONG = frozenset({"revoked", "unplugged", "disassociated"})
 #: Markers that are believed without such a test where it is registers of the device that are mapped. (A device that
 #: is called dead or dying often only does not answer.)
 GONE = frozenset({"removed", "disconnected", "gone"})
-_WORDS = re.compile(
+_WORDS = regex(
     r"(?:^|_)(?:REVOK\w*|DEAD|CLOSED|GONE|REMOVED|UNPLUG\w*|DISCONNECTED|DISASSOCIATED|DYING|PURGED|ZOMBIE|SUSPENDED"
     r"|SUSPENDING|DETACHED|INVALIDATED)(?:_|$)"
 )
-_OWNER = re.compile(r"^(?:info|dev|vdev|pdev|mdev|adev|ndev|udev)$")
+_OWNER = regex(r"^(?:info|dev|vdev|pdev|mdev|adev|ndev|udev)$")
 _STORES = {
     "WRITE_ONCE": (0, 1),
     "smp_store_release": (0, 1),
@@ -64,7 +63,7 @@ _STORES = {
     "rcu_assign_pointer": (0, 1),
 }
 _BITS = {"set_bit": (1, 0), "__set_bit": (1, 0), "test_and_set_bit": (1, 0)}
-_FRESH = re.compile(r"alloc|_create$|_new$|kmemdup")
+_FRESH = regex(r"alloc|_create$|_new$|kmemdup")
 _RESETS = frozenset({"pci_reset_function", "pci_try_reset_function", "__pci_reset_function_locked", "pci_reset_bus"})
 _POWER = "pci_set_power_state"
 _KILLS = frozenset({"kill_dax"})

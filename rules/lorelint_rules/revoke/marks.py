@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from lorelint.rule import Analysis, Step, TreeView, ir
+from lorelint.rule import Analysis, Step, TreeView, ir, regex
 from lorelint.rule.analyses import mapping
 from lorelint.rule.analyses.folder import functions
 from lorelint.rule.analyses.lockset import LOCKSETS, HeldLocks
@@ -16,8 +16,8 @@ from lorelint_rules.revoke import marked, markers
 from lorelint_rules.revoke.markers import Kind, Marker
 
 _CORE = "mm"  # takes PTEs away for itself, under locks of its own: no object is revoked there
-_WORD = re.compile(rb"[A-Za-z_]\w*+")
-_ENTRY = re.compile(rb"\.[ \t]*+(\w++)\s*+=\s*+&?+\s*+([A-Za-z_]\w*+)")  # of a table: ``.unmap = card_unmap``
+_WORD = regex(rb"[A-Za-z_]\w*+")
+_ENTRY = regex(rb"\.[ \t]*+(\w++)\s*+=\s*+&?+\s*+([A-Za-z_]\w*+)")  # of a table: ``.unmap = card_unmap``
 _STATES = (Kind.FIELD, Kind.STATE, Kind.OWNER, Kind.BIT)
 
 

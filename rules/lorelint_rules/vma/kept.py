@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import Step, TreeView, ir, tables
+from lorelint.rule import Step, TreeView, ir, regex, tables
 from lorelint.rule.analyses.folder import beside, folder_of
 from lorelint.rule.analyses.scope import Scope, peel, tag
 
-_VMA = re.compile(r"^(?:const )?struct vm_area_struct \*$")
+_VMA = regex(r"^(?:const )?struct vm_area_struct \*$")
 _STORES = frozenset({"WRITE_ONCE", "smp_store_release", "rcu_assign_pointer", "xchg"})
 #: Structs that carry a VMA through one call chain and end with it, and those of the mm itself, which own the VMAs.
 _PASSING = frozenset(
     "vm_area_struct mm_struct anon_vma_chain vm_fault mm_walk mmu_gather follow_pfnmap_args vm_area_desc migrate_vma "
     "page_vma_mapped_walk vma_merge_struct unlink_vma_file_batch hmm_range zap_details".split()
 )
-_MAPS = re.compile(r"(?:^|\.)(?:\w*mmap\w*|fault|huge_fault|map_pages|pfn_mkwrite|page_mkwrite|open)$")
-_REMOVES = re.compile(
+_MAPS = regex(r"(?:^|\.)(?:\w*mmap\w*|fault|huge_fault|map_pages|pfn_mkwrite|page_mkwrite|open)$")
+_REMOVES = regex(
     rb"\b(?:h?list_del\w*|list_move\w*|k?v?free\w*|rb_erase\w*|xa_erase\w*|idr_remove\w*|interval_tree_remove"
     rb"|\w+_(?:put|free|drop|remove|erase|unlink|destroy|release|detach|unregister|clear|unmap|unset|close)\w*)\s*\("
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import Step, TreeView, ir
+from lorelint.rule import Step, TreeView, ir, regex
 from lorelint.rule.analyses.scope import Scope, peel
 
 #: Argument (from 0) that is the one address asked about.
@@ -18,16 +18,16 @@ LOOKUPS = {"find_vma": 1, "vma_lookup": 1, "find_extend_vma": 1, "find_extend_vm
 _INTERSECTION = "find_vma_intersection"  # (mm, start, start + 1) asks about one address
 
 _DECISIVE = frozenset({"vm_flags", "vm_file", "vm_ops", "vm_page_prot"})
-_PREDICATE = re.compile(r"^(vma_is_|is_vm_hugetlb_page$|is_cow_mapping$|vma_is|is_vma_|is_file_hugepages$)")
+_PREDICATE = regex(r"^(vma_is_|is_vm_hugetlb_page$|is_cow_mapping$|vma_is|is_vma_|is_file_hugepages$)")
 _ENDS = frozenset({"range_in_vma", "vma_pages", "vma_next", "vma_iter_next", "vma_find"})
-_LOOKS_AT_END = re.compile(rb"\bvm_end\b|\bvma_pages\b|\brange_in_vma\b|\bvm_next\b")
-_PAGE = re.compile(r"\bPAGE_SIZE\b|\bPAGE_MASK\b|\boffset_in_page\b|\bPAGE_SHIFT\b")
-_LENGTH = re.compile(
+_LOOKS_AT_END = regex(rb"\bvm_end\b|\bvma_pages\b|\brange_in_vma\b|\bvm_next\b")
+_PAGE = regex(r"\bPAGE_SIZE\b|\bPAGE_MASK\b|\boffset_in_page\b|\bPAGE_SHIFT\b")
+_LENGTH = regex(
     r"(?:^|_)(?:len|length|size|sz|bytes|nbytes|count|cnt|num|range|npages|npgs|n?pgnr|pgcnt|nents|nr)$"
     r"|(?:^|_)(?:nr|num|n|no|total)_?(?:of_)?(?:user_)?(?:pages|bytes|pgs|vecs|frames|pfns)$|^pages_?nr$|^page_?(?:count|cnt|nr)$"
 )
-_END = re.compile(r"(?:^|_)(?:end|last|stop)(?:_addr|_va)?$")
-_TALK = re.compile(
+_END = regex(r"(?:^|_)(?:end|last|stop)(?:_addr|_va)?$")
+_TALK = regex(
     r"^(?:pr_|dev_|trace_|drm_(?:dbg|err|info|warn)|netdev_|ibdev_|v?s?n?printk?|print_|DRM_|WARN|BUG|pr_debug|access_ok|_?dbg)"
 )
 

@@ -6,23 +6,22 @@ a callee may have done so, the pointer may be one to freed memory.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import TreeView, ir
+from lorelint.rule import TreeView, ir, regex
 from lorelint.rule.analyses.scope import Scope, peel
 
 _UNLOCKS = frozenset({"mmap_read_unlock", "mmap_write_unlock", "mmap_read_unlock_non_owner"})
 _LOCKS = frozenset({"mmap_read_lock", "mmap_write_lock", "mmap_read_trylock", "mmap_read_lock_killable"})
 _LOCKED = frozenset({"lock_vma_under_rcu", "vma_start_read", "vma_start_read_locked", "vma_start_read_locked_nested"})
 _OLD = frozenset({"up_read", "up_write"})  # of a field mmap_lock or mmap_sem
-_TYPE = re.compile(r"^(?:const )?struct vm_area_struct \*$")
-_LOOKS = re.compile(
+_TYPE = regex(r"^(?:const )?struct vm_area_struct \*$")
+_LOOKS = regex(
     r"^(?:likely|unlikely|IS_ERR\w*|PTR_ERR\w*|WARN\w*|BUG_ON|pr_\w+|dev_\w+|printk|vma_end_read|trace_\w+)$"
 )
-_MM = re.compile(r"^(?:&)?(.*?)(?:->|\.)mmap_(?:lock|sem)$")
+_MM = regex(r"^(?:&)?(.*?)(?:->|\.)mmap_(?:lock|sem)$")
 
 
 class Pointer(Struct, frozen=True):

@@ -7,7 +7,6 @@ The tip of such a branch is an empty commit whose message holds what b4 tracks, 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,11 @@ from msgspec import Struct
 
 from lorelint.edge.git import Git, text
 from lorelint.model.errors import LorelintError
+from lorelint.model.regex import regex
 
 MARKER = "--- b4-review-tracking ---"
 BRANCHES = "refs/heads/b4/review/"
-_ID = re.compile(r"[0-9a-f]{40,64}")
+_ID = regex(r"[0-9a-f]{40,64}")
 
 
 class Tracked(Struct, frozen=True):

@@ -30,6 +30,7 @@ from lorelint.mail.patch import make_patch, ranges
 from lorelint.mail.render import render
 from lorelint.mail.threads import MAX_POSTINGS, Node, acyclic_parents, part_lanes, part_threads
 from lorelint.model.mail import BaseHint, Message, Series, Thread
+from lorelint.model.regex import regex
 from lorelint.model.trouble import Trouble
 
 MAX_BODY = 8 << 20  # characters of one body that are looked at
@@ -39,10 +40,10 @@ MAX_ANSWERS = 2_000
 MAX_REROLLS = 3  # newest revisions that may be partial rerolls; the older ones are not reviewed
 _MAX_REPLY = 8 << 10  # characters of a reply in which b4 looks for trailers
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MARKS = re.compile(r"(?:base-commit|change-id|prerequisite-patch-id|prerequisite-base-commit):\s", re.IGNORECASE)
-_TRAILER = re.compile(r"\s{0,8}\w\S{0,60}:\s+\S|<[^>]+>\s*$|\s*\[[^\]]+\]\s*$")
-_LIST_TAG = re.compile(r"((?:\[[^\]]*\]\s*)+)((?:re|aw|fwd)(?:\[\d+\])?:\s*|\w{2,3}:\s*(?=\[))", re.IGNORECASE)
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_MARKS = regex(r"(?:base-commit|change-id|prerequisite-patch-id|prerequisite-base-commit):\s", re.IGNORECASE)
+_TRAILER = regex(r"\s{0,8}\w\S{0,60}:\s+\S|<[^>]+>\s*$|\s*\[[^\]]+\]\s*$")
+_LIST_TAG = regex(r"((?:\[[^\]]*\]\s*)+)((?:re|aw|fwd)(?:\[\d+\])?:\s*|\w{2,3}:\s*(?=\[))", re.IGNORECASE)
+_COMMIT = regex(r"[0-9a-f]{7,64}")
 
 
 class _Item(Struct):

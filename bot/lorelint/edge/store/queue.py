@@ -22,11 +22,12 @@ from lorelint.edge.store.derive import RANKS
 from lorelint.edge.store.findings import as_finding
 from lorelint.edge.store.schema import FINDINGS, QUEUE, SERIES, TAGS, TALLIES
 from lorelint.model.queue import OPEN, PERSON, STATES, Count, Entry, Filter, Slice, Sort
+from lorelint.model.regex import regex
 from lorelint.model.store import FindingRow
 
 MOST = 200  # rows of a page
 FEW = 500  # series that are named one by one
-_KEY = re.compile(r"([0-9])_([0-9TZ:-]{0,40})_([0-9]{1,15})\Z")
+_KEY = regex(r"([0-9])_([0-9TZ:-]{0,40})_([0-9]{1,15})\Z")
 _GRAVE = {rank: severity for severity, rank in RANKS.items()}
 _TEXT = 200  # characters that are searched for
 

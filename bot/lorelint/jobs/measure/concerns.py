@@ -21,13 +21,14 @@ from lorelint.model.comment import Anchor, Comment
 from lorelint.model.errors import LorelintError
 from lorelint.model.finding import Judged, Status
 from lorelint.model.mail import Patch, Thread
+from lorelint.model.regex import regex
 from lorelint.model.source import OpenTree, Patcher
 from lorelint.model.stated import Heard, Hearing, Near, Put, Stated
 from lorelint.rule.concern import OPEN
 from lorelint.rule.door import Rule
 
 NEEDS = ("P", "F", "T", "C", "-")
-_WORD = re.compile(r"[a-z_]\w{3,}")
+_WORD = regex(r"[a-z_]\w{3,}")
 
 
 class Base(Struct, frozen=True):

@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lorelint.model.regex import regex
+
 Span = tuple[int, int]
 
 LEAVE = rb"(?:return[^;{}]*|break|continue|goto\s+\w+)\s*;"
-_CONDITION = re.compile(rb"\b(if|while)\s*\(")
-_GOTO = re.compile(rb"\s*+\{?(?:[^{};]*+;){0,6}?\s*+goto\s+(\w+)\s*;")
-_LEAVES = re.compile(rb"\s*(?:\{[^{}]*?" + LEAVE + rb"\s*\}|" + LEAVE + rb")[ \t]*")
-_ELSE = re.compile(rb"\s*else\b")
+_CONDITION = regex(rb"\b(if|while)\s*\(")
+_GOTO = regex(rb"\s*+\{?(?:[^{};]*+;){0,6}?\s*+goto\s+(\w+)\s*;")
+_LEAVES = regex(rb"\s*(?:\{[^{}]*?" + LEAVE + rb"\s*\}|" + LEAVE + rb")[ \t]*")
+_ELSE = regex(rb"\s*else\b")
 FAR = 4000  # bytes a condition may have
 
 

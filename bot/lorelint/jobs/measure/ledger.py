@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import asdict, replace
 
 from lorelint.model.measurement import Case, Measurement, Score
+from lorelint.model.regex import regex
 from lorelint.report.measure import cut_out, rates, scores, swept
 from lorelint.rule.ledger import CutOut, Entry, Heard
 
@@ -24,7 +24,7 @@ HEAD = """\
 # mutation                  checks taken out of correct functions: it must speak, and be silent with the check put back
 """
 
-_BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
+_BARE = regex(r"[A-Za-z0-9_-]+\Z")
 
 
 def entries(old: Mapping[str, Entry], measurement: Measurement) -> dict[str, Entry]:

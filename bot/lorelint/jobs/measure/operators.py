@@ -15,6 +15,7 @@ from lorelint.code.ir import Function
 from lorelint.code.lex import mask
 from lorelint.jobs.measure.cutting import LEAVE, Span, alone, closed, conjuncts, guards, loops
 from lorelint.model.knowledge import Knowledge
+from lorelint.model.regex import regex
 
 Names = Callable[[str], frozenset[bytes]]  # the names of a list, as bytes
 Find = Callable[[bytes, Names], Iterator[tuple[Span, bytes]]]  # masked text, lists -> spans and what they become
@@ -71,21 +72,21 @@ def lists_of(know: Knowledge) -> Names:
 # -- retry loops -------------------------------------------------------------------------------
 
 _ERRNO = rb"\(*\s*\w+\s*==\s*-\s*E(?:AGAIN|BUSY|INTR|WOULDBLOCK)\s*\)*"
-_AGAIN = re.compile(_ERRNO + rb"(?:\s*\|\|\s*" + _ERRNO + rb")*")
+_AGAIN = regex(_ERRNO + rb"(?:\s*\|\|\s*" + _ERRNO + rb")*")
 _WORTH = rb"[!=]=\s*-\s*E(?:AGAIN|BUSY|INTR|WOULDBLOCK)\b"
-_COUNT = re.compile(rb"\(*\s*!?\s*(?:--\w+|\w+--|\+\+\w+|\w+\+\+)\s*(?:[<>]=?\s*\w+|[!=]=\s*\w+)?\s*\)*")
-_COMPARED = re.compile(rb"\(*\s*(\w+)\s*[<>]=?\s*(\w+)\s*\)*")
-_CLOCK = re.compile(
+_COUNT = regex(rb"\(*\s*!?\s*(?:--\w+|\w+--|\+\+\w+|\w+\+\+)\s*(?:[<>]=?\s*\w+|[!=]=\s*\w+)?\s*\)*")
+_COMPARED = regex(rb"\(*\s*(\w+)\s*[<>]=?\s*(\w+)\s*\)*")
+_CLOCK = regex(
     rb"\(*\s*!?\s*(?:time_(?:before|after)(?:_eq)?|time_is_\w+|ktime_(?:before|after))"
     rb"\s*\([^()]*(?:\([^()]*\)[^()]*)*\)\s*\)*"
 )
-_OF_ITS_OWN = re.compile(
+_OF_ITS_OWN = regex(
     rb"^[ \t]*if\s*\(\s*(?:!?\s*(?:--\w+|\w+--)(?:\s*[<=]=?\s*0)?|(?:\+\+\w+|\w+\+\+)\s*>=?\s*\w+|"
     rb"time_after(?:_eq)?\(jiffies,[^;{}]*\))\s*\)\s*(?:\{[^{}]*" + LEAVE + rb"\s*\}|" + LEAVE + rb")[ \t]*$",
     re.M,
 )
-_YIELD = re.compile(rb"^[ \t]*(?:cond_resched|msleep|usleep_range|fsleep|ssleep|schedule)\([^;{}]*\);[ \t]*$", re.M)
-_SIGNAL = re.compile(
+_YIELD = regex(rb"^[ \t]*(?:cond_resched|msleep|usleep_range|fsleep|ssleep|schedule)\([^;{}]*\);[ \t]*$", re.M)
+_SIGNAL = regex(
     rb"^[ \t]*if\s*\((?:unlikely\()?(?:fatal_)?signal_pending\(current\)\)?\)\s*(?:\{[^{}]*"
     + LEAVE
     + rb"\s*\}|"
@@ -94,8 +95,8 @@ _SIGNAL = re.compile(
     re.M,
 )
 #: A loop that counts or looks at a clock in its head, and leaves on everything but one errno.
-_HEAD = re.compile(rb"\b(?:for\s*\([^;{}]*;([^;{}]*);([^{};]*)\)|while\s*\(([^{};]*)\))\s*\{")
-_UNLESS = re.compile(rb"\bif\s*\(\s*\w+\s*!=\s*-\s*E(?:AGAIN|BUSY|INTR|WOULDBLOCK)\s*\)\s*\{?\s*" + LEAVE)
+_HEAD = regex(rb"\b(?:for\s*\([^;{}]*;([^;{}]*);([^{};]*)\)|while\s*\(([^{};]*)\))\s*\{")
+_UNLESS = regex(rb"\bif\s*\(\s*\w+\s*!=\s*-\s*E(?:AGAIN|BUSY|INTR|WOULDBLOCK)\s*\)\s*\{?\s*" + LEAVE)
 
 
 def _is_bound(part: bytes, body: bytes) -> bool:

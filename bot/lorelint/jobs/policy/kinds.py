@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any
 
 from msgspec import Struct
 
+from lorelint.model.regex import regex
+
 MOST = 1_000  # entries of one list, and characters of one text
 
-_ADDRESS = re.compile(r"[^\s@<>()\[\]\",;:\\\x00-\x20\x7f-\x9f]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
-_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
-_LINK = re.compile(r"https?://[!-~]+")
+_ADDRESS = regex(r"[^\s@<>()\[\]\",;:\\\x00-\x20\x7f-\x9f]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+_DOMAIN = regex(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+_LINK = regex(r"https?://[!-~]+")
 
 
 class Wrong(Exception):

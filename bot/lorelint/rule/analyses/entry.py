@@ -11,6 +11,7 @@ from lorelint.code.ir import Function
 from lorelint.code.program import Program
 from lorelint.code.search import Use
 from lorelint.model.finding import Step
+from lorelint.model.regex import regex
 from lorelint.rule.analyses.scope import tag
 
 
@@ -39,23 +40,21 @@ _CLOSE = frozenset(
     "release close close_device postclose preclose lastclose dealloc_ucontext proc_release "
     "fb_release fb_destroy hw_free".split()
 )
-_FREE = re.compile(
+_FREE = regex(
     r"^(?:free|gem_free_object\w*|destroy|release_notify|delete_mem_notify|release_pages|dtor|d_release|free_inode)$"
 )
-_BEGIN = re.compile(
+_BEGIN = regex(
     r"^(?:probe|open|open_device|proc_open|fb_open|bind|load|attach|init|hw_init|sw_init|early_init|add|resume\w*|runtime_resume)$"
 )
-_REMOVE = re.compile(
-    r"^(?:remove|remove_new|disconnect|unbind|unload|unregister|del|detach|remove_one|hw_fini|sw_fini)$"
-)
-_USER = re.compile(
+_REMOVE = regex(r"^(?:remove|remove_new|disconnect|unbind|unload|unregister|del|detach|remove_one|hw_fini|sw_fini)$")
+_USER = regex(
     r"ioctl|^(?:write|write_iter|read|read_iter|store|set|poll|flush|mmap|fault|huge_fault|ndo_\w+|fallocate|fsync|ftruncate|setattr)$"
     r"|_store$|^(?:write|set|store)\w*|readfn|writefn|^func$|doit"
 )
-_ASYNC = re.compile(
+_ASYNC = regex(
     r"suspend|freeze|poweroff|reset|error_detected|slot_reset|notif|work|^func(?:tion)?$|callback|handler|timer|thread|timedout|recover|scan|shrink|madvise"
 )
-_SLEEP = re.compile(r"^(?:suspend|freeze|poweroff|restore|thaw)(?:_late|_noirq|_prepare)?$")
+_SLEEP = regex(r"^(?:suspend|freeze|poweroff|restore|thaw)(?:_late|_noirq|_prepare)?$")
 _TTM = frozenset({"ttm_device_funcs", "ttm_bo_driver"})
 _CORE_TABLES = frozenset(
     "file_operations vfio_device_ops dma_buf_ops vm_operations_struct dev_pm_ops pci_error_handlers "
@@ -71,20 +70,20 @@ _CORE_TABLES = frozenset(
     "inode_operations address_space_operations drm_client_funcs perf_event pmu ptp_clock_info device_type".split()
 )
 _CALLBACKS = frozenset({"scan_objects", "count_objects", "notifier_call", "function", "func", "vmap_notifier"})
-_REGISTERED = re.compile(
+_REGISTERED = regex(
     r"INIT_(?:DELAYED_|RCU_)?WORK|DECLARE_(?:DELAYED_)?WORK|kthread|timer_setup|tasklet|request_(?:threaded_)?irq|call_rcu|notifier"
 )
 
 
 _MACROS = (
-    (re.compile(r"_initcall(?:_sync)?$|^module_init$|^module_driver$"), Kind.BEGIN),
-    (re.compile(r"^module_exit$|exitcall$"), Kind.CLOSE),  # a module cannot go while a file of it is open
-    (re.compile(r"kref_put|kref_sub|_put_lock"), Kind.FREE),
-    (re.compile(r"^devm_\w*action"), Kind.REMOVE),
+    (regex(r"_initcall(?:_sync)?$|^module_init$|^module_driver$"), Kind.BEGIN),
+    (regex(r"^module_exit$|exitcall$"), Kind.CLOSE),  # a module cannot go while a file of it is open
+    (regex(r"kref_put|kref_sub|_put_lock"), Kind.FREE),
+    (regex(r"^devm_\w*action"), Kind.REMOVE),
     (_REGISTERED, Kind.ASYNC),
-    (re.compile(r"IOCTL|DEVICE_ATTR|DEFINE_\w*ATTR|SYSCALL|__ATTR"), Kind.USER),
-    (re.compile(r"RUNTIME_(?:DEV_)?PM_OPS|UNIVERSAL_DEV_PM_OPS"), Kind.ASYNC),
-    (re.compile(r"PM_OPS|PM_SLEEP|syscore"), Kind.FROZEN),
+    (regex(r"IOCTL|DEVICE_ATTR|DEFINE_\w*ATTR|SYSCALL|__ATTR"), Kind.USER),
+    (regex(r"RUNTIME_(?:DEV_)?PM_OPS|UNIVERSAL_DEV_PM_OPS"), Kind.ASYNC),
+    (regex(r"PM_OPS|PM_SLEEP|syscore"), Kind.FROZEN),
 )
 
 

@@ -9,8 +9,9 @@ import re
 
 from lorelint.code.ir import Function
 from lorelint.model.finding import Edit
+from lorelint.model.regex import regex
 
-_BARE = re.compile(r"^\s*(?:if|else if|for|while|} else if)\b.*\)\s*$|^\s*(?:} )?else\s*$")
+_BARE = regex(r"^\s*(?:if|else if|for|while|} else if)\b.*\)\s*$|^\s*(?:} )?else\s*$")
 
 
 def line_of(fn: Function, line: int) -> str | None:

@@ -6,14 +6,14 @@ or the core's. So names are looked up near at hand first, and tree-wide only whe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from lorelint.code.ir import Function
 from lorelint.code.program import Program
+from lorelint.model.regex import regex
 
 _HEADERS = 80  # opened for one file, its includes' includes among them
-_HIDDEN = re.compile(r"[^\w./-]")
+_HIDDEN = regex(r"[^\w./-]")
 
 
 def folder_of(path: str) -> str:
@@ -70,10 +70,10 @@ def resolve(program: Program, name: str, path: str, *, wide: bool) -> tuple[Func
     return program.define(name, path) if wide else ()
 
 
-_INLINE = re.compile(rb"inline\b")
-_BEFORE = re.compile(rb"(static\s+)?(?:__always_)?\Z")
-_PLAIN = re.compile(rb"[^;{}()=]*?\b(\w+)\s*\(")
-_NAMED = re.compile(rb"[^;{}]*?\b(\w+)\s*\([^()]*\)\s*\{")  # behind attributes with arguments
+_INLINE = regex(rb"inline\b")
+_BEFORE = regex(rb"(static\s+)?(?:__always_)?\Z")
+_PLAIN = regex(rb"[^;{}()=]*?\b(\w+)\s*\(")
+_NAMED = regex(rb"[^;{}]*?\b(\w+)\s*\([^()]*\)\s*\{")  # behind attributes with arguments
 
 
 def inlines(program: Program, header: str) -> frozenset[str]:

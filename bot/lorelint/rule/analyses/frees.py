@@ -5,20 +5,19 @@ A reference that is dropped frees nothing here: whoever else holds one keeps the
 
 from __future__ import annotations
 
-import re
-
 from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.program import Program
 from lorelint.model.finding import Step
+from lorelint.model.regex import regex
 from lorelint.rule.analyses.folder import near
 from lorelint.rule.analyses.onward import is_chain
 from lorelint.rule.analyses.scope import Scope, peel
 
 DEPTH = 3  # calls below the function
 _DEEP = 6  # locals followed one after the other
-_ROOT = re.compile(r"^[&*(]*(\w+)")
+_ROOT = regex(r"^[&*(]*(\w+)")
 
 
 class Freed(Struct, frozen=True):

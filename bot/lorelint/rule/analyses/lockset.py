@@ -8,7 +8,6 @@ takes, gives back or asserts a lock for its caller (``msm_gem_lock()``) is that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -17,21 +16,22 @@ from lorelint.code import flow, ir
 from lorelint.code.locks import Held as Locked
 from lorelint.code.locks import Lock, Locks
 from lorelint.code.program import Program
+from lorelint.model.regex import regex
 from lorelint.rule.analyses.folder import resolve
 from lorelint.rule.analyses.scope import Scope, peel
 from lorelint.rule.door import Analysis
 
 _DEEP = 3  # wrappers of wrappers
 _LONG = 6000  # bytes of a function that is still looked at as a wrapper
-_SPEAKS = re.compile(rb"lock|guard|down_|\bup_|enter|exit|reserve|assert_held")
+_SPEAKS = regex(rb"lock|guard|down_|\bup_|enter|exit|reserve|assert_held")
 #: Asked in a statement of its own, WARN_ON(!mutex_is_locked(..)), this says that the caller holds it.
 _ASSERTING = frozenset({"lockdep_is_held", "dma_resv_held", "dma_resv_is_locked", "mutex_is_locked", "rwsem_is_locked"})
-_NAMED = re.compile(
+_NAMED = regex(
     r"lock|down|up_|enter|exit|reserve|assert|mutex|zap|begin|end|prepare|open|close|get|put|acquire|release|wait"
 )
 #: Said to be a lock by its name alone: looked for in other folders, and never thought to be nothing.
 # Not what orders memory, nor what is about the lock of a page.
-LOCKING = re.compile(r"^(?!smp_|\w+_dirty_lock)(?:\w*_)?(?:un|try)?(?:lock|reserve|acquire)(?:_|$)")
+LOCKING = regex(r"^(?!smp_|\w+_dirty_lock)(?:\w*_)?(?:un|try)?(?:lock|reserve|acquire)(?:_|$)")
 #: Kinds that keep no other task out, or belong to an address space and not to an object.
 _NOT_OF_OBJECTS = frozenset(
     "rcu irq preempt bh kmap migrate local_lock pte_lock mmap_lock vma_lock page_lock seqlock".split()

@@ -17,6 +17,7 @@ from lorelint.code import ir
 from lorelint.code.program import Program
 from lorelint.code.tables import Table, named
 from lorelint.model.finding import Step
+from lorelint.model.regex import regex
 from lorelint.rule.analyses.folder import beside, folder_of, prefetch, resolve
 from lorelint.rule.analyses.hints import Hints
 from lorelint.rule.analyses.scope import Scope, peel, tag
@@ -56,22 +57,22 @@ _ALL_FIELDS = MMAP_FIELDS | frozenset(FAULT_FIELDS)
 _DEEP = 5  # calls followed below a handler
 _WIDE = 48  # functions looked at for one way
 _TARGETS = 8  # functions an indirect call may mean
-_MAPS = re.compile(r"mmap|fault|insert|_pfn|vma|remap|map_user|iomem_map|map_(?:io|bar|page|mem)")
-_ASKS = re.compile(
+_MAPS = regex(r"mmap|fault|insert|_pfn|vma|remap|map_user|iomem_map|map_(?:io|bar|page|mem)")
+_ASKS = regex(
     r"is_|has_|_dead|alive|enter|wedged|unplug|allowed|enabled|revoked|mappable|valid|check|active|usable|gone|open"
 )
 _relevant = Hints(rb"vm_area_struct", rb"struct vm_fault", rb"mmap\b", rb"vm_operations_struct", rb"vm_ops\b")
-_VMA = re.compile(r"struct (?:vm_area_struct|vm_fault|vm_area_desc)\b")
+_VMA = regex(r"struct (?:vm_area_struct|vm_fault|vm_area_desc)\b")
 _BAR_CALLS = frozenset(
     {"pci_resource_start", "pci_resource_len", "pci_resource_n", "io_remap_pfn_range", "pgprot_device", "pci_iomap"}
 )
-_BAR = re.compile(r"(?:^|_)(?:r?mmio|bars?\d?)(?:_|$)")
-_QUIET = re.compile(
+_BAR = regex(r"(?:^|_)(?:r?mmio|bars?\d?)(?:_|$)")
+_QUIET = regex(
     r"^(?:pr_|dev_|trace_|WARN|BUG|lockdep_|mutex_|spin_|down_|up_|kref_|kfree|printk|might_|rcu_|srcu_|atomic_)"
 )
 
 
-_KERNELS_OWN = re.compile(
+_KERNELS_OWN = regex(
     r"^(?:check_\w+_overflow|vmf_insert_|rb_|x[as]_|idr_|vmalloc|vm_|vma_|page_|pte_|p[mu]d_|is_power|filemap_|remap_|folio_|get_|put_|dma_|copy_|access_|atomic|is_err)"
 )
 

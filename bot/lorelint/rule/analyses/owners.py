@@ -7,13 +7,13 @@ hand; where a body is not in sight nothing is said, and `Owners.seen` tells.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
 from lorelint.code import ir
 from lorelint.code.program import Program
+from lorelint.model.regex import regex
 from lorelint.rule.analyses.folder import resolve
 from lorelint.rule.analyses.places import FIELDS, Place, place, places
 from lorelint.rule.analyses.scope import Scope
@@ -40,7 +40,7 @@ LINKS = {
     "WRITE_ONCE": (1, 0),
     "smp_store_release": (1, 0),
 }
-_COUNTS = re.compile(
+_COUNTS = regex(
     r"^(?:(?:const|static|unsigned|signed) )*(?:int|long|short|char|bool|ssize_t|size_t|vm_fault_t|s\d+|void)$"
 )
 

@@ -6,16 +6,16 @@ Light-weight on purpose: enough typing to say *of which struct is this field*, e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from lorelint.code import ir
 from lorelint.code.program import Program
+from lorelint.model.regex import regex
 from lorelint.rule.analyses.folder import resolve
 from lorelint.rule.analyses.structs import field_type
 
-_TAG = re.compile(r"\b(?:struct|union)\s+(\w+)")
-_PLAIN = re.compile(r"^(?:const |volatile )*(\w+)")
+_TAG = regex(r"\b(?:struct|union)\s+(\w+)")
+_PLAIN = regex(r"^(?:const |volatile )*(\w+)")
 _DEEP = 4  # locals followed one after the other
 _WIDE = 64  # atoms of one expression
 _CONTAINER = frozenset({"container_of", "container_of_const", "list_entry", "list_first_entry", "rb_entry"})

@@ -6,14 +6,13 @@ decided by the values that are followed, so the arm that does not release is no 
 
 from __future__ import annotations
 
-import re
-
 from lorelint.code import ir
+from lorelint.model.regex import regex
 from lorelint.rule.analyses.places import places, within
 from lorelint.rule.analyses.thing import Thing
 
 _NEAR = 12  # nodes followed from a test's arm to the release
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_WORD = regex(r"[A-Za-z_]\w*")
 
 
 def named(expr: ir.Expr) -> ir.Expr:

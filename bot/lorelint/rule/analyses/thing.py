@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from lorelint.code import ir
+from lorelint.model.regex import regex
 from lorelint.rule.analyses.owners import AWAY, LINKS, RESULT, Owners, Resource, Take, counts, unwrapped
 from lorelint.rule.analyses.places import Place, place, places, touch, within
 from lorelint.rule.analyses.scope import Scope, peel
 
-_ALLOC = re.compile(r"alloc|kmemdup|^__?get_free_page|_dup$|_new$")
-_MEMORY = re.compile(r"^(?:devm_)?(?:k|kv|v|kmem_cache_)[mzc]?alloc(?:_\w+)?$")
-_FREE = re.compile(r"^(?:k|kv|v|kz|kvz|devm_k)free(?:_sensitive|_rcu)?$|^free_pages?$")  # by address
+_ALLOC = regex(r"alloc|kmemdup|^__?get_free_page|_dup$|_new$")
+_MEMORY = regex(r"^(?:devm_)?(?:k|kv|v|kmem_cache_)[mzc]?alloc(?:_\w+)?$")
+_FREE = regex(r"^(?:k|kv|v|kz|kvz|devm_k)free(?:_sensitive|_rcu)?$|^free_pages?$")  # by address
 #: Calls that say, compare or copy: whatever they are handed stays where it is.
-_TALK = re.compile(
+_TALK = regex(
     r"^(?:pr_|dev_|trace_|drm_(?:dbg|err|info|warn)|netdev_|v?s?n?printk?|print_|DRM_|WARN|BUG|_?dbg|mem(?:cpy|set|cmp|move)"
     r"|str|copy_(?:to|from)_|put_user|get_user$|IS_ERR|PTR_ERR|ERR_|min|max|sizeof|ARRAY_SIZE|kasan_|kmsan_|lockdep_|assert)"
 )
-_ID = re.compile(r"^(?:const )?(?:u8|u16|u32|s32|int|unsigned|unsigned int|bool|size_t)$")
-_NUMBER = re.compile(
+_ID = regex(r"^(?:const )?(?:u8|u16|u32|s32|int|unsigned|unsigned int|bool|size_t)$")
+_NUMBER = regex(
     r"^(?:const )?(?:(?:unsigned |signed )?(?:char|short|int|long|long long)(?: int)?|unsigned|bool|s?size_t"
     r"|(?:__)?[us](?:8|16|32|64)|dma_addr_t|phys_addr_t|loff_t|enum \w+)$"
 )
 #: Calls whose number stands for the page.
-_STANDS = re.compile(r"_to_(?:pfn|phys|virt|bus)$|_pfn$|^pfn_")
-_UNDO = re.compile(
+_STANDS = regex(r"_to_(?:pfn|phys|virt|bus)$|_pfn$|^pfn_")
+_UNDO = regex(
     r"(?:^|_)(?:put|free|release|destroy|cleanup|fini|exit|unref|unmap|unpin|detach|close|teardown|dtor|drop|deinit)(?:_|$)"
 )
 

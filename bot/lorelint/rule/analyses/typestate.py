@@ -21,7 +21,6 @@ for `cleaning` to tell.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import NamedTuple
 
@@ -32,6 +31,7 @@ from lorelint.code.program import Program
 from lorelint.code.terms import address_of, assign, bind, question, term_of, told
 from lorelint.code.work import spend
 from lorelint.code.worlds import Site, Term, Verdict
+from lorelint.model.regex import regex
 from lorelint.rule.analyses.owners import Owners, Resource, Take
 from lorelint.rule.analyses.places import Place, place
 from lorelint.rule.analyses.scope import Scope
@@ -41,7 +41,7 @@ from lorelint.rule.analyses.thing import Acquired, Effect, Thing, acquired
 
 MAX_STATES = 20_000  # of one story
 _STEP = 8  # what a state of one costs: so many of the steps that a world takes
-_ERROR = re.compile(r"(?:^|_)ERR(?:OR)?(?:_|$)|(?:^|_)FAIL(?:ED|URE)?(?:_|$)")  # a driver's own codes of failure
+_ERROR = regex(r"(?:^|_)ERR(?:OR)?(?:_|$)|(?:^|_)FAIL(?:ED|URE)?(?:_|$)")  # a driver's own codes of failure
 
 
 class Holding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -11,6 +10,7 @@ from lorelint.code import ir
 from lorelint.code.program import Program
 from lorelint.code.search import calls_in
 from lorelint.model.finding import Step
+from lorelint.model.regex import regex
 from lorelint.rule.analyses.folder import prefetch, resolve
 from lorelint.rule.analyses.mapping import tables_with
 from lorelint.rule.analyses.scope import Scope
@@ -23,10 +23,10 @@ _NOT_FOR_ALL = frozenset(
 _LOOKED_INTO = frozenset({"drm_dev_unplug", "rdma_user_mmap_disassociate"})
 #: Names of other versions and static twins of listed ones.
 _MORE = frozenset({"zap_page_range", "zap_vma_range", "ttm_bo_unmap_virtual_locked"})
-_HINT = re.compile(
+_HINT = regex(
     r"unmap|zap|revoke|invalidate|purge|evict|unplug|disassociate|shoot|truncate|_move|release_mmap|_validate|detach|swapout"
 )
-_KERNELS_OWN = re.compile(
+_KERNELS_OWN = regex(
     r"^(?:dma_|pci_|sg_|iommu_|k(?:un)?map|__k|io(?:un|re)map|devm_|vunmap|list_|rb_|folio_|page_|memunmap)"
 )
 _CORE = ("mm/", "fs/", "block/", "lib/", "net/core/")
@@ -151,7 +151,7 @@ def _names_one(fn: ir.Function, names: frozenset[str]) -> frozenset[str]:
     return frozenset(name for name in names if name.encode() in fn.text)
 
 
-_CALL = re.compile(rb"(?<![\w.>])([a-z_]\w+)\s*\(")
+_CALL = regex(rb"(?<![\w.>])([a-z_]\w+)\s*\(")
 _PLAIN = frozenset(b"if for while switch return sizeof typeof container_of likely unlikely WARN_ON".split())
 
 

@@ -332,7 +332,7 @@ class House:
     def api_graph(self, source: OpenTree, api: str, callers: int, entry: str = "") -> Graph:
         from lorelint.jobs.graph import api_graph
 
-        return self._early(source, partial(api_graph, api=api, callers=callers, entry=entry))
+        return api_graph(source.tree, api, source.version, callers=callers, entry=entry)  # too much to do twice
 
     def path(self, source: OpenTree, start: str, end: str, most: int, within: int) -> Chains:
         from lorelint.jobs.graph import path

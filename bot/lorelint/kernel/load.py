@@ -122,6 +122,7 @@ def _list(source: Source, name: str, table: Any, checked: tuple[Version, ...]) -
     if not isinstance(entries, list) or not entries:
         source.refuse("'names' must be a list that is not empty", header)
     members: list[tuple[str, Span]] = []
+    spans: dict[str, list[Span]] = {}
     for entry in entries:
         row = {"name": entry} if isinstance(entry, str) else entry
         if not isinstance(row, dict) or not isinstance(row.get("name"), str):
@@ -132,8 +133,10 @@ def _list(source: Source, name: str, table: Any, checked: tuple[Version, ...]) -
         if not word.isidentifier():
             source.refuse(f"{word!r} is not an identifier of C", *needles)
         when = span(source, row, checked, *needles)
-        if any(word == other and when.meets(others) for other, others in members):
+        others = spans.setdefault(word, [])
+        if any(when.meets(other) for other in others):
             source.refuse(f"'{word}' stands twice", *needles, f'"{word}"')
+        others.append(when)
         members.append((word, when))
     return tuple(members)
 
@@ -144,6 +147,7 @@ _CALL_KEYS = ("names", "since", "until", "signal", "signal_when", "codes", "drop
 def _calls(source: Source, known: frozenset[str], checked: tuple[Version, ...]) -> tuple[tuple[CallFact, Span], ...]:
     source.only(source.data, ("call",))
     facts: list[tuple[CallFact, Span]] = []
+    spans: dict[str, list[Span]] = {}
     for table, here in source.tables("call"):
         source.only(table, _CALL_KEYS, *here)
         when = span(source, table, checked, *here)
@@ -151,8 +155,10 @@ def _calls(source: Source, known: frozenset[str], checked: tuple[Version, ...]) 
             needles = (*here, f'"{name}"')
             if name not in known:
                 source.refuse(f"'{name}' is in none of the lists {', '.join(CALL_LISTS)}", *needles)
-            if any(fact.name == name and when.meets(other) for fact, other in facts):
+            others = spans.setdefault(name, [])
+            if any(when.meets(other) for other in others):
                 source.refuse(f"'{name}' has facts already", *needles)
+            others.append(when)
             facts.append((_call(source, table, name, here), when))
     return tuple(facts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,12 +60,12 @@ class Source(Struct, frozen=True):
         """Needles that lead to the `index`-th ``[[header]]`` of the file."""
         return (f"[[{header}]]",) * (index + 1)
 
-    def only(self, table: dict[str, Any], allowed: Iterable[str], *needles: str) -> None:
+    def only(self, table: dict[str, Any], allowed: Collection[str], *needles: str) -> None:
         """Refuses a key that is not among `allowed`."""
-        known = sorted(allowed)
         for key in table:
-            if key not in known:
-                self.refuse(f"unknown key '{key}'", *needles, key, remedy=f"known keys: {', '.join(known)}")
+            if key not in allowed:
+                remedy = f"known keys: {', '.join(sorted(allowed))}"
+                self.refuse(f"unknown key '{key}'", *needles, key, remedy=remedy)
 
     def texts(self, table: dict[str, Any], key: str, *needles: str) -> tuple[str, ...]:
         """A list of strings without a duplicate, under a key that must be there."""
@@ -73,9 +73,11 @@ class Source(Struct, frozen=True):
         if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
             self.refuse(f"'{key}' must be a list of names", *needles, key)
         names = tuple(str(each) for each in value)
-        for at, name in enumerate(names):
-            if name in names[:at]:
+        seen: set[str] = set()
+        for name in names:
+            if name in seen:
                 self.refuse(f"'{name}' stands twice", *needles, f'"{name}"', f'"{name}"')
+            seen.add(name)
         return names
 
     def word(self, table: dict[str, Any], key: str, allowed: tuple[str, ...], *needles: str) -> str:

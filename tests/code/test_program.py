@@ -11,7 +11,7 @@ from lorelint.code.program import Cache, Program
 from lorelint.code.search import may_define
 from lorelint.edge.directory import DirectoryTree
 from lorelint.kernel.load import knowledge
-from lorelint.model.tree import OverlayTree
+from lorelint.model.tree import EmptyTree, OverlayTree
 
 FILES = {
     "include/linux/api.h": b"""#define grab(x) take(&(x)->lock)
@@ -151,7 +151,9 @@ def test_uses_and_tables(make: Callable[..., Program]) -> None:
     def told(path: str, name: str) -> list[tuple[str, str, int, str, str, str]]:
         fn = program.function(path, name)
         assert fn is not None
-        return [(u.kind, u.path, u.line, u.function, u.type, u.field) for u in program.uses(fn)]
+        uses = program.uses(fn)
+        assert program.entries(fn) == tuple(each for each in uses if each.kind == "table")
+        return [(u.kind, u.path, u.line, u.function, u.type, u.field) for u in uses]
 
     one = "drivers/one/a.c"
     assert told(one, "fault") == [("table", one, 11, "", "struct vm_operations_struct", "fault")]
@@ -166,6 +168,23 @@ def test_uses_and_tables(make: Callable[..., Program]) -> None:
     assert places(program.macro("grab", one)) == [("include/linux/api.h", 1)]
     assert program.macro("grab", one)[0].wraps == "take"
     assert program.macro("nothing", one) == ()
+
+
+def test_entries_are_of_the_function_that_is_meant() -> None:
+    """A static one's name in another file is another function's; so is a name that a file defines itself."""
+    text = "static struct ops o = { .go = go };\n"
+    files = {
+        "a/one.c": f"int go(void)\n{{\n\treturn 0;\n}}\n{text}",
+        "a/two.c": f"static int go(void)\n{{\n\treturn 1;\n}}\n{text}",
+        "b/three.c": f"int go(void);\n{text}",
+    }
+    tree = OverlayTree(EmptyTree(), {path: content.encode() for path, content in files.items()})
+    program = Program(tree, knowledge((6, 12)))
+    for path, expected in (("a/one.c", ["a/one.c", "b/three.c"]), ("a/two.c", ["a/two.c"])):
+        fn = program.function(path, "go")
+        assert fn is not None
+        assert [each.path for each in program.entries(fn)] == expected
+        assert program.entries(fn) == program.uses(fn)
 
 
 def test_reads_are_recorded_and_replayed(make: Callable[..., Program]) -> None:

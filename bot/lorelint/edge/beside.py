@@ -58,19 +58,15 @@ def early(tree: Tree, job: Callable[[Tree], T]) -> T:
     """What a job makes of a tree. While a folder is being looked through for changes it is done on what lay there the
     last time, and done again where something changed: the look and the job together take little more than either.
     """
-    before = tree.before() if isinstance(tree, IndexedTree) else None
-    if before is None or not isinstance(tree, IndexedTree):
+    if not isinstance(tree, IndexedTree) or (before := tree.before()) is None:
         return job(tree)
-    failed: Exception | None = None
     try:
         answer = job(before)
-    except Exception as error:  # an error of any kind may come of files that are other ones by now
-        failed = error
-    if not tree.still(before):
+    except Exception:  # one of any kind may come of files that are other ones by now
+        if tree.still(before):
+            raise
         return job(tree)
-    if failed is not None:
-        raise failed
-    return answer
+    return answer if tree.still(before) else job(tree)
 
 
 def _commit(tree: GitTree, index: IndexFile) -> View | None:

@@ -26,12 +26,8 @@ MISSED = {
     "blind2-retry-no-resched-06": "the loop is a macro's, over what was pinned in another function",
     "blind2-retry-no-resched-07": "what goes round is a condition, and no call that failed",
     "blind2-retry-no-resched-08": "a loop over a user's length that neither pins nor fails a call",
-    "blind2-revoke-without-unmap-01": "no marker by its name: 'active = false' and 'dis_db = true'",
-    "blind2-revoke-without-unmap-02": "the memory is mapped by the core that the driver registered it with",
-    "blind2-revoke-without-unmap-03": "the same",
     "blind2-revoke-without-unmap-04": "no marker by its name, and the handler that maps does not ask for the state",
     "blind2-revoke-without-unmap-05": "vmalloc memory, which is mapped page by page, is not followed to its vfree()",
-    "blind2-revoke-without-unmap-06": "called through a table of the same driver, by whom is not in sight: a doubt",
     "blind2-unbounded-retry-05": "the callee sleeps until the peer is there before it says that it could not send",
 }
 

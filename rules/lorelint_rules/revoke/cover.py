@@ -13,9 +13,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from lorelint.rule import Step, TreeView, flow, ir
+from lorelint.rule import Step, TreeView, flow, ir, regex
 from lorelint.rule.analyses import entry, unmaps
-from lorelint.rule.analyses.folder import folder_of, prefetch
+from lorelint.rule.analyses.folder import beside, folder_of, prefetch
 from lorelint.rule.analyses.mapping import Way
 from lorelint.rule.analyses.scope import Scope, peel
 from lorelint_rules.revoke.drained import drained
@@ -23,6 +23,7 @@ from lorelint_rules.revoke.markers import Kind, Marker
 
 DEPTH = 4
 WIDTH = 12  # callers of one function that are looked at
+_RESET = regex(r"reset|error_detected")
 _AWAKE = frozenset({"PCI_D0", "false", "0"})
 
 
@@ -45,6 +46,7 @@ class Leaf(Struct, frozen=True):
     step: Step
     chain: tuple[Step, ...] = ()  # calls from there down to the marker
     top: ir.Function | None = None
+    table: str = ""  # a table of the driver's own through which it goes: which objects it is called for is not followed
 
 
 class Caller(Struct, frozen=True):
@@ -104,7 +106,7 @@ class Cover:
         """
         found = [
             each
-            for each in unmaps.unmaps(self.program, scope)
+            for each in (*unmaps.unmaps(self.program, scope), *self._unregistering(scope))
             if self.fits(each) and not (around and each.node == node)
         ]
         if not found:
@@ -116,6 +118,16 @@ class Cover:
             if flow.reaches(scope.cfg, [node], {each.node}, may=may):
                 return each
         return None
+
+    def _unregistering(self, scope: Scope) -> Iterator[unmaps.Unmap]:
+        """Calls by which a core lets go of the device and of its mappings."""
+        known = self.view.know.names("unregisters_unmapping")
+        if any(name.encode() in scope.fn.text for name in known):
+            for node in scope.cfg.nodes:
+                for call in ir.calls(node.expr):
+                    if call.name in known:
+                        step = Step(scope.fn.path, call.line, f"{call.name}() in {scope.fn.name}()")
+                        yield unmaps.Unmap(node.id, step, call.name, "")
 
     def _straight(self, scope: Scope, one: int, other: int) -> Callable[[ir.Node, ir.Edge], bool]:
         """Edges of one way through the function: no failure, and no new pass of a loop that both places are in."""
@@ -178,7 +190,7 @@ class Cover:
         if waits is not None:
             yield Leaf(Fate.COVERED, waits, (here,), fn)
             return
-        entries = self._entries(fn, (here,))
+        entries = self._entries(fn, (here,), frozenset(seen), depth)
         yield from entries
         if self._is_exported(fn):
             yield self._unentered(fn, (here,))
@@ -194,7 +206,7 @@ class Cover:
             above = Scope(self.program, site.fn)
             for at, call in _sites(above, fn.name, site.line):
                 for leaf in self._fates(above, at, call.line, {*seen, site.fn.key}, depth + 1):
-                    yield Leaf(leaf.fate, leaf.step, (*leaf.chain, here), leaf.top)
+                    yield Leaf(leaf.fate, leaf.step, (*leaf.chain, here), leaf.top, leaf.table)
 
     def _named(self, fn: ir.Function, here: Step, seen: set[tuple[str, str]], depth: int) -> Iterator[Leaf]:
         """Functions of the same file that hold its name as a value, in a table of their own or by a pointer."""
@@ -206,11 +218,35 @@ class Cover:
             for leaf in self._fates(Scope(self.program, each), 0, each.line, {*seen, each.key}, depth + 1):
                 yield Leaf(leaf.fate, leaf.step, (*leaf.chain, here), leaf.top)
 
-    def _entries(self, fn: ir.Function, chain: tuple[Step, ...]) -> tuple[Leaf, ...]:
-        return tuple(Leaf(self._fate(each), each.step, chain, fn) for each in entry.entries(self.program, fn))
+    def _entries(
+        self, fn: ir.Function, chain: tuple[Step, ...], seen: frozenset[tuple[str, str]] = frozenset(), depth: int = 0
+    ) -> tuple[Leaf, ...]:
+        found: list[Leaf] = []
+        for each in entry.entries(self.program, fn):
+            inside = self._by_table(fn, each, chain, seen | {fn.key}, depth)
+            found.extend(inside or (Leaf(self._fate(fn, each), each.step, chain, fn),))
+        return tuple(found)
 
-    def _fate(self, each: entry.Entry) -> Fate:
+    def _by_table(
+        self, fn: ir.Function, at: entry.Entry, chain: tuple[Step, ...], seen: frozenset[tuple[str, str]], depth: int
+    ) -> tuple[Leaf, ...]:
+        """The ways in by calls through a table of the driver's own; () where it is none, or nobody is seen to call."""
+        if at.kind is not entry.Kind.UNKNOWN or not at.field or depth >= DEPTH:
+            return ()
+        leaves: list[Leaf] = []
+        for above, node, line in table_calls(self.view, folder_of(fn.path), at.table, at.field)[:WIDTH]:
+            if above.key not in seen:
+                for leaf in self._fates(Scope(self.program, above), node, line, {*seen, above.key}, depth + 1):
+                    leaves.append(Leaf(leaf.fate, leaf.step, (*leaf.chain, *chain), leaf.top, at.table))
+        return tuple(leaves)
+
+    def _fate(self, fn: ir.Function, each: entry.Entry) -> Fate:
+        resets = _RESET.search(each.field) is not None
         match each.kind:
+            case entry.Kind.UNKNOWN if resets and not own_table(self.view, folder_of(fn.path), each.table):
+                return Fate.EXPOSED  # by a table of others, who reset the device
+            case entry.Kind.REMOVE | entry.Kind.USER | entry.Kind.ASYNC if self.marker.kind is Kind.ROLE:
+                return Fate.EXPOSED if resets else Fate.UNKNOWN
             case entry.Kind.CLOSE | entry.Kind.FREE:
                 # the last user of one file says nothing about a dma-buf, which has a file of its own
                 other = self.dmabuf and each.table != "dma_buf_ops"
@@ -238,6 +274,8 @@ class Cover:
         """Nobody calls it by name and no table holds it."""
         step = Step(fn.path, fn.line, f"{fn.name}() is called from outside this tree")
         raw = self.program.raw(fn.path) or b""
+        if self.marker.kind is Kind.ROLE:
+            return Leaf(Fate.UNKNOWN, Step(fn.path, fn.line, f"no reset was found that calls {fn.name}()"), chain, fn)
         if self._is_exported(fn):
             return Leaf(Fate.EXPOSED, step, chain, fn)
         if fn.name.endswith("_store") and b"ATTR" in raw:
@@ -245,6 +283,44 @@ class Cover:
         if fn.text.lstrip().startswith((b"SYSCALL_DEFINE", b"COMPAT_SYSCALL_DEFINE")):
             return Leaf(Fate.EXPOSED, Step(fn.path, fn.line, f"{fn.name}() is a system call"), chain, fn)
         return Leaf(Fate.UNKNOWN, Step(fn.path, fn.line, f"nobody was found who calls {fn.name}()"), chain, fn)
+
+
+def own_table(view: TreeView, folder: str, struct: str) -> bool:
+    """Whether a folder defines the struct of a table itself; by any other, somebody else comes in."""
+    head = re.compile(rb"struct\s+" + re.escape(struct.encode("utf-8", "surrogateescape")) + rb"\s*\{")
+
+    def compute() -> bool:
+        return any(head.search(view.program.raw(path) or b"") for path in beside(view.program, folder))
+
+    return view.program.memo(("own table", folder, struct), compute)
+
+
+def table_calls(view: TreeView, folder: str, struct: str, field: str) -> tuple[tuple[ir.Function, int, int], ...]:
+    """(function, node, line) of the calls of a field of a struct that a folder defines for itself."""
+    program = view.program
+
+    def compute() -> tuple[tuple[ir.Function, int, int], ...]:
+        if not own_table(view, folder, struct):
+            return ()
+        word = re.compile(rb"[.>]" + re.escape(field.encode("utf-8", "surrogateescape")) + rb"\s*\(")
+        return tuple(
+            (fn, node.id, call.line)
+            for path in beside(program, folder)
+            if path.endswith(".c") and word.search(program.raw(path) or b"")
+            for fn in program.functions(path)
+            if word.search(fn.text)
+            for node, call in _calls_of(Scope(program, fn), struct, field)
+        )
+
+    return program.memo(("calls of a table", folder, struct, field), compute)
+
+
+def _calls_of(scope: Scope, struct: str, field: str) -> Iterator[tuple[ir.Node, ir.Call]]:
+    for node in scope.cfg.nodes:
+        for call in ir.calls(node.expr):
+            callee = call.callee
+            if isinstance(callee, ir.Member) and callee.field == field and scope.tag_of(callee.base) == struct:
+                yield node, call
 
 
 def _until_exposed(leaves: Iterator[Leaf]) -> tuple[Leaf, ...]:

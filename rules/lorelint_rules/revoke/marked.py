@@ -14,7 +14,7 @@ from lorelint.rule.analyses.mapping import Gate, Way
 from lorelint.rule.analyses.scope import Scope, tag
 from lorelint.rule.analyses.unmaps import terminals
 from lorelint.rule.analyses.unmaps import unmaps as unmaps_in
-from lorelint_rules.revoke import markers
+from lorelint_rules.revoke import cores, markers, roles
 from lorelint_rules.revoke.markers import Kind, Marker
 
 _CALLED = regex(rb"(?<![\w.>])([A-Za-z_]\w*)\s*\(")
@@ -29,7 +29,7 @@ def mappable(view: TreeView, folder: str) -> bool:
     """Whether what a folder revokes can be mapped: by itself, or as it decides by a bit that others ask for."""
 
     def compute() -> bool:
-        return any(_asked_elsewhere(raw) for _, raw in mapping.files(view.program, folder))
+        return any(_asked_elsewhere(raw) or cores.spoken(view, raw) for _, raw in mapping.files(view.program, folder))
 
     return mapping.touched(view.program, folder) or view.program.memo(("asked elsewhere", folder), compute)
 
@@ -39,15 +39,24 @@ def hinted(view: TreeView, fn: ir.Function) -> bool:
     return (fn.name, fn.line) in _hinted(view, fn.path)
 
 
+def worth(view: TreeView, fn: ir.Function) -> bool:
+    """The same, with markers by their role and memory that a helper gives back."""
+    helpers = freeing(view, folder_of(fn.path))
+    return hinted(view, fn) or roles.turned(view, fn) or any(name.encode() in fn.text for name in helpers)
+
+
 def _hinted(view: TreeView, path: str) -> frozenset[tuple[str, int]]:
     """The functions of a file that may hold a marker: (name, line)."""
 
     def compute() -> frozenset[tuple[str, int]]:
-        lines = markers.hints.lines(view.program.raw(path) or b"")
+        raw = view.program.raw(path) or b""
+        lines = markers.hints.lines(raw)
+        spoken = cores.spoken(view, raw)
         return frozenset(
             (each.name, each.line)
-            for each in (view.program.functions(path) if lines else ())
+            for each in (view.program.functions(path) if lines or spoken else ())
             if bisect_left(lines, each.first_line) < bisect_right(lines, each.end_line)
+            or (spoken and cores.spoken(view, each.text))
         )
 
     return view.program.memo(("hinted", path), compute)
@@ -87,6 +96,7 @@ def calls(view: TreeView, fn: ir.Function) -> Iterator[tuple[ir.Function, int]]:
 def found(view: TreeView, scope: Scope) -> tuple[Marker, ...]:
     """All markers of a function, those among them that lie in a helper which is handed the memory."""
     own = markers.find(view, scope) if hinted(view, scope.fn) else ()
+    own = (*own, *cores.find(view, scope), *roles.find(view, scope))
     helpers = freeing(view, folder_of(scope.fn.path))
     if any(name.encode() in scope.fn.text for name in helpers):
         own = (*own, *markers.handed(scope, helpers))
@@ -112,6 +122,10 @@ def freeing(view: TreeView, folder: str) -> dict[str, tuple[str, tuple[int, ...]
 
 def ways(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[tuple[Way, Gate | None], ...]:
     """The ways to the memory of the marker's object, the one with a test of the marker first."""
+    if marker.kind is Kind.LEFT:
+        return tuple((way, None) for way in cores.ways(view, fn.path, marker))
+    if marker.kind is Kind.ROLE:
+        return roles.ways(view, fn.path, marker)
     found = markers.ways_of(marker, mapping.ways(view.program, fn.path))
     if marker.kind is Kind.FREE and not _own_struct(view, fn, marker.tag):
         found = tuple(each for each in found if each[0].entry.path == fn.path)

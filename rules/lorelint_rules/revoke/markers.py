@@ -23,6 +23,8 @@ class Kind(StrEnum):
     BIT = "bit"  # a flag that a gate looks for is set or cleared
     CALL = "call"  # pci_reset_function() and the like
     FREE = "free"  # the very memory that is mapped is given back
+    ROLE = "role"  # a switch that a reset turns and that user space's way in asks for
+    LEFT = "left"  # a core that maps it is told to let go, and then the memory is given back
 
 
 class Marker(Struct, frozen=True):
@@ -68,7 +70,7 @@ _RESETS = frozenset({"pci_reset_function", "pci_try_reset_function", "__pci_rese
 _POWER = "pci_set_power_state"
 _KILLS = frozenset({"kill_dax"})
 #: Gives memory back: arguments (from 0) that name it.
-_FREES = {
+FREES = {
     "free_contig_range": (0,),
     "dma_free_coherent": (2, 3),
     "dma_free_attrs": (2, 3),
@@ -260,8 +262,8 @@ def fresh(scope: Scope, base: ir.Expr) -> bool:
 
 
 def _call(scope: Scope, node: int, call: ir.Call) -> Iterator[Marker]:
-    if call.name in _FREES:
-        yield from freed(scope, node, call, call.name, _FREES[call.name])
+    if call.name in FREES:
+        yield from freed(scope, node, call, call.name, FREES[call.name])
     if call.name not in _RESETS | _KILLS | {_POWER} or not call.args or fresh(scope, peel(call.args[0])):
         return
     variable = ""
@@ -326,7 +328,7 @@ def frees_parameters(scope: Scope) -> tuple[str, tuple[int, ...]] | None:
     """(API, parameters from 0) of a helper that gives back memory named by plain parameters, None for any other."""
     for node in scope.cfg.nodes:
         for call in ir.calls(node.expr):
-            places = _FREES.get(call.name, ())
+            places = FREES.get(call.name, ())
             names = {atom for at in places if at < len(call.args) for atom in scope.atoms(call.args[at])}
             found = tuple(
                 at for at, param in enumerate(scope.fn.params) if param.name in names and "struct " not in param.type

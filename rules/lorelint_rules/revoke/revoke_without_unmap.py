@@ -3,10 +3,12 @@
 What it sees
     A function revokes an object: it sets a field such as revoked or unplugged (dead, gone or removed where a
     handler tests it, or where registers of the device are mapped), a state constant such as CLOSED or PURGED,
-    clears the owner that a fault handler tests, resets the device or powers it down. The
+    clears the owner that a fault handler tests, resets the device or powers it down; turns a switch, by whatever
+    name, in a reset that .open or .alloc_ucontext refuses by; or lets go of what it has registered
+    (misc_deregister(), uio_unregister_device()) and then gives back the memory that is mapped. The
     object's memory can be mapped by user space: an ops table sets .mmap and the handler, or a fault handler
-    it installs, inserts PFNs. And no call takes the mappings away: not in the function, not below it, not
-    around it in every caller.
+    it installs, inserts PFNs, or the core does that it was registered with. And no call takes the mappings
+    away: not in the function, not below it, not around it in every caller.
 
 Why it hurts
     A handler that tests the marker keeps new PTEs out; those that are there survive it. User space goes on
@@ -16,7 +18,7 @@ Why it hurts
 When it is silent
     - nothing maps the object: its ops table has no .mmap
     - unmap_mapping_range(), zap_vma_ptes(), drm_vma_node_unmap() or the like on the same way, in a callee,
-      or in every caller around it; the TTM core unmaps before a move
+      or in every caller around it; the TTM core unmaps before a move, and RDMA's in ib_unregister_device()
     - entered from .release alone: every VMA holds a reference to its file; from probe, open or boot: nothing
       is mapped yet; the object was made by this very function
     - it waits behind the marker for what .release or a VMA's .close tells: nothing is mapped when the wait ends
@@ -83,7 +85,7 @@ def _one_an_object(verdicts: tuple[tuple[Marker, Verdict], ...]) -> Iterator[Ver
 def _judge(view: TreeView, fn: ir.Function) -> Iterator[tuple[Marker, Verdict]]:
     if not marked.mappable(view, folder_of(fn.path)):
         return
-    if marked.hinted(view, fn) or any(name.encode() in fn.text for name in marked.freeing(view, folder_of(fn.path))):
+    if marked.worth(view, fn):
         scope = Scope(view.program, fn)
         for marker in marked.found(view, scope):
             verdict = _own(view, scope, marker)
@@ -215,6 +217,8 @@ def _finding(
 ) -> Finding:
     way, gate = ways[0]
     near = folder_of(way.entry.path) == folder_of(fn.path)
+    plain = gate is not None or marker.kind in (Kind.CALL, Kind.FREE, Kind.LEFT)
+    table = wording.exposed(leaves).table
     return Finding(
         rule=NAME,
         path=fn.path,
@@ -224,12 +228,13 @@ def _finding(
         message=wording.message(fn, marker, way),
         severity=Severity.ERROR if wording.is_device(way) else Severity.WARNING,
         confidence=(0.85 if way.entry.path == fn.path else 0.75 if near else 0.65)
-        - (0.0 if gate or marker.kind in (Kind.CALL, Kind.FREE) else 0.1),
+        - (0.0 if plain else 0.1)
+        - (0.25 if table else 0.0),
         steps=wording.steps(fn, line, marker, way, gate, leaves, below),
         need=Need.CALLS,
         concern=marker.anchor,
-        facts=wording.facts(view, marker.kind, way, gate, callers),
-        advice=wording.advice(way),
+        facts=wording.facts(view, marker.kind, way, gate, callers, table),
+        advice=wording.advice(marker, way),
         siblings=marked.siblings(view, fn, marker),
         evidence=(marker.kind.value, marker.anchor, way.table, way.op, way.inserter),
     )

@@ -36,6 +36,8 @@ def message(fn: ir.Function, found: Marker, way: Way) -> str:
         what = f"{found.api}() takes the memory of {found.object} away"
     elif found.kind is Kind.FREE:
         what = f"{found.api}() gives the memory of {found.object} back"
+    elif found.kind is Kind.LEFT:
+        what = f"{found.text} takes the memory of {found.object} away"
     return f"{what}, and the user mappings that {way.handler.name}() has made stay"
 
 
@@ -48,7 +50,7 @@ def steps(
     leaves: tuple[Leaf, ...],
     below: tuple[Step, ...],
 ) -> tuple[Step, ...]:
-    exposed = next(leaf for leaf in leaves if leaf.fate is Fate.EXPOSED)
+    top = exposed(leaves)
     made = below or (marker(fn, found),)
     out = [*made, way.entry, way.insert]
     if gate is not None:
@@ -56,18 +58,27 @@ def steps(
             Step(gate.step.path, gate.step.line, f"{gate.step.text}: it keeps new PTEs out, those that are there stay")
         )
     out.append(Step(fn.path, line, f"no unmap on the way through {fn.name}(), in its callees, or around it"))
-    out.append(Step(exposed.step.path, exposed.step.line, f"entered by {exposed.step.text}"))
+    out.append(Step(top.step.path, top.step.line, f"entered by {top.step.text}"))
     return tuple(dict.fromkeys(out))
 
 
-def facts(view: TreeView, kind: Kind, way: Way, gate: Gate | None, callers: tuple[Caller, ...]) -> tuple[str, ...]:
+def exposed(leaves: tuple[Leaf, ...]) -> Leaf:
+    """The way in that is told, one that needs no table of the driver's own where there is one."""
+    return min((leaf for leaf in leaves if leaf.fate is Fate.EXPOSED), key=lambda leaf: leaf.table != "")
+
+
+def facts(
+    view: TreeView, kind: Kind, way: Way, gate: Gate | None, callers: tuple[Caller, ...], table: str
+) -> tuple[str, ...]:
     out = []
+    if table:
+        out.append(f"called through struct {table}: which objects it is called for is not followed")
     for caller in callers:
         if caller.good:
             leaf = caller.leaves[0]
             how = "unmaps" if leaf.fate is Fate.COVERED else "runs when nothing can be mapped"
             out.append(f"{caller.fn.name}() {how} ({leaf.step.path}:{leaf.step.line})")
-    if gate is None and kind not in (Kind.CALL, Kind.FREE):
+    if gate is None and kind not in (Kind.CALL, Kind.FREE, Kind.LEFT):
         out.append("no fault or mmap handler was found that tests the marker")
     if way.dmabuf:
         out.append(
@@ -82,8 +93,10 @@ def facts(view: TreeView, kind: Kind, way: Way, gate: Gate | None, callers: tupl
     return tuple(out)
 
 
-def advice(way: Way) -> str:
+def advice(found: Marker, way: Way) -> str:
     mapping = "dmabuf->file->f_mapping" if way.dmabuf else "the address_space of the mapped file"
+    if found.kind is Kind.LEFT:
+        return f"call unmap_mapping_range() on {mapping} before the memory is given back, or wait for the last close"
     return (
         f"call unmap_mapping_range() on {mapping} after the marker is set, under the lock that the fault handler takes"
     )

@@ -34,6 +34,7 @@ class Entry(Struct, frozen=True):
     kind: Kind
     table: str  # type of the table, "" for other registrations
     step: Step
+    field: str = ""  # of the table
 
 
 _CLOSE = frozenset(
@@ -90,10 +91,15 @@ _MACROS = (
 def entries(program: Program, fn: Function) -> tuple[Entry, ...]:
     """Every place where the function's name stands as a value, and what it is entered for there."""
     uses = [use for use in program.uses(fn) if not use.type.startswith("EXPORT_SYMBOL")]
-    found = [Entry(kind(use), tag(use.type) if use.kind == "table" else "", _step(use, fn)) for use in uses]
+    found = [_entry(use, fn) for use in uses]
     if boot(fn):
         found.append(Entry(Kind.BEGIN, "", Step(fn.path, fn.line, f"{fn.name}() is an init function")))
     return tuple(found)
+
+
+def _entry(use: Use, fn: Function) -> Entry:
+    table = use.kind == "table"
+    return Entry(kind(use), tag(use.type) if table else "", _step(use, fn), use.field if table else "")
 
 
 def boot(fn: Function) -> bool:

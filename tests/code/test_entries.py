@@ -28,7 +28,9 @@ def asked(small: Small, text: str, name: str = "target") -> tuple[bool, set[str]
         ("INIT_WORK(&s->w, work);", "work item"),
         ("INIT_DELAYED_WORK(&s->w, work);", "work item"),
         ("s->t = kthread_run(work, s, \"w\");", "kthread"),
-        ("request_irq(s->irq, work, 0, \"w\", s);", "interrupt"),
+        ("request_threaded_irq(s->irq, NULL, work, 0, \"w\", s);", "interrupt"),
+        ("request_irq(s->irq, work, 0, \"w\", s);", "atomic context"),
+        ("netif_napi_add(s->dev, &s->napi, work);", "atomic context"),
     ],
 )  # fmt: skip
 def test_only_the_kernel(small: Small, how: str, kind: str) -> None:

@@ -13,6 +13,7 @@ from lorelint.code import ir
 from lorelint.code.program import Program
 
 _IOCTLS = ("unlocked_ioctl", "compat_ioctl", "ioctl")
+_ATOMIC = "atomic context"
 DEPTH = 4
 WIDTH = 24
 
@@ -20,7 +21,7 @@ WIDTH = 24
 class Entry(Struct, frozen=True):
     """One way in: what kind, and the place that shows it."""
 
-    kind: str  # "work item", "kthread", "interrupt", ... or "user" / "unknown"
+    kind: str  # "work item", "kthread", "interrupt", "atomic context" or "user" / "unknown"
     path: str
     line: int
 
@@ -32,6 +33,7 @@ class Entries:
         self._kinds = dict.fromkeys(know.names("runs_as_work"), "work item")
         self._kinds.update((name, "kthread") for name in know.names("runs_as_kthread"))
         self._kinds.update((name, "interrupt") for name in know.names("runs_as_interrupt"))
+        self._kinds.update((name, _ATOMIC) for name in know.names("runs_in_atomic_context"))
 
     def of(self, fn: ir.Function) -> frozenset[Entry]:
         """All ways into a function that were found."""
@@ -41,6 +43,11 @@ class Entries:
         """Every way in is known, and none of them runs on behalf of a user's task."""
         found = self.of(fn)
         return bool(found) and all(entry.kind not in ("user", "unknown") for entry in found)
+
+    def only_atomic(self, fn: ir.Function) -> bool:
+        """Every way in is known, and on none of them anything may sleep."""
+        found = self.of(fn)
+        return bool(found) and all(entry.kind == _ATOMIC for entry in found)
 
     def from_ioctl(self, fn: ir.Function, depth: int = DEPTH) -> bool:
         """An ioctl handler reaches the function by direct calls."""

@@ -416,6 +416,18 @@ def test_a_collapse(ask: Ask, test: str) -> None:
     assert "into -EAGAIN, and g() retries on that" in finding.message
 
 
+HANDS_ON = "static int over(struct s *s)\n{{\n\tint ret = f(s);\n\n{then}\treturn ret;\n}}\n"
+ENDLESS = LOOPER.replace("f(s)", "over(s)").replace(" && --t", "")
+
+
+def test_a_collapse_that_a_caller_hands_on(ask: Ask) -> None:
+    """Who loops is two calls up; where the caller between says -EAGAIN for reasons of its own, it is not about this."""
+    said = ask(COLLAPSED, collapse(PLAIN, looper=HANDS_ON.format(then="") + ENDLESS))
+    assert "into -EAGAIN, and g() retries on that" in said.finding.message
+    own = "\tif (ret)\n\t\treturn ret == -EAGAIN ? -EIO : ret;\n\tif (s->busy)\n\t\treturn -EAGAIN;\n"
+    assert not ask(COLLAPSED, collapse(PLAIN, looper=HANDS_ON.format(then=own) + ENDLESS)).fires
+
+
 def test_a_collapse_lists_the_ways_of_the_callee(ask: Ask) -> None:
     finding = ask(COLLAPSED, collapse("\tret = look(s);\n\tif (ret)\n\t\treturn -EAGAIN;\n\treturn 0;")).finding
     assert "look() fails in 2 places with -EINVAL and -ENOENT" in finding.facts

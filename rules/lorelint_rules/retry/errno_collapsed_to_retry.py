@@ -106,16 +106,32 @@ def _why_not(how: summary.How, api: str, test: str) -> str:
 
 
 def _loops_on(view: TreeView, fn: ir.Function, code: str) -> Iterator[tuple[ir.Function, RetryLoop, int]]:
-    """Callers with a loop that goes round when `fn` returns `code`, bounded or not.
+    """Callers with a loop that goes round when `fn` returns `code`, bounded or not, or callers of one that hands it on.
 
     One that counts through an array takes the next of a few, whatever the last one failed for.
     """
     for site in view.program.callers(fn):
-        cfg = view.program.cfg(site.fn)
-        for loop in view.of(RETRY_LOOPS).of(site.fn).loops:
-            for went in loop.passes:
-                if went.site.name == fn.name and went.test.codes.admits(code) and not _next_of_few(cfg, loop, went):
-                    yield site.fn, loop, cfg.nodes[went.test.node].line
+        yield from _rounds(view, site.fn, fn.name, fn, code)
+        for above in view.program.callers(site.fn) if site.fn.name != fn.name else ():
+            yield from _rounds(view, above.fn, site.fn.name, fn, code)
+
+
+def _rounds(
+    view: TreeView, caller: ir.Function, asked: str, fn: ir.Function, code: str
+) -> Iterator[tuple[ir.Function, RetryLoop, int]]:
+    """The loops of `caller` that go round on `code` of `asked`, which is `fn` or hands on what `fn` says."""
+    cfg = view.program.cfg(caller)
+    for loop in view.of(RETRY_LOOPS).of(caller).loops:
+        for went in loop.passes:
+            said = went.site.name == asked and went.test.codes.admits(code) and not _next_of_few(cfg, loop, went)
+            if said and (asked == fn.name or _hands_on(went, fn, code)):
+                yield caller, loop, cfg.nodes[went.test.node].line
+
+
+def _hands_on(went: Pass, fn: ir.Function, code: str) -> bool:
+    """The call that is retried fails with this code where `fn` makes it of any failure."""
+    collapsed = (each for each in went.causes if each.how is summary.How.COLLAPSED and each.code == code)
+    return any(each.chain[-1:] == (fn.name,) for each in collapsed)
 
 
 def _next_of_few(cfg: ir.Cfg, loop: RetryLoop, went: Pass) -> bool:

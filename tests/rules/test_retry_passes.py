@@ -111,3 +111,85 @@ def test_a_callee_that_asks_such_a_value_first(ask: Ask) -> None:
     assert not ask(SIGNAL, do(call="link(s)", above=callee)).fires
     deaf = callee.replace("\tif (is_sigpending_pfn(pfn))\n\t\treturn -EINTR;\n", "")
     assert ask(SIGNAL, do(call="link(s)", above=deaf)).fires
+
+
+NAPS = """int f(struct s *s)
+{{
+	unsigned long left;
+	int tries = 5;
+
+	while ({lock}(&s->lock) && tries > 0) {{
+		left = {sleep}(20);
+		if ({test})
+			{then};
+	}}
+	return tries;
+}}
+"""
+
+
+@pytest.mark.parametrize("rule", [UNBOUNDED, RESCHED, SIGNAL, "interrupted-wait-retried"])
+def test_a_sleep_that_a_signal_cuts_short_counts_nothing(rule: str, ask: Ask) -> None:
+    """The signal that makes the lock fail makes the sleep return at once: that pass neither rests nor counts."""
+
+    def asked(
+        lock: str = "mutex_lock_interruptible",
+        sleep: str = "msleep_interruptible",
+        test: str = "!left",
+        then: str = "tries--",
+    ) -> Any:
+        return ask(rule, NAPS.format(lock=lock, sleep=sleep, test=test, then=then))
+
+    assert asked().fires
+    assert not asked(then="break", test="left").fires, "the signal leaves"
+    assert not asked(test="tries").fires, "each pass counts"
+    assert not asked(lock="mutex_lock_other").fires, "whether it fails for a signal is not known"
+
+
+def test_how_long_it_slept_is_not_what_it_retries(ask: Ask) -> None:
+    """A test of what is left of a sleep does not hide the failure before it; one that leaves is a look at signals."""
+    for sleep in ("msleep_interruptible", "schedule_timeout_interruptible"):
+        leaves = do(last=f"\t\tif (ret == -EAGAIN && {sleep}(5))\n\t\t\treturn -EINTR;\n")
+        assert not ask(UNBOUNDED, leaves).fires and not ask(SIGNAL, leaves).fires
+        goes_on = leaves.replace("return -EINTR", "s->n = 0")
+        assert ask(UNBOUNDED, goes_on).fires and ask(SIGNAL, goes_on).fires
+
+
+def test_a_call_that_went_well_but_for_what_it_stored(ask: Ask) -> None:
+    """``ret`` says whether the message went out, ``status`` what the other machine made of it."""
+    body = (
+        "\tint status;\nagain:\n\tret = send(s, &status);\n\tif (ret >= 0)\n\t\tret = status;\n"
+        "\tif (ret == -EAGAIN{more}) {{\n\t\tmsleep(100);\n\t\tgoto again;\n\t}}\n"
+    )
+    assert ask(UNBOUNDED, f(body.format(more=""))).fires
+    assert ask(UNBOUNDED, f(body.format(more=" || ret == EAGAIN"))).fires
+    assert not ask(UNBOUNDED, f(body.format(more=" || ret == 0"))).fires, "what succeeded is done again: work"
+
+
+@pytest.mark.parametrize("how", ["netif_napi_add(s->dev, &s->napi, poll)", "request_irq(1, poll, 0, 0, s)"])
+def test_nothing_may_sleep_in_an_interrupt_or_softirq(ask: Ask, how: str) -> None:
+    text = do().replace("int f(", "static int f(") + "static int poll(struct s *s)\n{\n\treturn f(s);\n}\n"
+    said = ask(RESCHED, text + f"void init(struct s *s)\n{{\n\t{how};\n}}\n")
+    assert not said.fires and "only from interrupts and softirqs" in said.reasons
+    both = text + f"void init(struct s *s)\n{{\n\t{how};\n\tpoll(s);\n}}\n"
+    assert ask(RESCHED, both).fires, "one way in that may sleep is enough"
+    threaded = text + "void init(struct s *s)\n{\n\trequest_threaded_irq(1, 0, poll, 0, 0, s);\n}\n"
+    assert ask(RESCHED, threaded).fires, "the thread of an interrupt may sleep"
+
+
+POLL = (
+    "static int poll(struct s *s)\n{{\n{wound}\twhile (s->busy) {{\n\t\tif (time_after(jiffies, {end}))\n"
+    "\t\t\treturn -EBUSY;\n\t\tcpu_relax();\n\t}}\n\treturn 0;\n}}\n"
+)
+
+
+def test_a_clock_that_the_callee_winds_anew(ask: Ask) -> None:
+    """Its time is counted from when it was called: it runs out on each pass, and ends none of them for good."""
+    anew = do(
+        call="poll(s)", code="-EBUSY", above=POLL.format(wound="\tunsigned long end = jiffies + HZ;\n\n", end="end")
+    )
+    assert ask(UNBOUNDED, anew).fires
+    assert "its own time" in ask(RESCHED, anew).reasons, "a pass is as long as that, and may well sleep"
+    assert "not broken off" in ask(SIGNAL, anew).reasons, "what hardware has begun has to be finished"
+    kept = do(call="poll(s)", code="-EBUSY", above=POLL.format(wound="", end="s->end"))
+    assert "looks at a clock" in ask(UNBOUNDED, kept).reasons

@@ -20,6 +20,8 @@ _INTERRUPTED = frozenset({"-EINTR", "-ERESTARTSYS", "-ERESTARTNOINTR", "-ERESTAR
 
 YIELD = "yield"  # the CPU was given up, whatever the state of the system
 WAIT = "wait"  # slept until a condition came true
+NAP = "nap"  # a sleep that does not begin while a signal is pending ...
+CUT = "cut-short"  # ... and a sleep that is known to have been ended by one
 HASTY = "hasty-wait"  # such a wait ends at once while a signal is pending, and nobody looked at what it said
 SOUND = "sound-wait"  # such a wait that was none of those
 WEAK = "weak-yield"  # yields only if contended or under some preemption models
@@ -40,6 +42,8 @@ class Marks:
     def __init__(self, program: Program) -> None:
         know = program.know
         self.yields = know.names("yield_unconditional")
+        self.naps = know.names("yield_unless_signal_pending")
+        self.delays = know.names("delay_ended_by_signal")
         self.waits = know.names("yield_while_condition_pending")
         self.weak = know.names("yield_only_if_contended")
         self.slow_gup = know.names("yield_slow_path_only")
@@ -93,7 +97,9 @@ class Marks:
         if _steps_on(expr) or any(_CONSUMES.search(call.name) for call in ir.calls(expr)):
             yield STEPPED
         for call in ir.calls(expr):
-            if call.name in self.yields:
+            if call.name in self.naps:
+                yield NAP
+            elif call.name in self.yields:
                 yield YIELD
             elif call.name in self.waits:
                 yield WAIT
@@ -108,6 +114,8 @@ class Marks:
         """Marks of knowing a call's result."""
         if site.name in self.slow_gup and not site.out and codes.neg and not codes.pos:
             yield UNPINNED
+        if site.name in self.delays and not site.out and (codes.only == "0" or not codes.zero):
+            yield from (SIGNAL,) if codes.zero else (CUT, SIGNALLED)
         if self.asks(cfg, site):
             failed = not site.out and codes.fails
             yield SIGNALLED if failed else SIGNAL
@@ -199,6 +207,8 @@ def _steps_on(expr: ir.Expr) -> bool:
 
 
 def settled(world: World) -> frozenset[str]:
-    """The marks of this module that a world has; slow GUP yielded unless it is known to have got nothing."""
+    """The marks of this module that a world has; slow GUP yielded unless it is known to have got nothing, and an
+    interruptible sleep unless it is known that a signal cut it short."""
     marks = frozenset(each for each in world.marks if isinstance(each, str))
-    return marks | {YIELD} if PINNED in marks and UNPINNED not in marks else marks
+    yielded = (PINNED in marks and UNPINNED not in marks) or (NAP in marks and CUT not in marks)
+    return marks | {YIELD} if yielded else marks

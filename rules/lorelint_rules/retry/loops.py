@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from lorelint.rule import (
     Analysis,
@@ -27,7 +27,7 @@ from lorelint.rule import (
     summary,
     worlds,
 )
-from lorelint_rules.retry.shape import ERRNO_TYPES, Turn, header, is_errno, may_retry, puts_aside, turns
+from lorelint_rules.retry.shape import ERRNO_TYPES, Turn, header, is_errno, may_retry, puts_aside, turns, winds_clock
 
 #: Words of which a function with a retry loop has at least one of each group.
 TOKENS = Tokens((("goto", "while", "for", "until"),))
@@ -65,6 +65,7 @@ class Pass(Struct, frozen=True):
     heeds: bool = False  # the loop itself looks at signals on the way round, and leaves
     owed: bool = False  # its users bound it, whatever the callee waits for
     firmware: bool = False  # what it retries is firmware that says it is busy: that has to be finished
+    timed: bool = False  # a pass lasts until the callee's own time has run out
     hasty: bool = False  # each wait on the way round ends at once while a signal is pending, unseen
 
     @property
@@ -118,6 +119,7 @@ class RetryLoops:
         self.retry |= self.firmware
         self.rereads = self.know.names("optimistic_reads")
         self.to_bound = self.know.names("retry_to_be_bounded")
+        self.delays = self.know.names("yield_unconditional")
 
     def of(self, fn: ir.Function) -> Look:
         if not may_retry(fn.text):
@@ -158,10 +160,11 @@ class RetryLoops:
             explored = self.sums.explorer(fn, inside=loop.body, more=known.marks).run(turn.start, turn.back)
             if explored.cut:
                 return "too many paths through the loop to tell them apart"
-            everywhere = tuple(world for back in turn.back for world in explored.arrived[back])
+            arrived = {back: tuple(map(self._awake, explored.arrived[back])) for back in turn.back}
+            everywhere = tuple(world for back in turn.back for world in arrived[back])
             coarse = coarse or any(each.coarse for each in everywhere)
             for back in turn.back:
-                went = explored.arrived[back]
+                went = arrived[back]
                 for world in went:
                     if turn.asks(world) is False:
                         continue
@@ -177,6 +180,13 @@ class RetryLoops:
         if coarse and not reasons:
             return "too many paths through the loop to tell them apart"
         return max(reasons, key=lambda each: each[:2], default=None)  # of several, the last in the text
+
+    def _awake(self, world: worlds.World) -> worlds.World:
+        """Without the last tests that only asked how long it has slept: those are about no work."""
+        trail = world.trail
+        while trail and (site := trail[-1].site) is not None and site.name in self.delays and not site.out:
+            trail = trail[:-1]
+        return world if trail is world.trail else structs.replace(world, trail=trail)
 
     def _why(
         self,
@@ -225,7 +235,9 @@ class RetryLoops:
         same = [
             each
             for each in everywhere
-            if each.trail and (each.trail[-1].site, each.trail[-1].codes) == (site, test.codes)
+            if each.trail
+            and (each.trail[-1].site, each.trail[-1].codes) == (site, test.codes)
+            and (marks.CUT in each.marks) is (marks.CUT in world.marks)
         ]
         return self._pass(fn, known, turn, world, test, site, line, known.shared(same))
 
@@ -243,12 +255,16 @@ class RetryLoops:
         return left.fails or left.only in self.retry  # VM_FAULT_RETRY is a positive number
 
     def _goes_on_anyway(self, site: worlds.Site, went: tuple[worlds.World, ...]) -> bool:
-        """The same edge is taken after the call succeeded: a loop of work, not a retry."""
-        for world in went:
-            for passed in world.trail:
-                if passed.site == site and not self._failed(passed.codes):
-                    return True
-        return False
+        """The same edge is taken after the call succeeded, with all that it answers: a loop of work, not a retry."""
+        return any(
+            passed.site == site and not any(map(self._refused, [passed, *_stored(site, world.trail[at + 1 :])]))
+            for world in went
+            for at, passed in enumerate(world.trail)
+        )
+
+    def _refused(self, test: worlds.Passed) -> bool:
+        """It failed, or another machine said so with the sign left off: ``status == EAGAIN``."""
+        return self._failed(test.codes) or f"-{test.codes.only}" in self.retry
 
     def _work(self, fn: ir.Function, loop: ir.Loop, test: worlds.Passed) -> bool:
         """Where any failure only skips the rest of a pass, success comes round too: a loop of work."""
@@ -336,7 +352,8 @@ class RetryLoops:
         owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
         hasty = marks.HASTY in world.marks and marks.SOUND not in world.marks
-        on_the_way = (marks.SIGNAL in world.marks, owed, bool(asked.named & self.firmware), hasty)
+        timed = all(marks.CLOCK in cause.marks for cause in bad)
+        on_the_way = (marks.SIGNAL in world.marks, owed, bool(asked.named & self.firmware), timed, hasty)
         return Pass(site, test, code, bad, passed, None, bool(callees), *on_the_way)
 
     def _of_a_signal(self, site: worlds.Site | None) -> tuple[str, ...]:
@@ -365,7 +382,7 @@ class RetryLoops:
             return _BENIGN[cause.how]
         if _NO_LIMIT.search(cause.test):
             return "its user asked for no limit"
-        if marks.CLOCK in cause.marks or self._asks_clock(cause):
+        if (marks.CLOCK in cause.marks and not self._winds_clock(cause)) or self._asks_clock(cause):
             return "it looks at a clock before it says so"
         if marks.RACED in cause.marks:
             return _BENIGN[summary.How.STALE]
@@ -380,6 +397,12 @@ class RetryLoops:
         if marks.slept_on_contended(cause.marks):
             return "it slept on the contended lock before it said so"
         return ""
+
+    def _winds_clock(self, cause: summary.Cause) -> bool:
+        """The time is counted from when the callee began: it runs out for each pass anew."""
+        near = cause.steps[-1].path if cause.steps else ""
+        chain = [fn for name in cause.chain for fn in self.program.define(name, near)]
+        return any(winds_clock(self.program.cfg(fn), self.know.names("bound_idioms")) for fn in chain)
 
     def _asks_clock(self, cause: summary.Cause) -> bool:
         """The condition is what a callee says by a clock: ``!ct_deadlocked(ct)``."""
@@ -411,12 +434,12 @@ class RetryLoops:
         """Marks that callees in the loop are sure to leave on the way round, a few calls down."""
 
         def again() -> frozenset[str]:
-            explorer = self.sums.explorer(fn, _CALLEES + 1, trail=1, inside=known.loop.body, more=known.marks)
+            explorer = self.sums.explorer(fn, _CALLEES + 1, trail=2, inside=known.loop.body, more=known.marks)
             explored = explorer.run(turn.start, turn.back, world=_left_by(test))
             same = [
                 each
                 for back in turn.back
-                for each in explored.arrived[back]
+                for each in map(self._awake, explored.arrived[back])
                 if each.trail and each.trail[-1].site == test.site and each.trail[-1].codes == test.codes
             ]
             sure = [marks.settled(each) for each in same]
@@ -447,6 +470,11 @@ class RetryLoops:
             if codes.negative(symbol) and symbol[1:].startswith("E") and asked.admits(symbol)
         }
         return tuple(sorted(returned))
+
+
+def _stored(site: worlds.Site, later: worlds.Trail) -> list[worlds.Passed]:
+    """Later tests of what the same call stored beside its result."""
+    return [each for each in later if each.site is not None and each.site.out and each.site.node == site.node]
 
 
 def _left_by(test: worlds.Passed) -> worlds.World:

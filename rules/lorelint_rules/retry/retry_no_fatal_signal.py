@@ -9,7 +9,8 @@ Why it hurts
 
 When it is silent
     Every path passes a signal check or a killable callee whose failure leaves the loop; work items,
-    kthreads and interrupts, which get no signals; bounded loops; atomic context. A callee that turns
+    kthreads and interrupts, which get no signals; bounded loops; atomic context; what firmware or hardware
+    has begun and has to finish (busy codes, a poll with a time of its own). A callee that turns
     "killed" into the very code that is retried is no exit. Where a loop is killable only through a
     callee (fixup_user_fault() with a place for `unlocked` sets FAULT_FLAG_KILLABLE), a remark says so.
 
@@ -65,13 +66,19 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
         if wording.waits(view, fn, went):
             reason = "each pass sleeps until a condition comes true"
             yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
+        if went.timed:
+            reason = "each pass polls until a time of the callee's own has run out: it is to be bounded, not broken off"
+            yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
         if went.firmware:
             reason = "what firmware has begun has to be finished: it is to be bounded, not broken off"
             yield Silence(NAME, fn.path, fn.name, cfg.nodes[went.test.node].line, reason)
     deaf = [
         each
         for each in loop.endless
-        if marks.SIGNAL not in each.marks and not each.firmware and not wording.waits(view, fn, each)
+        if marks.SIGNAL not in each.marks
+        and not each.firmware
+        and not each.timed
+        and not wording.waits(view, fn, each)
     ]
     killable = [each for each in loop.endless if marks.SIGNAL in each.marks]
     if not deaf:

@@ -9,8 +9,9 @@ Why it hurts
     Soft lockup and RCU stall reports, and latency for everybody else, on kernels that do not preempt.
 
 When it is silent
-    A cond_resched(), schedule(), msleep() or a wait stands on every path; atomic context, where a yield
-    would be the defect; bounded loops; sequence checks; slow GUP, which reschedules for each page it got.
+    A cond_resched(), schedule(), msleep() or a wait stands on every path; atomic context (a spinlock, or
+    only interrupts and softirqs lead there), where a yield would be the defect; bounded loops; sequence
+    checks; slow GUP, which reschedules for each page it got.
 
 Do this instead
     cond_resched() on the way back, outside of any spinlock; better, sleep on what the callee waits for.
@@ -51,6 +52,8 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
         line = cfg.nodes[went.test.node].line
         if went.marks & {marks.YIELD, marks.WAIT}:
             yield Silence(NAME, fn.path, fn.name, line, "every path round gives up the CPU")
+        elif went.timed:
+            yield Silence(NAME, fn.path, fn.name, line, "undecided: whether the callee sleeps out its own time")
         else:
             spins.append(went)
     for went in loop.passes:
@@ -61,6 +64,10 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
     held = wording.held(view, fn, loop, spinning=True)
     if wording.saves_irqs(fn, cfg) and not wording.may_sleep(view, fn, loop.loop.head):
         reason = "takes a lock with interrupts saved: its callers may run with interrupts off"
+        yield Silence(NAME, fn.path, fn.name, loop.loop.line, reason)
+        return
+    if wording.in_atomic_context(view, fn):
+        reason = "entered only from interrupts and softirqs, where nothing may sleep: a yield would be the defect"
         yield Silence(NAME, fn.path, fn.name, loop.loop.line, reason)
         return
     if held.atomic:
@@ -123,7 +130,8 @@ def _judge_fed(view: TreeView, fn: ir.Function, fed: UserLoop) -> Iterator[Verdi
         return
     cfg = view.program.cfg(fn)
     over = view.of(wording.LOCKS).at(fn, fed.loop.head)
-    if any(lock.atomic for lock in over) or wording.saves_irqs(fn, cfg):
+    atomic = any(lock.atomic for lock in over) or wording.in_atomic_context(view, fn)
+    if atomic or wording.saves_irqs(fn, cfg):
         yield Silence(NAME, fn.path, fn.name, fed.line, "runs where nothing may sleep: a yield would be the defect")
         return
     lazy = view.know.version >= LAZY

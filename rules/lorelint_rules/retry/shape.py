@@ -113,3 +113,10 @@ def is_errno(fn: ir.Function, cfg: ir.Cfg, test: worlds.Passed) -> bool:
     if types:
         return types[-1] in ERRNO_TYPES
     return "(" not in name or name.split("(")[0] == (test.site.name if test.site else "")
+
+
+def winds_clock(cfg: ir.Cfg, clocks: frozenset[str]) -> bool:
+    """A local of the function is set by a clock: ``timeout = jiffies + HZ``, counted from when it was called."""
+    values = [value for node in cfg.nodes if node.expr is not None for _, value in measures.assignments(node.expr)]
+    names = {each.name for value in values for each in ir.walk(value) if isinstance(each, (ir.Name, ir.Call))}
+    return bool(names & ({"jiffies", "jiffies_64"} | clocks))

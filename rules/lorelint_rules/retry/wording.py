@@ -144,6 +144,11 @@ def waits(view: TreeView, fn: ir.Function, went: Pass) -> bool:
     return went.waits and not (went.hasty and in_user_context(view, fn))
 
 
+def in_atomic_context(view: TreeView, fn: ir.Function) -> bool:
+    """Every way in is an interrupt or a softirq: the handler of an irq, the poll of NAPI."""
+    return view.of(ENTRIES).only_atomic(fn)
+
+
 def concern(fn: ir.Function, loop: RetryLoop) -> str:
     return f"{fn.path}:{fn.name}:loop:{loop.name}"
 

@@ -65,7 +65,6 @@ class Pass(Struct, frozen=True):
     heeds: bool = False  # the loop itself looks at signals on the way round, and leaves
     owed: bool = False  # its users bound it, whatever the callee waits for
     firmware: bool = False  # what it retries is firmware that says it is busy: that has to be finished
-    timed: bool = False  # a pass lasts until the callee's own time has run out
     hasty: bool = False  # each wait on the way round ends at once while a signal is pending, unseen
 
     @property
@@ -73,6 +72,11 @@ class Pass(Struct, frozen=True):
         """Accepted without a bound: it gives up the CPU and ends on a signal, or is retried for a plain condition."""
         collapsed = any(cause.how is summary.How.COLLAPSED for cause in self.causes)
         return {marks.YIELD, marks.SIGNAL} <= self.marks or (self.heeds and not collapsed)
+
+    @property
+    def timed(self) -> bool:
+        """A pass lasts until the callee's own time has run out."""
+        return bool(self.causes) and all(marks.CLOCK in cause.marks for cause in self.causes)
 
     @property
     def waits(self) -> bool:
@@ -352,8 +356,7 @@ class RetryLoops:
         owed = any(self.to_bound & {*cause.chain, site.name} for cause in bad)
         code = " or ".join(wanted) if asked.named and not asked.neg else "any error"
         hasty = marks.HASTY in world.marks and marks.SOUND not in world.marks
-        timed = all(marks.CLOCK in cause.marks for cause in bad)
-        on_the_way = (marks.SIGNAL in world.marks, owed, bool(asked.named & self.firmware), timed, hasty)
+        on_the_way = (marks.SIGNAL in world.marks, owed, bool(asked.named & self.firmware), hasty)
         return Pass(site, test, code, bad, passed, None, bool(callees), *on_the_way)
 
     def _of_a_signal(self, site: worlds.Site | None) -> tuple[str, ...]:

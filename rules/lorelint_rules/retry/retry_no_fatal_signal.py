@@ -75,10 +75,7 @@ def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict
     deaf = [
         each
         for each in loop.endless
-        if marks.SIGNAL not in each.marks
-        and not each.firmware
-        and not each.timed
-        and not wording.waits(view, fn, each)
+        if marks.SIGNAL not in each.marks and not each.firmware and not each.timed and not wording.waits(view, fn, each)
     ]
     killable = [each for each in loop.endless if marks.SIGNAL in each.marks]
     if not deaf:

@@ -20,7 +20,6 @@ SETS = ("blind-2.jsonl", "blind-3.jsonl")
 
 #: Label -> why the rule is silent where it should speak.
 MISSED = {
-    "blind2-fault-revoked-check-01": "nothing unmaps the object that is revoked: there is no unmap to slip behind",
     "blind2-gup-missing-dirty-01": "the pages are written by a hypercall that is handed the array",
     "blind2-retry-no-fatal-signal-04": "a loop over a user's length that fails no call is no retry",
     "blind2-retry-no-resched-05": "how long the array of pages is, the callers were told by a user",
@@ -29,6 +28,7 @@ MISSED = {
     "blind2-retry-no-resched-08": "a loop over a user's length that neither pins nor fails a call",
     "blind2-revoke-without-unmap-04": "no marker by its name, and the handler that maps does not ask for the state",
     "blind2-revoke-without-unmap-05": "vmalloc memory, which is mapped page by page, is not followed to its vfree()",
+    "blind2-revoke-without-unmap-06": "called through a table of the driver's own, for which objects is not followed",
     "blind2-unbounded-retry-05": "the callee sleeps until the peer is there before it says that it could not send",
     # the third set
     "blind3-dmabuf-resv-lock-01": "called through a table of the driver's own, by whom is not in sight: a doubt",

@@ -209,6 +209,30 @@ def test_a_lock_that_every_caller_holds(ask: Ask) -> None:
     assert not ask(RULE, box(LOCKED, around)).fires
 
 
+ZAP = "\tunmap_mapping_range(b->inode->i_mapping, 0, 0, 1);\n"
+ELSEWHERE = "static void other_cut(struct other *o)\n{\n\tunmap_mapping_range(o->inode->i_mapping, 0, 0, 1);\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "fires"), [("unlocked too early", True), ("a guard that ends", True), ("no lock", False), ("never", False)]
+)
+def test_a_revoke_that_unmaps_nothing(ask: Ask, name: str, fires: bool) -> None:
+    """Who takes the lock of the revoke to look, and gives it back before the insert, means to keep new PTEs out."""
+    said = ask(RULE, box(HOLES[name][0], SHUT.replace(ZAP, "") + ELSEWHERE))
+    assert said.fires is fires, said.reasons
+    assert not fires or any("makes its PTE all the same" in fact for fact in said.finding.facts)
+
+
+def test_a_revoke_that_comes_when_nothing_is_mapped(ask: Ask) -> None:
+    shut = SHUT.replace(ZAP, "") + ELSEWHERE
+    shut = shut.replace(
+        "static long box_ioctl(struct file *file, unsigned int cmd, unsigned long arg)",
+        "static int box_release(struct inode *inode, struct file *file)",
+    )
+    text = box(HOLES["unlocked too early"][0], shut)
+    assert not ask(RULE, text.replace(".unlocked_ioctl = box_ioctl", ".release = box_release")).fires
+
+
 STALE = """
 struct key { u64 where; };
 struct ring { struct mutex keys_lock; struct idr keys; struct inode *inode; };

@@ -137,6 +137,8 @@ static int uio_mmap(struct file *filep, struct vm_area_struct *vma)
 	struct uio_device *idev = filep->private_data;
 	struct uio_mem *mem = idev->info->mem + vma->vm_pgoff;
 
+	if (mem->memtype != UIO_MEM_PHYS)
+		return uio_mmap_logical(vma);
 	return remap_pfn_range(vma, vma->vm_start, mem->addr >> PAGE_SHIFT, mem->size, vma->vm_page_prot);
 }
 
@@ -221,3 +223,73 @@ CORE_SILENT = {
 def test_silent_of_a_core(ask: Ask, name: str) -> None:
     said = ask(RULE, CORE_SILENT[name])
     assert not said.fires, said.finding
+
+
+SCREEN = """
+struct fb_fix_screeninfo { unsigned long smem_start; __u32 smem_len; };
+struct fb_info { struct fb_fix_screeninfo fix; char *screen_base; };
+"""
+SCREENS = """
+#include <linux/fb.h>
+
+static int fb_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct fb_info *info = file_fb_info(file);
+
+	return vm_iomap_memory(vma, info->fix.smem_start, info->fix.smem_len);
+}
+
+static const struct file_operations fb_fops = { .mmap = fb_mmap };
+
+void unregister_framebuffer(struct fb_info *fb_info)
+{
+	put_fb_info(fb_info);
+}
+EXPORT_SYMBOL(unregister_framebuffer);
+"""
+PANEL = """
+#include <linux/fb.h>
+
+struct panel { struct fb_info *info; void *lut; dma_addr_t lut_dma; dma_addr_t dma; };
+
+static int panel_probe(struct platform_device *dev)
+{
+	struct panel *p = platform_get_drvdata(dev);
+
+	p->info->fix.smem_start = p->dma;
+	EXTRA
+	return register_framebuffer(p->info);
+}
+
+static void f(struct platform_device *dev)
+{
+	struct panel *p = platform_get_drvdata(dev);
+
+	unregister_framebuffer(p->info);
+	GIVES
+}
+
+static struct platform_driver panel_driver = { .probe = panel_probe, .remove = f };
+"""
+
+
+@pytest.mark.parametrize(
+    ("gives", "extra", "fires"),
+    [
+        ("dma_free_coherent(&dev->dev, SIZE, p->info->screen_base, p->dma);", "", True),
+        ("dma_free_wc(&dev->dev, SIZE, p->info->screen_base, p->info->fix.smem_start);", "", True),
+        ("dma_free_coherent(&dev->dev, SIZE, p->lut, p->lut_dma);", "", False),  # the screen stays
+        ("iounmap(p->info->screen_base);", "", False),  # the device is still there
+        ("pci_disable_device(p->pdev);", "", False),
+        ("dma_free_coherent(&dev->dev, SIZE, p->info->screen_base, p->dma);", "fb_deferred_io_init(p->info);", False),
+        ("dma_free_coherent(&dev->dev, SIZE, p->info->screen_base, p->dma);", "ops.fb_mmap = panel_mmap;", False),
+    ],
+)
+def test_a_core_that_knows_no_kinds_of_memory(ask: Ask, gives: str, extra: str, fires: bool) -> None:
+    files = {
+        "include/linux/fb.h": SCREEN,
+        "drivers/video/fbmem.c": SCREENS,
+        "drivers/demo/a.c": PANEL.replace("GIVES", gives).replace("EXTRA", extra),
+    }
+    said = ask(RULE, files)
+    assert said.fires is fires, said.reasons

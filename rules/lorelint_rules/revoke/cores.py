@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lorelint.rule import TreeView, flow, ir
+from lorelint.rule import TreeView, flow, ir, regex
 from lorelint.rule.analyses import mapping, unmaps
 from lorelint.rule.analyses.mapping import Way
 from lorelint.rule.analyses.scope import Scope, tag
@@ -23,6 +23,8 @@ Names = frozenset[tuple[str, str]]  # (struct, field)
 _RANGES = frozenset({"iounmap", "pci_iounmap"})
 #: Gives back a device with all its memory.
 _DEVICES = frozenset({"pci_disable_device", "pci_release_regions", "release_mem_region"})
+#: A driver that maps itself what it has registered, or page by page as it is written to.
+_OTHERWISE = regex(rb"\.\w*mmap\s*=|deferred_io")
 
 
 def unregisters(view: TreeView) -> frozenset[str]:
@@ -104,32 +106,38 @@ def _own(view: TreeView, path: str, struct: str, field: str) -> tuple[Way, ...]:
 
 
 def _of_core(view: TreeView, scope: Scope, start: int, call: ir.Call) -> Iterator[Marker]:
-    struct = scope.tag_of(call.args[0])
-    if struct in mapping.GENERIC or not _lasting(view, scope.fn.path):
+    struct, path = scope.tag_of(call.args[0]), scope.fn.path
+    raw = view.program.raw(path) or b""
+    if struct in mapping.GENERIC or _OTHERWISE.search(raw):  # before the core is looked at, which takes longer
         return
-    mapped = _cores(view, scope.fn.path, call.name, struct)
+    mapped = _cores(view, path, call.name, struct)
     names = frozenset(pair for way in mapped for pair in way.mapped if pair[0] not in mapping.GENERIC)
-    for node, given in _calls(scope) if names else ():
-        if _behind(scope, start, node) and _gives(view, scope, given, names):
+    if not names:
+        return
+    kinds = _kinds(view, mapped[0].entry.path)
+    if kinds and not re.search(rb"=\s*(?:" + b"|".join(kinds) + rb")\s*;", raw):
+        return  # what it registers is mapped by pages with references
+    for node, given in _calls(scope):
+        if _behind(scope, start, node) and _gives(view, scope, given, names, registers=bool(kinds)):
             yield _marker(start, call, given, struct, call.name)
             return
 
 
-def _lasting(view: TreeView, path: str) -> bool:
-    """Whether the driver registers memory whose mappings hold no page."""
-    kinds = b"|".join(sorted(name.encode() for name in view.know.names("registered_memory_lasting")))
-    return re.search(rb"=\s*(?:" + kinds + rb")\s*;", view.program.raw(path) or b"") is not None
+def _kinds(view: TreeView, core: str) -> tuple[bytes, ...]:
+    """The kinds of memory that a core maps without references; () for one that knows no kinds."""
+    raw = view.program.raw(core) or b""
+    return tuple(name.encode() for name in sorted(view.know.names("registered_memory_lasting")) if name.encode() in raw)
 
 
-def _gives(view: TreeView, scope: Scope, given: ir.Call, names: Names) -> bool:
-    """Whether a call gives back what the core was told to map."""
-    if given.name in _RANGES:
-        structs = {owner for owner, _ in names}
-        return any(owner in structs for arg in given.args for owner, _ in scope.members(arg))
+def _gives(view: TreeView, scope: Scope, given: ir.Call, names: Names, *, registers: bool) -> bool:
+    """Whether a call gives back what the core was told to map; `registers`: it may be those of the device."""
     if given.name in FREES:
         known = told(view, scope.fn.path, names)
         return any(pair in known for arg in _freed(given) for pair in scope.members(arg))
-    return given.name in _DEVICES
+    if given.name in _RANGES:
+        structs = {owner for owner, _ in names}
+        return registers and any(owner in structs for arg in given.args for owner, _ in scope.members(arg))
+    return registers and given.name in _DEVICES
 
 
 def told(view: TreeView, path: str, names: Names) -> Names:

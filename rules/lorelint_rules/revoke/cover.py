@@ -46,7 +46,6 @@ class Leaf(Struct, frozen=True):
     step: Step
     chain: tuple[Step, ...] = ()  # calls from there down to the marker
     top: ir.Function | None = None
-    table: str = ""  # a table of the driver's own through which it goes: which objects it is called for is not followed
 
 
 class Caller(Struct, frozen=True):
@@ -206,7 +205,7 @@ class Cover:
             above = Scope(self.program, site.fn)
             for at, call in _sites(above, fn.name, site.line):
                 for leaf in self._fates(above, at, call.line, {*seen, site.fn.key}, depth + 1):
-                    yield Leaf(leaf.fate, leaf.step, (*leaf.chain, here), leaf.top, leaf.table)
+                    yield Leaf(leaf.fate, leaf.step, (*leaf.chain, here), leaf.top)
 
     def _named(self, fn: ir.Function, here: Step, seen: set[tuple[str, str]], depth: int) -> Iterator[Leaf]:
         """Functions of the same file that hold its name as a value, in a table of their own or by a pointer."""
@@ -237,7 +236,11 @@ class Cover:
         for above, node, line in table_calls(self.view, folder_of(fn.path), at.table, at.field)[:WIDTH]:
             if above.key not in seen:
                 for leaf in self._fates(Scope(self.program, above), node, line, {*seen, above.key}, depth + 1):
-                    leaves.append(Leaf(leaf.fate, leaf.step, (*leaf.chain, *chain), leaf.top, at.table))
+                    fate, step = leaf.fate, leaf.step
+                    if fate is Fate.EXPOSED:  # maybe for objects that nobody can have mapped
+                        told = f"{above.name}() calls it through struct {at.table}: for which objects is not followed"
+                        fate, step = Fate.UNKNOWN, Step(above.path, line, told)
+                    leaves.append(Leaf(fate, step, (*leaf.chain, *chain), leaf.top))
         return tuple(leaves)
 
     def _fate(self, fn: ir.Function, each: entry.Entry) -> Fate:

@@ -135,7 +135,9 @@ def _message(hole: Hole) -> str:
 
 
 def _facts(hole: Hole) -> Iterator[str]:
-    if hole.how is not How.GONE:
+    if not hole.unmaps:
+        yield "a fault that runs beside the revoke makes its PTE all the same"
+    elif hole.how is not How.GONE:
         yield "a fault that runs beside the revoke makes its PTE after the unmap, and nothing takes that one away"
     if hole.mark is not None and hole.mark.must:
         place = f"{hole.mark.fn.path}:{hole.mark.marker.line}"
@@ -153,7 +155,7 @@ def _ask(hole: Hole) -> str:
     fn = hole.fn.name
     if hole.how is How.GONE and hole.mark is not None:
         return f"what keeps {hole.mark.marker.field} from becoming NULL while {fn}() runs?"
-    return f"can {fn}() make a PTE after the mappings were taken away?"
+    return f"can {fn}() make a PTE after {'the mappings were taken away' if hole.unmaps else 'it was refused'}?"
 
 
 RULE = Rule(

@@ -14,6 +14,7 @@ from lorelint.rule.analyses.folder import near
 from lorelint.rule.analyses.lockset import DRM_DEV, LOCKING
 from lorelint.rule.analyses.scope import Scope
 from lorelint_rules.revoke import markers
+from lorelint_rules.revoke.cover import Cover, Fate
 from lorelint_rules.revoke.markers import Kind
 from lorelint_rules.revoke.marks import MARKS, Mark, Zap, locks
 from lorelint_rules.revoke.paths import Guarded, Path, Test
@@ -39,6 +40,7 @@ class Hole(Struct, frozen=True):
     steps: tuple[Step, ...]
     mark: Mark | None = None
     zap: Zap | None = None
+    unmaps: bool = True  # the revoke takes mappings away
 
     @property
     def anchor(self) -> str:
@@ -87,8 +89,8 @@ class Judge:
         if not path.counted and (retested := self._retested(tests, pairs)) is not None:
             return retested
         for test, mark in pairs:
-            if mark.must and self._is_real(mark):
-                return self._other_lock(test, mark) or self._late(test, mark)
+            if mark.must and (self._is_real(mark) or self._lets_go(test, mark)):
+                return self._other_lock(test, mark) or self._late(test, mark, unmaps=self._is_real(mark))
         at_insert = self.guarded.at_insert
         if DRM_DEV in at_insert:
             return Shut(path, path.root, "inside drm_dev_enter(), whose end drm_dev_unplug() waits for")
@@ -136,6 +138,19 @@ class Judge:
             return True
         return not self.path.counted and (bool(self.zaps) or self.marks.unmap(mark) is not None)
 
+    def _lets_go(self, test: Test, mark: Mark) -> bool:
+        """Whether the handler gives back the very lock of a revoke that may come while the object is mapped.
+
+        It need not unmap: a handler that takes its lock to look means to keep new PTEs out.
+        """
+        if self.path.counted or not test.held & mark.must or mark.marker.kind is Kind.OWNER:
+            return False
+        cover = Cover(self.marks.view, (self.path.way,), mark.marker)
+        if cover.undoing(self.held.scope(mark.fn), mark.node):
+            return False
+        callers = cover.callers(mark.fn, mark.marker.value)
+        return any(leaf.fate in (Fate.EXPOSED, Fate.UNKNOWN) for leaf in cover.fates(mark.fn, callers))
+
     def _retested(self, tests: tuple[Test, ...], pairs: list[tuple[Test, Mark]]) -> Shut | None:
         """Another field looked at under a lock of the revoke that is held to the end."""
         wanted = frozenset().union(*(mark.may for _, mark in pairs), *(zap.may for zap in self.zaps))
@@ -147,7 +162,7 @@ class Judge:
                 return Shut(self.path, self.path.hops[test.level].fn, reason, (test.gate.step, self.path.insert.step))
         return None
 
-    def _late(self, test: Test, mark: Mark) -> Hole:
+    def _late(self, test: Test, mark: Mark, *, unmaps: bool = True) -> Hole:
         hop = self.path.hops[test.level]
         common = test.held & mark.must
         how = How.DROPPED if common else How.OUTSIDE
@@ -157,7 +172,7 @@ class Judge:
         line = self.held.program.cfg(hop.fn).nodes[hop.node].line
         end = Step(hop.fn.path, line, f"{lock} is not held from there to here, where {self._onward(test.level)}")
         steps = (mark.step, Step(test.gate.step.path, test.gate.step.line, tested), end, self.path.insert.step)
-        return Hole(how, self.path, hop.fn, line, lock, tuple(dict.fromkeys(steps)), mark)
+        return Hole(how, self.path, hop.fn, line, lock, tuple(dict.fromkeys(steps)), mark, unmaps=unmaps)
 
     def _onward(self, level: int) -> str:
         hops = self.path.hops

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
-from lorelint.rule import Sibling, Step, TreeView, ir, regex, tables
+from lorelint.rule import Sibling, Step, TreeView, flow, ir, regex, tables
 from lorelint.rule.analyses import mapping
 from lorelint.rule.analyses.folder import beside, folder_of
 from lorelint.rule.analyses.hints import Hints
@@ -127,11 +127,49 @@ def ways(view: TreeView, fn: ir.Function, marker: Marker) -> tuple[tuple[Way, Ga
     if marker.kind is Kind.ROLE:
         return roles.ways(view, fn.path, marker)
     found = markers.ways_of(marker, mapping.ways(view.program, fn.path))
+    if marker.kind is Kind.STATE:
+        found = tuple((way, gate) for way, gate in found if gate is None or not _lets_pass(view, marker, way, gate))
     if marker.kind is Kind.FREE and not _own_struct(view, fn, marker.tag):
         found = tuple(each for each in found if each[0].entry.path == fn.path)
     if not found and marker.kind is Kind.BIT:
         found = _by_predicate(view, fn, marker)
     return tuple(sorted(found, key=lambda each: (each[1] is None, each[0].counted, each[0].entry.path != fn.path)))
+
+
+def _lets_pass(view: TreeView, marker: Marker, way: Way, gate: Gate) -> bool:
+    """Whether a test compares the state with another one, and an object in the marker's state goes on to its PTEs."""
+    cfg = view.program.cfg(gate.fn)
+    match cfg.nodes[gate.node].expr:
+        case ir.Binary(op="==" | "!=" as op, left=ir.Member(field=field), right=ir.Name(name=name)):
+            taken = (name in marker.names) == (op == "==")
+        case _:
+            return False
+    if field != marker.field or not name.isupper():
+        return False
+    onward = {each.node for each in way.links if each.fn.key == gate.fn.key}
+    onward |= {each.node for each in way.inserts if each.fn.key == gate.fn.key}
+    starts = [edge.to for edge in cfg.nodes[gate.node].out if edge.when is taken]
+    return bool(onward) and any(start in onward or flow.reaches(cfg, [start], onward) is not None for start in starts)
+
+
+def paged(view: TreeView, way: Way) -> bool:
+    """Whether all that a way inserts are PFNs of pages: memory of the kernel's own, no registers."""
+
+    def of_page(scope: Scope, call: ir.Call) -> bool:
+        values = (call.args[1:], *(scope.values(each.name) for each in call.args[1:] if isinstance(each, ir.Name)))
+        return any(inner.name == "page_to_pfn" for many in values for each in many for inner in ir.calls(each))
+
+    def compute() -> bool:
+        for insert in way.inserts:
+            if insert.api in mapping.COUNTED:
+                continue
+            scope = Scope(view.program, insert.fn)
+            here = (call for call in ir.calls(scope.cfg.nodes[insert.node].expr) if call.name == insert.api)
+            if not all(of_page(scope, call) for call in here):
+                return False
+        return True
+
+    return view.program.memo(("paged", way.handler.key, way.entry), compute)
 
 
 def _own_struct(view: TreeView, fn: ir.Function, tag: str) -> bool:

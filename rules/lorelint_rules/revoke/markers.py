@@ -38,7 +38,7 @@ class Marker(Struct, frozen=True):
     object: str  # C text of the object
     text: str  # C text of the statement
     value: str  # name of the variable that says yes or no, "" for a constant
-    names: frozenset[str] = frozenset()  # bits
+    names: frozenset[str] = frozenset()  # bits, or the state
     api: str = ""  # the call, where it is one
 
     @property
@@ -176,8 +176,9 @@ def _stored(
     if kind is None or fresh(scope, target.base):
         return
     owner = scope.tag_of(target.base)
+    names = _capitals(value) if kind is Kind.STATE else frozenset()
     if owner:
-        yield Marker(node, whole.line, kind, owner, target.field, ir.show(target.base), ir.show(whole), variable)
+        yield Marker(node, whole.line, kind, owner, target.field, ir.show(target.base), ir.show(whole), variable, names)
 
 
 def _meaning(fields: frozenset[str], field: str, value: ir.Expr) -> tuple[Kind | None, str]:

@@ -22,7 +22,8 @@ When it is silent
     - entered from .release alone: every VMA holds a reference to its file; from probe, open or boot: nothing
       is mapped yet; the object was made by this very function
     - it waits behind the marker for what .release or a VMA's .close tells: nothing is mapped when the wait ends
-    - pages with references of their own (vm_insert_page); sysfs files, whose mappings kernfs ends
+    - pages with references of their own (vm_insert_page), or a state that says nothing of the memory where pages
+      are mapped whose VMAs vm_ops count; sysfs files, whose mappings kernfs ends
     - an importer that drops its DMA mappings. dma_buf_move_notify() and iommu_unmap() are no CPU unmaps
 
 Do this instead
@@ -105,7 +106,7 @@ def _own(view: TreeView, scope: Scope, marker: Marker) -> Verdict | None:
     ways = marked.ways(view, fn, marker)
     if not ways:
         return _unmapped(view, fn, marker)
-    quiet = _harmless(fn, marker, ways)
+    quiet = _harmless(view, fn, marker, ways)
     if quiet is not None:
         return quiet
     cover = Cover(view, tuple(way for way, _ in ways), marker)
@@ -142,7 +143,7 @@ def _own(view: TreeView, scope: Scope, marker: Marker) -> Verdict | None:
 def _around(view: TreeView, fn: ir.Function, line: int, scope: Scope, marker: Marker) -> Verdict | None:
     """The verdict on a caller of the function that holds the marker, where the callers are to unmap."""
     ways = marked.ways(view, scope.fn, marker)
-    if not ways or _harmless(fn, marker, ways) is not None:
+    if not ways or _harmless(view, fn, marker, ways) is not None:
         return None
     cover = Cover(view, tuple(way for way, _ in ways), marker)
     if cover.undoing(scope, marker.node) or cover.here(scope, marker.node) is not None:
@@ -179,12 +180,16 @@ def _contrast(
     return bad if covered or chosen or (good and fn.static) else ()
 
 
-def _harmless(fn: ir.Function, marker: Marker, ways: Ways) -> Silence | None:
+def _harmless(view: TreeView, fn: ir.Function, marker: Marker, ways: Ways) -> Silence | None:
     """What makes a stale mapping harmless whoever revokes."""
     if all(way.counted for way, _ in ways):
         way = ways[0][0]
         reason = f"only pages with references of their own are mapped ({way.inserter}): they stay valid"
         return Silence(NAME, fn.path, fn.name, marker.line, reason, way.steps)
+    kept = marker.kind is Kind.STATE and "PURGE" not in marker.text  # what is purged is given back
+    if kept and all(way.tracked and marked.paged(view, way) for way, _ in ways):
+        reason = "only pages of the kernel's own are mapped, and the vm_ops hear of every VMA: they are kept as long"
+        return Silence(NAME, fn.path, fn.name, marker.line, reason, ways[0][0].steps)
     if all(way.table == "bin_attribute" for way, _ in ways):
         return Silence(
             NAME,
@@ -218,7 +223,6 @@ def _finding(
     way, gate = ways[0]
     near = folder_of(way.entry.path) == folder_of(fn.path)
     plain = gate is not None or marker.kind in (Kind.CALL, Kind.FREE, Kind.LEFT)
-    table = wording.exposed(leaves).table
     return Finding(
         rule=NAME,
         path=fn.path,
@@ -227,13 +231,11 @@ def _finding(
         anchor=marker.anchor,
         message=wording.message(fn, marker, way),
         severity=Severity.ERROR if wording.is_device(way) else Severity.WARNING,
-        confidence=(0.85 if way.entry.path == fn.path else 0.75 if near else 0.65)
-        - (0.0 if plain else 0.1)
-        - (0.25 if table else 0.0),
+        confidence=(0.85 if way.entry.path == fn.path else 0.75 if near else 0.65) - (0.0 if plain else 0.1),
         steps=wording.steps(fn, line, marker, way, gate, leaves, below),
         need=Need.CALLS,
         concern=marker.anchor,
-        facts=wording.facts(view, marker.kind, way, gate, callers, table),
+        facts=wording.facts(view, marker.kind, way, gate, callers),
         advice=wording.advice(marker, way),
         siblings=marked.siblings(view, fn, marker),
         evidence=(marker.kind.value, marker.anchor, way.table, way.op, way.inserter),

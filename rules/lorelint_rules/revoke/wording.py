@@ -50,7 +50,7 @@ def steps(
     leaves: tuple[Leaf, ...],
     below: tuple[Step, ...],
 ) -> tuple[Step, ...]:
-    top = exposed(leaves)
+    top = next(leaf for leaf in leaves if leaf.fate is Fate.EXPOSED)
     made = below or (marker(fn, found),)
     out = [*made, way.entry, way.insert]
     if gate is not None:
@@ -62,17 +62,8 @@ def steps(
     return tuple(dict.fromkeys(out))
 
 
-def exposed(leaves: tuple[Leaf, ...]) -> Leaf:
-    """The way in that is told, one that needs no table of the driver's own where there is one."""
-    return min((leaf for leaf in leaves if leaf.fate is Fate.EXPOSED), key=lambda leaf: leaf.table != "")
-
-
-def facts(
-    view: TreeView, kind: Kind, way: Way, gate: Gate | None, callers: tuple[Caller, ...], table: str
-) -> tuple[str, ...]:
+def facts(view: TreeView, kind: Kind, way: Way, gate: Gate | None, callers: tuple[Caller, ...]) -> tuple[str, ...]:
     out = []
-    if table:
-        out.append(f"called through struct {table}: which objects it is called for is not followed")
     for caller in callers:
         if caller.good:
             leaf = caller.leaves[0]

@@ -6,13 +6,13 @@ import gc
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 from lorelint.model.aside import Draw
 
 T = TypeVar("T")
-MOST = 4096  # tasks: each is one byte in a pipe
+MOST = 255  # tasks: each is one byte in a pipe
 
 
 def processors() -> int:
@@ -27,11 +27,12 @@ def fork(tasks: int, job: Callable[[Draw], T]) -> tuple[Draw, Callable[[], T | N
     if processors() < 2 or not 1 < tasks <= MOST:
         return alone
     tokens, fill = os.pipe()
-    os.write(fill, bytes(tasks))
+    os.write(fill, bytes(range(tasks)))
     os.close(fill)
 
-    def drawing(numbers: Iterator[int]) -> Draw:
-        return lambda: next(numbers) if os.read(tokens, 1) else None
+    def draw() -> int | None:
+        token = os.read(tokens, 1)
+        return token[0] if token else None
 
     back, forth = os.pipe()
     with warnings.catch_warnings():
@@ -44,7 +45,7 @@ def fork(tasks: int, job: Callable[[Draw], T]) -> tuple[Draw, Callable[[], T | N
             return alone
     if not child:
         os.close(back)
-        _work(job, drawing(iter(reversed(range(tasks)))), forth)
+        _work(job, draw, forth)
     os.close(forth)
 
     def result() -> T | None:
@@ -58,7 +59,7 @@ def fork(tasks: int, job: Callable[[Draw], T]) -> tuple[Draw, Callable[[], T | N
         except (pickle.UnpicklingError, EOFError):
             return None
 
-    return drawing(iter(range(tasks))), result
+    return draw, result
 
 
 def _work(job: Callable[[Draw], T], draw: Draw, forth: int) -> None:

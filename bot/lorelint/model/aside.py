@@ -7,8 +7,7 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 Draw = Callable[[], int | None]
-"""The number of the next task; None when none is left. One of two processes is given them from the first on, the other
-one from the last back, until they meet."""
+"""The number of the next task, each given once to one of two processes; None when none is left."""
 
 
 class Aside(Protocol):

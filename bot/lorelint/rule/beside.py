@@ -1,4 +1,4 @@
-"""Verdicts of one patch on two processors, which take the rules from both ends: families share what they work out.
+"""Verdicts of one patch on two processors: whole families of rules at a time, since those share what they work out.
 
 What comes of it is what one process would say: outcomes are gathered first, and then told in their fixed order.
 """
@@ -19,20 +19,19 @@ Gathered = list[tuple[bool, str, int, Outcome]]
 """(of the tree after, rule, number of the subject, outcome) of all that was worked out."""
 
 
-def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """Rules in their families (the packages they lie in), the largest of these in turn at the one end and the other."""
+def families(rules: Iterable[Rule]) -> tuple[tuple[Rule, ...], ...]:
+    """Rules by the package they lie in, those of which there are most first."""
 
     def family(rule: Rule) -> str:
         return rule.module.rpartition(".")[0]
 
     groups = [tuple(group) for _, group in groupby(sorted(rules, key=family), family)]
-    groups.sort(key=len, reverse=True)
-    return tuple(rule for group in (*groups[::2], *reversed(groups[1::2])) for rule in group)
+    return tuple(sorted(groups, key=len, reverse=True))
 
 
 def judge_beside(one: OnePatch, rules: Sequence[Rule], subjects: Sequence[Subject], aside: Aside) -> None:
     """Have all outcomes that `one` will ask for worked out by two processes."""
-    tasks = in_order(rules)
+    tasks = families(rules)
     named = {rule.name: rule for rule in rules}
 
     def job(draw: Draw) -> Gathered:
@@ -48,7 +47,8 @@ def judge_beside(one: OnePatch, rules: Sequence[Rule], subjects: Sequence[Subjec
     def work(draw: Draw) -> None:
         while (at := draw()) is not None:
             for subject in subjects:
-                one.ask(tasks[at], subject)
+                for rule in tasks[at]:
+                    one.ask(rule, subject)
 
     draw, result = aside(len(tasks), job)
     work(draw)

@@ -16,6 +16,22 @@ HEAD = "int f(struct mm_struct *mm, unsigned long a, struct page **p)\n{\n\tint 
 END = "\treturn 0;\n}\n"
 PIN = "\tret = pin_user_pages(a, 1, FOLL_WRITE, p);\n"
 RETRY = "\tret = get_user_pages_fast(a, 1, 0, p);\n\tif (ret == -EAGAIN)\n\t\tgoto "
+CARD = """struct card { struct miscdevice misc; void *mem; dma_addr_t dma; bool gone; };
+static vm_fault_t card_fault(struct vm_fault *vmf)
+{
+	struct card *c = vmf->vma->vm_private_data;
+	return vmf_insert_pfn(vmf->vma, vmf->address, c->dma);
+}
+static const struct vm_operations_struct card_vm = { .fault = card_fault };
+static int card_mmap(struct file *f, struct vm_area_struct *vma)
+{
+	struct card *c = f->private_data;
+	vma->vm_ops = &card_vm;
+	return remap_pfn_range(vma, vma->vm_start, c->dma, 1, vma->vm_page_prot);
+}
+static const struct file_operations card_fops = { .mmap = card_mmap };
+"""
+LETS_GO = "\tmisc_deregister(&c->misc);\n\tdma_free_coherent(d, 1, c->mem, c->dma);\n"
 Attack = Callable[[], list[str]]
 
 
@@ -170,6 +186,17 @@ JUDGED: dict[str, Callable[[], bytes]] = {
     "retries in one function": lambda: numbered(f"again@:\n{RETRY}again@;\n", HEAD, END, 1 << 15),
     "functions that retry": lambda: numbered(
         HEAD.replace("int f(", "int f@(") + f"again:\n{RETRY}again;\n" + END, size=1 << 16
+    ),
+    "registrations let go of": lambda: repeated(
+        LETS_GO, CARD + "void card_remove(struct card *c)\n{\n", "}\n", 1 << 18
+    ),
+    "functions that let go": lambda: numbered(
+        f"void card_remove@(struct card *c)\n{{\n{LETS_GO}}}\n", CARD, size=1 << 17
+    ),
+    "switches that refuse": lambda: numbered(
+        "static int o@(struct card *c)\n{\n\tif (c->a@)\n\t\treturn -EIO;\n\treturn 0;\n}\n"
+        "void r@(struct card *c)\n{\n\tc->a@ = true;\n}\n",
+        CARD,
     ),
     "look-ups of areas": lambda: repeated(
         "\tmmap_read_lock(mm);\n\tvma = find_vma(mm, a);\n\tif (!vma)\n\t\tgoto out;\n\tmmap_read_unlock(mm);\n",

@@ -57,6 +57,9 @@ ANSWERS = {
     "many functions of many pins": ["no finding", "a budget was spent"],
     "retries in one function": ["some findings", "a budget was spent"],
     "functions that retry": ["some findings", "all was followed"],
+    "registrations let go of": ["no finding", "a budget was spent"],
+    "functions that let go": ["no finding", "all was followed"],
+    "switches that refuse": ["no finding", "all was followed"],
     "look-ups of areas": ["no finding", "a budget was spent"],
 }
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct, field
 
 from lorelint.code.facts import Facts, Role, decode, roles
+from lorelint.code.lex import mask
 from lorelint.code.reads import READ, Key, Sources
 from lorelint.code.search import (
     CallSite,
     Use,
+    by_callee,
     calls_in,
     declares,
     entries_in,
@@ -66,6 +68,7 @@ class Program(Sources):
         self.cache = cache if cache is not None else Cache()
         self._facts: dict[str, Facts] = {}
         self._roles: dict[str, Mapping[str, int]] = {}
+        self._mask: tuple[bytes, bytes] = b"", b""
 
     # -- what a file holds
 
@@ -281,9 +284,7 @@ class Program(Sources):
         return self.memo(("callers", fn.path, fn.name), lambda: self._callers(fn))
 
     def _callers(self, fn: Function) -> tuple[CallSite, ...]:
-        paths: tuple[str, ...] = (fn.path,)
-        if not fn.static or fn.path.endswith(".h"):
-            paths = self.candidates((fn.name,), fn.path, f"callers of {fn.name}()")
+        paths = self._seen_in(fn, "callers")
         calling = frozenset(self.tree.holding(fn.name, Role.CALLED)) if len(paths) > 1 else frozenset(paths)
         found: list[CallSite] = []
         for path in paths:
@@ -292,26 +293,48 @@ class Program(Sources):
                 continue
             if path != fn.path and (not visible(fn, path) or self.named(path, fn.name)):
                 continue  # calls its own
-            for each in self._functions(path):
+            for each in self._may_call(path, fn.name) if path == fn.path else self._functions(path):
                 found.extend(calls_in(each, fn.name))
         return tuple(sorted(found, key=lambda site: (site.fn.path, site.line)))
+
+    def _seen_in(self, fn: Function, what: str) -> tuple[str, ...]:
+        """Files in which a function's name may mean it."""
+        if fn.static and not fn.path.endswith(".h"):
+            return (fn.path,)
+        return self.candidates((fn.name,), fn.path, f"{what} of {fn.name}()")
+
+    def _may_call(self, path: str, name: str) -> tuple[Function, ...]:
+        """Those of a file's functions that may call a name: of its own file each function of it is asked about."""
+        raw = self._read(path) or b""
+        key = ("by callee", path, raw)
+        if key not in self.cache.other:
+            self.cache.other[key] = by_callee(self._functions(path))
+        found: tuple[Function, ...] = self.cache.other[key].get(name.encode("utf-8", "surrogateescape"), ())
+        return found
+
+    def _masked(self, raw: bytes) -> bytes:
+        """Masked text; of the file that was asked for last it is kept, since its functions follow one another."""
+        if self._mask[0] is not raw:
+            self._mask = raw, mask(raw)
+        return self._mask[1]
 
     def uses(self, fn: Function) -> tuple[Use, ...]:
         """Where a function's name stands as a value: in tables, set to fields, as an argument; sorted by place."""
         return self.memo(("uses", fn.path, fn.name), lambda: self._uses(fn))
 
     def _uses(self, fn: Function) -> tuple[Use, ...]:
-        paths: tuple[str, ...] = (fn.path,)
-        if not fn.static or fn.path.endswith(".h"):
-            paths = self.candidates((fn.name,), fn.path, f"uses of {fn.name}()")
         found: list[Use] = []
-        for path in paths:
+        word = fn.name.encode("utf-8", "surrogateescape")
+        for path in self._seen_in(fn, "uses"):
             self.note(("file", path))
             raw = self._read(path)
-            if raw is None or (path != fn.path and (not visible(fn, path) or self.named(path, fn.name))):
+            if (
+                raw is None
+                or word not in raw
+                or (path != fn.path and (not visible(fn, path) or self.named(path, fn.name)))
+            ):
                 continue
-            tables = self._tables(path)
-            found.extend(uses_in(path, raw, fn.name, tables, self._functions(path)))
+            found.extend(uses_in(path, self._masked(raw), fn.name, self._tables(path), self._functions(path)))
         return tuple(sorted(found, key=lambda use: (use.path, use.line, use.kind, use.type, use.field)))
 
     def entries(self, fn: Function) -> tuple[Use, ...]:
@@ -319,9 +342,7 @@ class Program(Sources):
         return self.memo(("entries", fn.path, fn.name), lambda: self._entries(fn))
 
     def _entries(self, fn: Function) -> tuple[Use, ...]:
-        paths: tuple[str, ...] = (fn.path,)
-        if not fn.static or fn.path.endswith(".h"):
-            paths = self.candidates((fn.name,), fn.path, f"uses of {fn.name}()")
+        paths = self._seen_in(fn, "uses")
         holding = frozenset(self.tree.holding(fn.name, Role.VALUE)) if len(paths) > 1 else frozenset(paths)
         found: list[Use] = []
         for path in paths:

@@ -163,17 +163,25 @@ def calls_in(fn: Function, name: str) -> Iterator[CallSite]:
         yield CallSite(fn, fn.first_line + code.count(b"\n", 0, found.start()))
 
 
+def by_callee(functions: Iterable[Function]) -> dict[bytes, tuple[Function, ...]]:
+    """The functions that may call a name: those in which it stands before a parenthesis."""
+    found: dict[bytes, list[Function]] = {}
+    for fn in functions:
+        for word in dict.fromkeys(_BEFORE_PARENTHESIS.findall(fn.text)):
+            found.setdefault(word, []).append(fn)
+    return {word: tuple(many) for word, many in found.items()}
+
+
+_BEFORE_PARENTHESIS = regex(rb"(\w++)(?=\s*+[(/#\\])")  # or before a comment or a directive, which masks blank
 _ENDS = regex(rb"[\w\s()]*+;")
 _ARGUMENT_END = regex(rb"\s++[,)]")
 _CALLEE = regex(rb"\s*+(\w++)(?<![0-9])")  # backwards
 _BRACKET = regex(rb"[(),\[\]{}]")
 
 
-def uses_in(path: str, raw: bytes, name: str, tables: Sequence[Table], functions: Sequence[Function]) -> Iterator[Use]:
-    """The name as a value in one file."""
+def uses_in(path: str, code: bytes, name: str, tables: Sequence[Table], functions: Sequence[Function]) -> Iterator[Use]:
+    """The name as a value in one file; `code` is its masked text."""
     word = name.encode("utf-8", "surrogateescape")
-    if word not in raw:
-        return
     from lorelint.code.tables import settings
 
     yield from entries_in(path, name, tables)
@@ -182,7 +190,7 @@ def uses_in(path: str, raw: bytes, name: str, tables: Sequence[Table], functions
             for each in settings(fn):
                 if each.value == name:
                     yield Use("field", path, each.line, fn.name, each.base, each.field)
-    yield from _arguments(path, raw, word, functions)
+    yield from _arguments(path, code, word, functions)
 
 
 def entries_in(path: str, name: str, tables: Sequence[Table]) -> Iterator[Use]:
@@ -195,9 +203,9 @@ def entries_in(path: str, name: str, tables: Sequence[Table]) -> Iterator[Use]:
                 yield Use("table", path, line, table.function, table.type, field)
 
 
-def _arguments(path: str, raw: bytes, word: bytes, functions: Sequence[Function]) -> Iterator[Use]:
+def _arguments(path: str, code: bytes, word: bytes, functions: Sequence[Function]) -> Iterator[Use]:
     starts = [fn.first_line for fn in functions]
-    for callee, place, line in handed(mask(raw), word):
+    for callee, place, line in handed(code, word):
         at = bisect_right(starts, line) - 1
         inside = functions[at].name if at >= 0 and line <= functions[at].end_line else ""
         if callee != inside or line > functions[at].line:

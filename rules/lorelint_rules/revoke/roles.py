@@ -23,8 +23,9 @@ _BEGINS = frozenset({"open", "alloc_ucontext", "open_device"}) | mapping.MMAP_FI
 
 def turned(view: TreeView, fn: ir.Function) -> bool:
     """Whether a function may turn such a switch, by its text."""
-    known = {field for field, _ in _candidates(view, folder_of(fn.path))}
-    return bool(known) and any(each[1].decode() in known for each in _TURNS.finditer(fn.text))
+    known = _candidates(view, folder_of(fn.path))
+    turns = (each[1].decode("utf-8", "surrogateescape") for each in _TURNS.finditer(fn.text)) if known else ()
+    return any((field, value) in known for field in turns for value in (True, False))
 
 
 def find(view: TreeView, scope: Scope) -> Iterator[Marker]:
@@ -63,15 +64,14 @@ def refused(view: TreeView, path: str, owner: str, field: str, when: bool) -> Ga
     program = view.program
 
     def compute() -> Gate | None:
-        for each in _candidates(view, folder_of(path)).get((field, when), ()):
-            for fn in program.functions(each):
-                if field.encode() in fn.text and _begins(view, fn):
-                    scope = Scope(program, fn)
-                    for node in scope.cfg.nodes:
-                        if node.at is ir.At.TEST and node.expr is not None and _is_of(scope, node.expr, owner, field):
-                            text = ir.show(node.expr)
-                            step = Step(fn.path, node.line, f"{fn.name}() tests {text}")
-                            return Gate(owner, field, frozenset(), False, text, step, fn, node.id)
+        for fn in _candidates(view, folder_of(path)).get((field, when), ()):
+            if _begins(view, fn):
+                scope = Scope(program, fn)
+                for node in scope.cfg.nodes:
+                    if node.at is ir.At.TEST and node.expr is not None and _is_of(scope, node.expr, owner, field):
+                        text = ir.show(node.expr)
+                        step = Step(fn.path, node.line, f"{fn.name}() tests {text}")
+                        return Gate(owner, field, frozenset(), False, text, step, fn, node.id)
         return None
 
     return program.memo(("refused", folder_of(path), owner, field, when), compute)
@@ -88,15 +88,16 @@ def _is_of(scope: Scope, expr: ir.Expr, owner: str, field: str) -> bool:
     )
 
 
-def _candidates(view: TreeView, folder: str) -> dict[tuple[str, bool], tuple[str, ...]]:
-    """(field, value) -> files of a folder in which something fails at once where the field has this value."""
+def _candidates(view: TreeView, folder: str) -> dict[tuple[str, bool], tuple[ir.Function, ...]]:
+    """(field, value) -> functions of a folder that fail at once where the field has this value."""
 
-    def compute() -> dict[tuple[str, bool], tuple[str, ...]]:
-        found: dict[tuple[str, bool], dict[str, None]] = {}
+    def compute() -> dict[tuple[str, bool], tuple[ir.Function, ...]]:
+        found: dict[tuple[str, bool], dict[ir.Function, None]] = {}
         for path, raw in mapping.files(view.program, folder):
-            for each in _REFUSES.finditer(raw):
-                field = each[2].decode("utf-8", "surrogateescape")
-                found.setdefault((field, not each[1]), {})[path] = None
-        return {key: tuple(paths) for key, paths in found.items()}
+            for fn in view.program.functions(path) if _REFUSES.search(raw) else ():
+                for each in _REFUSES.finditer(fn.text):
+                    field = each[2].decode("utf-8", "surrogateescape")
+                    found.setdefault((field, not each[1]), {})[fn] = None
+        return {key: tuple(many) for key, many in found.items()}
 
     return view.program.memo(("refusing", folder), compute)

@@ -19,10 +19,6 @@ from lorelint_rules.revoke.markers import FREES, Kind, Marker, fresh
 
 Names = frozenset[tuple[str, str]]  # (struct, field)
 
-#: Gives back one range that the kernel has mapped.
-_RANGES = frozenset({"iounmap", "pci_iounmap"})
-#: Gives back a device with all its memory.
-_DEVICES = frozenset({"pci_disable_device", "pci_release_regions", "release_mem_region"})
 #: A driver that maps itself what it has registered, or page by page as it is written to.
 _OTHERWISE = regex(rb"\.\w*mmap\s*=|deferred_io")
 
@@ -71,7 +67,7 @@ def _of_driver(view: TreeView, scope: Scope, start: int, call: ir.Call) -> Itera
                 for owner, field in scope.members(arg):
                     if _own(view, path, owner, field):
                         yield _marker(start, call, given, owner, field)
-        elif given.name in _DEVICES and registers and _behind(scope, start, node):
+        elif given.name in view.know.names("gives_back_device") and registers and _behind(scope, start, node):
             registers = False  # once is enough
             yield _marker(start, call, given, card, call.name)
 
@@ -134,10 +130,10 @@ def _gives(view: TreeView, scope: Scope, given: ir.Call, names: Names, *, regist
     if given.name in FREES:
         known = told(view, scope.fn.path, names)
         return any(pair in known for arg in _freed(given) for pair in scope.members(arg))
-    if given.name in _RANGES:
+    if given.name in view.know.names("gives_back_range"):
         structs = {owner for owner, _ in names}
         return registers and any(owner in structs for arg in given.args for owner, _ in scope.members(arg))
-    return registers and given.name in _DEVICES
+    return registers and given.name in view.know.names("gives_back_device")
 
 
 def told(view: TreeView, path: str, names: Names) -> Names:

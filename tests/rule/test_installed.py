@@ -54,6 +54,8 @@ def test_of_several_places_the_first_counts(tmp_path: Path, monkeypatch: pytest.
     )
     dist(one, "no-pack", "3", "[console_scripts]\nlorelint.rules = y:z\n")
     dist(two, "first-pack", "0.9", f"[{GROUP}]\nfirst = first_rules\n")
+    dist(one, "gave-up", "2", "")
+    dist(two, "gave.up", "1", f"[{GROUP}]\ngone = gone_rules\n")
     dist(two, "old", "2", f"[{GROUP}]\nold = old_rules\n", "egg-info")
     monkeypatch.setattr(sys, "path", [str(one), str(two), str(tmp_path / "nowhere")])
     assert told() == {("first", "first_rules", "1.0"), ("also", "more", "1.0"), ("old", "old_rules", "2")}

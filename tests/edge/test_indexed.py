@@ -125,14 +125,18 @@ def test_a_job_is_begun_on_what_lay_there(folder: Path, keeper: IndexFile, monke
     time.sleep(0.2)
     build(DirectoryTree(folder), keeper)
     asked: list[tuple[str, ...]] = []
+    known: list[bool] = []
+    whole: list[Tree] = []
 
     def takers(tree: Tree) -> tuple[str, ...]:
         asked.append(tree.holding("take", Role.CALLED))
+        known.append(isinstance(whole[-1], IndexedTree) and whole[-1].known)  # what a person is told who waits
         assert tree.read(asked[-1][0]) is not None
         return asked[-1]
 
     def tree() -> Tree:
-        return beside(DirectoryTree(folder), IndexFile(keeper.path))
+        whole.append(beside(DirectoryTree(folder), IndexFile(keeper.path)))
+        return whole[-1]
 
     assert early(tree(), takers) == ("drivers/b/two.c",) and len(asked) == 1
     (folder / "mm/new.c").write_text("int fresh(void)\n{\n\treturn take();\n}\n")
@@ -145,7 +149,7 @@ def test_a_job_is_begun_on_what_lay_there(folder: Path, keeper: IndexFile, monke
     assert asked[-2:] == [("mm/new.c",), ()]
     with pytest.raises(IndexError):
         early(tree(), takers)
-    assert asked[-1] == ()
+    assert asked[-1] == () and all(known)
     shutil.rmtree(keeper.path.parent)
     (folder / "mm/new.c").write_text("int fresh(void)\n{\n\treturn take();\n}\n")
     assert "mm/new.c" in early(tree(), takers)

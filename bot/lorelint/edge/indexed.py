@@ -97,6 +97,7 @@ class IndexedTree:
         self._index = index
         self._find = view
         self._last = last
+        self._before: IndexedTree | None = None
         self._known: View | None = None
         self._asked = False
         self._words: dict[str, dict[str, int]] = {}
@@ -125,7 +126,8 @@ class IndexedTree:
             last = self._last()
         except (Gone, LorelintError):
             return None
-        return None if last is None else IndexedTree(self.under, self._index, lambda: last)
+        self._before = None if last is None else IndexedTree(self.under, self._index, lambda: last)
+        return self._before
 
     def still(self, before: IndexedTree) -> bool:
         """Whether this tree is what it was, and the index answered all along."""
@@ -143,8 +145,10 @@ class IndexedTree:
 
     @property
     def known(self) -> bool:
-        """Whether the index has answered so far. Nothing is asked of it to tell."""
-        return self._asked and self._known is not None
+        """Whether the index has answered so far, also of what was. Nothing is asked of it to tell."""
+        if self._asked or self._before is None:
+            return self._asked and self._known is not None
+        return self._before.known
 
     def _lost(self) -> None:
         """The index went away between two questions; a new one would know the files by other numbers."""

@@ -72,8 +72,9 @@ def resolve(program: Program, name: str, path: str, *, wide: bool) -> tuple[Func
 
 _INLINE = regex(rb"inline\b")
 _BEFORE = regex(rb"(static\s+)?(?:__always_)?\Z")
-_PLAIN = regex(rb"[^;{}()=]*?\b(\w+)\s*\(")
-_NAMED = regex(rb"[^;{}]*?\b(\w+)\s*\([^()]*\)\s*\{")  # behind attributes with arguments
+# A header is no longer than that: a text that never ends one costs no more than its length.
+_PLAIN = regex(rb"[^;{}()=]{0,400}?\b(\w{1,200})\s{0,99}\(")
+_NAMED = regex(rb"[^;{}]{0,400}?\b(\w{1,200})\s{0,99}\([^()]{0,999}\)\s{0,99}\{")  # behind attributes with arguments
 
 
 def inlines(program: Program, header: str) -> frozenset[str]:

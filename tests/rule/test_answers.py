@@ -240,6 +240,19 @@ def test_what_cannot_be_kept_is_asked_anew(small_function: Callable[[], Any]) ->
     assert again.outcome("plain", fn) is not None
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\0b"])
+def test_keys_that_cannot_be_told_apart_are_not_kept(small_function: Callable[[], Any], name: str) -> None:
+    """A file may have any name."""
+    fn, memory = small_function(), Memory()
+    for path in ("plain", name):
+        answers = Answers(memory, "one")
+        answers.learned(path, fn, Outcome((), frozenset({("file", path), ("define", "x")})))
+        answers.save()
+    again = Answers(memory, "one")
+    assert again.outcome(name, fn) is None
+    assert again.outcome("plain", fn) == Outcome((), frozenset({("file", "plain"), ("define", "x")}))
+
+
 @pytest.fixture
 def small_function() -> Callable[[], Any]:
     return lambda: Program(told({"a.c": OTHER}), knowledge((7, 2))).functions("a.c")[0]

@@ -11,7 +11,6 @@ import json
 import zlib
 from contextlib import suppress
 from enum import Enum
-from itertools import islice
 from typing import Any
 
 from msgspec import Struct, field
@@ -47,32 +46,39 @@ class FileAnswers(Struct):
 
     functions: int = -1
     answers: dict[Place, Answer] = field(default_factory=dict)
-    _keys: dict[Key, int] = field(default_factory=dict)
     _packed: bytes = b""  # the keys, as long as nobody has asked for one
-    _listed: list[Key] = field(default_factory=list)  # the keys by their numbers
+    _keys: list[Key] = field(default_factory=list)  # by their numbers
+    _numbers: dict[Key, int] = field(default_factory=dict)  # of the keys, as many as were there when last asked for
 
     def keep(self, fn: Function, outcome: Outcome) -> None:
-        keys = self._all()
-        reads = tuple(keys.setdefault(key, len(keys)) for key in sorted(outcome.reads))
+        keys, numbers = self._all(), self._numbers
+        for at in range(len(numbers), len(keys)):
+            numbers[keys[at]] = at
+        new = sorted(key for key in outcome.reads if key not in numbers)
+        numbers.update(zip(new, range(len(keys), len(keys) + len(new)), strict=True))
+        keys += new
+        reads = tuple(sorted(numbers[key] for key in outcome.reads))
         self.answers[fn.name, fn.line] = Answer(_span(fn), outcome.verdicts, outcome.unseen, reads, outcome.cost)
 
     def outcome(self, fn: Function) -> Outcome | None:
         found = self.answers.get((fn.name, fn.line))
         if found is None or found.span != _span(fn):
             return None
-        keys, listed = self._all(), self._listed
-        listed += islice(keys, len(listed), None)
-        reads = frozenset(listed[each] for each in found.reads)
-        return Outcome(found.verdicts, reads, found.unseen, cost=found.cost)
+        keys = self._all()
+        return Outcome(found.verdicts, frozenset([keys[each] for each in found.reads]), found.unseen, cost=found.cost)
 
-    def _all(self) -> dict[Key, int]:
+    def _all(self) -> list[Key]:
         if self._packed:
-            self._keys = {tuple(key): at for at, key in enumerate(json.loads(self._packed))}
+            text = self._packed.decode("utf-8", "surrogateescape")
+            self._keys = [tuple(line.split("\0")) for line in text.split("\n")]
             self._packed = b""
         return self._keys
 
     def pack(self) -> bytes:
-        """As bytes: JSON, the keys of reads (many and alike) in a second line."""
+        """As bytes: a line of JSON, then the keys of reads (many and alike), one a line with NUL between its parts.
+
+        Raises ValueError where a key holds one of those.
+        """
         rows = [
             [
                 *place,
@@ -84,8 +90,12 @@ class FileAnswers(Struct):
             ]
             for place, each in self.answers.items()
         ]
-        told = json.dumps([self.functions, rows], separators=(",", ":"))
-        return zlib.compress(f"{told}\n{json.dumps(list(self._all()), separators=(',', ':'))}".encode(), 1)
+        told = json.dumps([self.functions, rows], separators=(",", ":")).encode()
+        keys = self._packed or "\n".join(map("\0".join, self._keys)).encode("utf-8", "surrogateescape")
+        parts, lines = sum(map(len, self._keys)), len(self._keys)
+        if lines and (keys.count(b"\0"), keys.count(b"\n")) != (parts - lines, lines - 1):
+            raise ValueError("a key holds what stands between keys")
+        return zlib.compress(told + b"\n" + keys, 1)
 
     @classmethod
     def unpack(cls, data: bytes) -> FileAnswers | None:
@@ -93,7 +103,7 @@ class FileAnswers(Struct):
         try:
             told, _, keys = zlib.decompress(data).partition(b"\n")
             functions, rows = json.loads(told)
-            found = cls(int(functions), {}, {}, keys)
+            found = cls(int(functions), {}, keys)
             for name, line, first, last, verdicts, unseen, reads, cost in rows:
                 said, missed = tuple(map(_value, verdicts)), tuple(map(_value, unseen))
                 found.answers[name, line] = Answer((first, last), said, missed, tuple(reads), int(cost))

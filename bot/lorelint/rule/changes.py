@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -18,6 +19,7 @@ SIMILAR = 0.6  # of the lines: below it a function that went and one that came a
 _PAIRS = 400  # compared for renames
 _LINES = 1500  # of a function compared for renames
 _WORD = regex(rb"[A-Za-z_]\w*")
+_WORDS = ("mentions", "define")  # kinds of keys that stand for a word anywhere in the tree
 _CALLED = regex(rb"([A-Za-z_]\w*)\s*\(")
 _NO_CALLS = frozenset((b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"typeof", b"do", b"else", b"case"))
 
@@ -110,24 +112,28 @@ class Changes:
         strong |= {key for key in self.data if len(key) == 3 and ("file", key[1]) in read and spoken(key)}
         if strong:
             return self.facts[min(strong, key=lambda key: (not spoken(key), rank.get(key[0], 4), key))]
-        return min((text for key in read if (text := self._weak(key))), default="")
+        words_read = {key[1] for key in read if key[0] in _WORDS}
+        return min((self._words[word] for word in words_read if word in self._words), default="")
 
-    def differs(self, reads: Iterable[Key]) -> bool:
+    def differs(self, reads: frozenset[Key]) -> bool:
         """Whether the same question, asked of the tree before, may have another answer: anything read may differ."""
-        return any(
-            key in self.facts or (key[0] == "file" and key[1] in self.paths) or self._weak(key) != "" for key in reads
-        )
+        return not self._differing.isdisjoint(reads)
 
-    def _weak(self, key: Key) -> str:
-        if key[0] in ("mentions", "define") and len(key) > 1:
-            word = key[1].encode("utf-8", "surrogateescape")
-            for path in self.paths:
-                if (word in self._words(self.before, path)) != (word in self._words(self.after, path)):
-                    return f"{key[1]} is mentioned in {path} or no longer"
-        return ""
+    @cached_property
+    def _differing(self) -> frozenset[Key]:
+        """All keys of which the trees may tell otherwise."""
+        files = (("file", path) for path in self.paths)
+        return frozenset((*self.facts, *files, *((kind, word) for word in self._words for kind in _WORDS)))
 
-    def _words(self, program: Program, path: str) -> frozenset[bytes]:
-        return program.memo(("words of", path), lambda: frozenset(_WORD.findall(program.raw(path) or b"")))
+    @cached_property
+    def _words(self) -> dict[str, str]:
+        """What is to be said of the words that stand in one version of a file and not in the other."""
+        found: dict[str, str] = {}
+        for path in self.paths:
+            old, new = (frozenset(_WORD.findall(each.raw(path) or b"")) for each in (self.before, self.after))
+            for word in old ^ new:
+                found.setdefault(word.decode(), f"{word.decode()} is mentioned in {path} or no longer")
+        return found
 
     def new_calls(self) -> tuple[tuple[str, Function], ...]:
         """Names that a touched function calls or takes now and did not before, with that function; sorted."""

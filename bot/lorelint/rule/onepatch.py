@@ -137,7 +137,8 @@ class OnePatch:
         """Whether anything that matters for the verdict differs, as far as the reads tell."""
         if subject.touched or subject.entered:
             return True
-        return any(key in self.changes.facts for key in old.reads | new.reads)
+        facts = self.changes.facts.keys()
+        return not (facts.isdisjoint(old.reads) and facts.isdisjoint(new.reads))
 
     def _keep(self, subject: Subject, change: Change, new: Outcome) -> None:
         finding, status, because = change.finding, change.status, change.because

@@ -6,10 +6,11 @@ A cause holds no line numbers (those are in its steps, which take no part in com
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from lorelint.model.finding import Step
+from lorelint.model.placed import placed
 
 
 class How(StrEnum):
@@ -30,7 +31,7 @@ class How(StrEnum):
     UNKNOWN = "unknown"  # the value could not be followed
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Cause:
     """One reason for one code."""
 

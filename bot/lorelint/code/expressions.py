@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from tree_sitter import Node
 
 from lorelint.code import ir
+from lorelint.model.placed import placed
 from lorelint.model.regex import regex
 
 DEEPEST = 120
@@ -25,7 +25,7 @@ _HINTS = frozenset({"likely", "unlikely", "__builtin_expect", "likely_notrace", 
 _INTEGER = regex(rb"(0[xX][0-9a-fA-F]+|0[bB][01]+|[0-9]+)[uUlLzZ]*")
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Statements(ir.Opaque):
     """A statement expression ``({ .. })``, until the lowering has put its statements in line."""
 

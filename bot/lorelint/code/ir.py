@@ -9,30 +9,32 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
 from lorelint.code.work import metered, spend
+from lorelint.model.placed import placed
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Expr:
     """Base of all expressions. `line` is 1-based in the file and takes no part in equality."""
 
     line: int = dataclasses.field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Name(Expr):
+    """A variable, function or constant by its name."""
+
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Number(Expr):
     """A literal; `value` is None where it does not fit plain reading (floats)."""
 
@@ -40,14 +42,14 @@ class Number(Expr):
     value: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Text(Expr):
     """A string literal, its quotes included."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Call(Expr):
     """`callee` is a `Name` for a direct call, a `Member` for ``ops->fault(..)``."""
 
@@ -60,20 +62,24 @@ class Call(Expr):
         return self.callee.name if isinstance(self.callee, Name) else ""
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Member(Expr):
+    """``base.field``, or ``base->field`` with `arrow`."""
+
     base: Expr
     field: str
     arrow: bool
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Index(Expr):
+    """``base[index]``"""
+
     base: Expr
     index: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Unary(Expr):
     """``! - + ~ * & sizeof``"""
 
@@ -81,7 +87,7 @@ class Unary(Expr):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Update(Expr):
     """``++`` and ``--``"""
 
@@ -90,14 +96,16 @@ class Update(Expr):
     prefix: bool
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Binary(Expr):
+    """Arithmetic, comparison or logic of two operands."""
+
     op: str
     left: Expr
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Assign(Expr):
     """``=`` and the compound forms (``op`` is ``=``, ``+=``, ...)."""
 
@@ -106,7 +114,7 @@ class Assign(Expr):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Declare(Expr):
     """A local variable. `type` is its text with single spaces, pointers included (``struct page *``)."""
 
@@ -115,7 +123,7 @@ class Declare(Expr):
     value: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Ternary(Expr):
     """``c ? a : b`` left in the middle of an expression (``a ?: b`` has `then` None)."""
 
@@ -124,25 +132,29 @@ class Ternary(Expr):
     other: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Cast(Expr):
+    """``(type)value``"""
+
     type: str
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Init(Expr):
     """``{ .a = 1, 2 }``: (designator text without the leading dot, or ""; value)."""
 
     items: tuple[tuple[str, Expr], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Comma(Expr):
+    """``a, b``"""
+
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Guard(Expr):
     """``guard(kind)(args)``, ``scoped_guard(kind, args)``, ``CLASS()``, ``__free(kind)``.
 
@@ -155,7 +167,7 @@ class Guard(Expr):
     leave: bool
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Opaque(Expr):
     """Anything else (asm, syntax errors, compound literals' odd corners); `parts` are its readable pieces."""
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from msgspec import Struct
 
 from lorelint.code.lex import mask
+from lorelint.model.placed import placed
 from lorelint.model.regex import regex
 
 LONGEST = 16_384  # bytes of one macro's body that are read
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Macro:
     """A function-like macro.
 

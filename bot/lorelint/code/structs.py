@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lorelint.code.headers import param, split, without_annotations
 from lorelint.code.lex import closing, mask
 from lorelint.code.segments import PieceKind, segments
 from lorelint.code.words import KEPT_IN_TYPES
+from lorelint.model.placed import placed
 from lorelint.model.regex import regex
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Record:
     """``struct name { .. }`` or ``union name { .. }``; fields of unnamed structures inside are its own."""
 

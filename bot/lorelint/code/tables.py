@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tree_sitter import Node
 
@@ -18,12 +18,13 @@ from lorelint.code.ir import Call, Expr, Function, Init, Name, Unary, walk
 from lorelint.code.lex import blank, mask
 from lorelint.code.parse import Syntax, fragment
 from lorelint.code.segments import Piece, PieceKind, segments
+from lorelint.model.placed import placed
 from lorelint.model.regex import regex
 
 ITEMS = 20_000  # entries read of one table
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Table:
     """One initialised object that names fields.
 
@@ -46,7 +47,7 @@ class Table:
         return next((value for each, value, _ in self.fields if each == name), None)
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Setting:
     """``base->field = value;`` where the value is a name, perhaps with ``&``."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import sqrt
 
 from msgspec import Struct
 from msgspec.structs import asdict
+
+from lorelint.model.placed import placed
 
 SURE = 0.65  # labels of less confidence are counted apart
 GROUPS = ("real", "synthetic", "unsure")
@@ -194,7 +196,7 @@ class Mutation(Struct, frozen=True):
     loud: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Measurement:
     """All that was measured. `seconds` of CPU per rule, which no two runs share, is no part of what is equal."""
 

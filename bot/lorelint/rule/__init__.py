@@ -6,6 +6,7 @@ The modules named are those of `lorelint.code` that analyses are made of; the na
 """
 
 from lorelint.code import bounds, codes, entries, flow, ir, locks, marks, measures, races, summary, tables, worlds
+from lorelint.model.placed import placed
 from lorelint.model.regex import regex
 from lorelint.rule.door import (
     Analysis,
@@ -55,6 +56,7 @@ __all__ = [
     "locks",
     "marks",
     "measures",
+    "placed",
     "races",
     "regex",
     "summary",

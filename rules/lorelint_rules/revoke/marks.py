@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from lorelint.rule import Analysis, Step, TreeView, ir, regex
+from lorelint.rule import Analysis, Step, TreeView, ir, placed, regex
 from lorelint.rule.analyses import mapping
 from lorelint.rule.analyses.folder import functions
 from lorelint.rule.analyses.lockset import LOCKSETS, HeldLocks
@@ -21,7 +21,7 @@ _ENTRY = regex(rb"\.[ \t]*+(\w++)\s*+=\s*+&?+\s*+([A-Za-z_]\w*+)")  # of a table
 _STATES = (Kind.FIELD, Kind.STATE, Kind.OWNER, Kind.BIT)
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Spot:
     """A place in a function. Which locks are held there is only worked out for the few it matters of."""
 
@@ -44,7 +44,7 @@ class Spot:
         return self.held.names(self.fn, self.node) | self.held.owed(self.fn, self.node)
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Mark(Spot):
     """One marker that a function sets."""
 
@@ -56,7 +56,7 @@ class Mark(Spot):
         return Step(self.fn.path, self.marker.line, f"{self.marker.text} in {self.fn.name}(){under}")
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Zap(Spot):
     """One call that takes user mappings away; `tags` are the structs it has its address_space or VMA from."""
 

@@ -58,10 +58,10 @@ a setting that is quietly off.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import tomli
 from msgspec import Struct
 
 from lorelint.model.errors import LorelintError
@@ -217,7 +217,7 @@ def parse(text: str, where: str) -> Config:
     Raises LorelintError for text that is no TOML, a key that is not known, a value of the wrong kind.
     """
     try:
-        values = tomllib.loads(text)
+        values = tomli.loads(text)
     except (ValueError, RecursionError) as error:  # a number of too many digits is no TOMLDecodeError
         raise LorelintError(
             f"not TOML: {error}", where=where, remedy="mend the file, or name another with --config"
@@ -314,7 +314,7 @@ def _is(value: Any, wanted: str) -> bool:
 
 
 def _line(text: str, key: tuple[str, ...]) -> int:
-    """Where a key stands, 1-based: tomllib does not say. The first line that can be it."""
+    """Where a key stands, 1-based: tomli does not say. The first line that can be it."""
     quoted = [rf"[\"']?{re.escape(part)}[\"']?" for part in key]
     table = re.compile(rf"\s*\[\s*{'[ ]*[.][ ]*'.join(quoted)}\s*\]")
     dotted = re.compile(rf"\s*{'[ ]*[.][ ]*'.join(quoted)}\s*[=.]")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -92,8 +91,6 @@ def columns() -> int:
 
 def house(config: str) -> House:
     """Everything real, by the settings of the user. Raises LorelintError for settings that are wrong."""
-    # Libraries below us log what we say in one line of our own, or need not say at all.
-    logging.getLogger().addHandler(logging.NullHandler())
     settings, home = _settings(config), Path.home()
     cache = Path(settings.cache).expanduser() if settings.cache else _folder("XDG_CACHE_HOME", home / ".cache")
     return House(settings, cwd=Path.cwd(), cache=cache, say=note)
@@ -108,8 +105,10 @@ def desk(config: str, checkout: str, only: tuple[str, ...] = (), stage: str | No
 
 def outpost(config: str) -> Outpost:
     """What the commands for a list are built of, by the settings of the user. Raises LorelintError."""
+    from lorelint.edge.hush import hush
     from lorelint.outpost import Outpost
 
+    hush()
     every = house(config)
     beside = _settings_file(config)[0].parent
     policy = beside / Path(every.config.policy or "policy.toml").expanduser()

@@ -10,9 +10,10 @@ envelope_from = ""             # where bounces go [default: the policy's sender]
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
+
+import tomli
 
 from lorelint.edge.private import others_may_read
 from lorelint.edge.smtp import Settings
@@ -27,7 +28,7 @@ def smtp_file(path: Path) -> Settings:
     """The settings of a file. Raises LorelintError for one that is no such file, or that others may read."""
     try:
         there = path.stat()
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomli.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         said = getattr(error, "strerror", None) or str(error)
         raise LorelintError(f"no settings of a mail server: {said}", where=str(path), remedy="mend the file") from error

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from msgspec.structs import replace
 
 from lorelint.edge.b4.threads import read_threads
+from lorelint.edge.hush import hush
 from lorelint.edge.letters import open_letter
 from lorelint.edge.lore import bare_msgid, split_url
 from lorelint.edge.mailbox import Mail, Mailbox, read_path, read_paths, read_stream
@@ -30,6 +31,7 @@ def open_thread(source: str, stdin: BinaryIO | None = None, lore: Lore | None = 
     its whole thread from the archive, where there is one; several are a mailbox.
     Raises LorelintError: cannot be read, no mail in it, no such message, archive out of reach.
     """
+    hush()
     if source == "-":
         if stdin is None:
             raise LorelintError("standard input is closed", remedy="pipe a mail or a mailbox into the command")
@@ -54,6 +56,7 @@ def open_thread(source: str, stdin: BinaryIO | None = None, lore: Lore | None = 
 
 def open_files(paths: Sequence[Path]) -> tuple[Thread, ...]:
     """Several mail or patch files as one mailbox. Raises LorelintError as `open_thread` does."""
+    hush()
     return _threads(read_paths(paths), " ".join(str(path) for path in paths))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
+import tomli
 from msgspec import Struct
 
 from lorelint.model.errors import LorelintError
@@ -30,8 +30,8 @@ class Source(Struct, frozen=True):
         except (OSError, UnicodeDecodeError) as error:
             raise LorelintError(f"cannot be read: {error}", where=path.name) from error
         try:
-            return cls(path, text, tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
+            return cls(path, text, tomli.loads(text))
+        except tomli.TOMLDecodeError as error:
             found = re.search(r"at line (\d+)", str(error))
             where = f"{path.name}:{found[1]}" if found else path.name
             raise LorelintError(f"not TOML: {error}", where=where) from error

@@ -7,11 +7,11 @@ Asked of one mail at a time, so that the answer never hangs on what came before 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+import tomli
 from msgspec import Struct
 
 from lorelint.mail.commands import parse as commands
@@ -275,7 +275,7 @@ def _begins(said: Sequence[str], words: Sequence[str]) -> bool:
 @cache
 def _lists() -> dict[str, tuple[str, ...]]:
     """The lists of the data, each by the name of its table and its own: ``foreign.words``."""
-    tables = tomllib.loads(Path(__file__).with_name("nature.toml").read_text("utf-8"))
+    tables = tomli.loads(Path(__file__).with_name("nature.toml").read_text("utf-8"))
     return {f"{table}.{name}": tuple(rows) for table, lists in tables.items() for name, rows in lists.items()}
 
 

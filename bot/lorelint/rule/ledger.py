@@ -6,10 +6,10 @@ shown to a maintainer, let alone mailed, on its author's word.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+import tomli
 from msgspec import Struct, field
 
 from lorelint.model.errors import LorelintError
@@ -78,8 +78,8 @@ class Entry(Struct, frozen=True):
 def parse(text: str, where: str = "ledger") -> dict[str, Entry]:
     """The entries of a ledger by rule. Raises LorelintError for what is none."""
     try:
-        return {name: _entry(name, raw) for name, raw in tomllib.loads(text).get("rule", {}).items()}
-    except (tomllib.TOMLDecodeError, TypeError, KeyError, AttributeError, ValueError) as error:
+        return {name: _entry(name, raw) for name, raw in tomli.loads(text).get("rule", {}).items()}
+    except (tomli.TOMLDecodeError, TypeError, KeyError, AttributeError, ValueError) as error:
         what = f"no ledger: {type(error).__name__}: {error}"
         raise LorelintError(what, where=where, remedy="write it anew: lorelint measure --ledger FILE") from error
 

@@ -137,12 +137,12 @@ def _declared() -> tuple[_Declared, ...]:
 
 def _project() -> dict[str, Any]:
     """The `project` table of the checkout this file lies in, {} where it lies in none."""
-    import tomllib
+    import tomli
 
     file = Path(__file__).resolve().parents[3] / "pyproject.toml"
     if not file.is_file():
         return {}
-    project = tomllib.loads(file.read_text("utf-8")).get("project", {})
+    project = tomli.loads(file.read_text("utf-8")).get("project", {})
     return dict(project) if project.get("name") == "lorelint" else {}
 
 

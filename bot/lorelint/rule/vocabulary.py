@@ -7,10 +7,10 @@ may bring its own. One that brings none has words made of its name, its docstrin
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+import tomli
 from msgspec import Struct
 
 from lorelint.model.regex import regex
@@ -67,7 +67,7 @@ def _form(phrases: tuple[str, ...]) -> re.Pattern[str] | None:
 def read_words(text: str) -> dict[str, Vocabulary]:
     """The words of a pack's rules. Raises ValueError with what is wrong."""
     found: dict[str, Vocabulary] = {}
-    for rule, table in tomllib.loads(text).items():
+    for rule, table in tomli.loads(text).items():
         if not isinstance(table, dict) or set(table) - {"names", "near"}:
             raise ValueError(f"[{rule}] is to hold names and near, nothing else")
         for key, value in table.items():

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import tomli
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -42,7 +42,7 @@ def read_stated(labels: str, catalogue: str, where: str = "labels") -> tuple[Sta
     """The labelled concerns, with what the catalogue makes of them ("" for none). Raises LorelintError."""
     try:
         found = [_stated(each) for each in json.loads(labels)["labels"]]
-        judged = tomllib.loads(catalogue)
+        judged = tomli.loads(catalogue)
         return tuple(_judged(each, judged[each.id]) if each.id in judged else each for each in found)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"no labelled concerns: {type(error).__name__}: {error}"

@@ -6,9 +6,10 @@ can read it alone. So each is read with what came before it left out, and names 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import tomli
 
 Path = tuple[str, ...]
 
@@ -23,8 +24,8 @@ def lines_of(text: str) -> dict[Path, int]:
             start = number
         statement += line + "\n"
         try:
-            values = tomllib.loads(statement)
-        except tomllib.TOMLDecodeError:
+            values = tomli.loads(statement)
+        except tomli.TOMLDecodeError:
             continue  # goes on in the next line
         header = statement.lstrip().startswith("[")
         statement = ""

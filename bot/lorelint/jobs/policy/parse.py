@@ -6,9 +6,10 @@ that names file, line, key and remedy. Every value remembers its line, so that `
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import tomli
 
 from lorelint.jobs.policy import kinds
 from lorelint.jobs.policy.kinds import Kind, Wrong
@@ -55,7 +56,7 @@ def parse(text: str, where: str) -> Policy:
     if len(text) > LARGEST:
         raise LorelintError("is too large for a policy", where=where, remedy=f"it may have {LARGEST} characters")
     try:
-        values = tomllib.loads(text)
+        values = tomli.loads(text)
     except (ValueError, RecursionError) as error:  # a number of too many digits is no TOMLDecodeError
         raise LorelintError(f"not TOML: {error}", where=where, remedy="mend the line it names") from error
     reader = _Reader(where, lines_of(text))

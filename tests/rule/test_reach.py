@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lorelint.rule.door import Tokens
+from lorelint.rule.admission import Admission
 
 
 @pytest.mark.parametrize("kind", ["tables", "macros"])
@@ -14,13 +14,13 @@ def test_many_changes_do_not_look_through_a_folder_many_times(
     kind: str, bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    admit = Tokens.admit
+    of = Admission.of
 
-    def counted(self: Tokens, text: bytes) -> bool:
+    def counted(self: Admission, text: bytes) -> frozenset[str]:
         asked.append(len(text))
-        return admit(self, text)
+        return of(self, text)
 
-    monkeypatch.setattr(Tokens, "admit", counted)
+    monkeypatch.setattr(Admission, "of", counted)
     use = "\n".join(f"\tM{number}(bad);" for number in range(40))
     beside = {f"x/b{number}.c": f"int f{number}(void)\n{{\n{use}\n\treturn bad();\n}}\n" for number in range(10)}
     costs = []

@@ -16,6 +16,7 @@ from lorelint.model.finding import Coverage, Doubt, Finding, Judged, Kind, Repor
 from lorelint.model.memory import Memory
 from lorelint.model.tree import EmptyTree, OverlayTree, Tree, is_source
 from lorelint.model.trouble import Failure, Trouble, Unseen
+from lorelint.rule.admission import Admission
 from lorelint.rule.answers import FileAnswers, answers_of
 from lorelint.rule.concern import concerns, subject_of
 from lorelint.rule.delta import by_place
@@ -134,9 +135,12 @@ class _Run(Struct):
         if path.endswith(".c") and raw.strip() and not functions and not self.program.functions(path):
             self.troubles.append(Trouble("unreadable", path, "no function could be read in it"))
             return
+        admission = Admission(rules)
         for fn in functions:
+            names = admission.of(fn.text)
             for rule in rules:
-                self._one(rule, fn)
+                if rule.name in names:
+                    self._one(rule, fn)
         for rule in self.rules:
             self.judge.answers.whole(rule.name, path, len(functions) if rule in rules else 0)
 
@@ -165,8 +169,6 @@ class _Run(Struct):
                 self.program.miss(missed)
 
     def _one(self, rule: Rule, fn: Function) -> None:
-        if not rule.tokens.admit(fn.text):
-            return
         self.spans[fn.key] = (fn.first_line, fn.end_line)
         outcome = self.judge.judge(rule, fn)
         self._verdicts(outcome.verdicts)

@@ -29,8 +29,14 @@ def families(rules: Iterable[Rule]) -> tuple[tuple[Rule, ...], ...]:
     return tuple(sorted(groups, key=len, reverse=True))
 
 
-def judge_beside(one: OnePatch, rules: Sequence[Rule], subjects: Sequence[Subject], aside: Aside) -> None:
-    """Have all outcomes that `one` will ask for worked out by two processes."""
+def judge_beside(
+    one: OnePatch, rules: Sequence[Rule], asked: Sequence[tuple[Subject, frozenset[str]]], aside: Aside
+) -> None:
+    """Have all outcomes that `one` will ask for worked out by two processes.
+
+    asked  subjects, each with the names of the rules that may have a say about it
+    """
+    subjects = [subject for subject, _ in asked]
     tasks = families(rules)
     named = {rule.name: rule for rule in rules}
 
@@ -46,9 +52,10 @@ def judge_beside(one: OnePatch, rules: Sequence[Rule], subjects: Sequence[Subjec
 
     def work(draw: Draw) -> None:
         while (at := draw()) is not None:
-            for subject in subjects:
+            for subject, names in asked:
                 for rule in tasks[at]:
-                    one.ask(rule, subject)
+                    if rule.name in names:
+                        one.ask(rule, subject)
 
     draw, result = aside(len(tasks), job)
     work(draw)

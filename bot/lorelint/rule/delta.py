@@ -14,6 +14,7 @@ from lorelint.model.finding import Coverage, Doubt, Finding, Judged, Kind, Silen
 from lorelint.model.mail import Change as FileChange
 from lorelint.model.tree import OverlayTree, Tree, is_source
 from lorelint.model.trouble import Failure, Unseen
+from lorelint.rule.admission import Admission
 from lorelint.rule.answers import Answers
 from lorelint.rule.beside import judge_beside
 from lorelint.rule.changes import Changes
@@ -134,6 +135,7 @@ class _Walk:
         self.rules = rules
         self.missing = missing
         self.aside = aside
+        self.admission = Admission(rules)
         self.judged: list[Judged] = []
         self.live: dict[_Identity, list[int]] = {}  # brought by this series: places in `judged`
         self.silences: dict[Silence, None] = {}
@@ -145,16 +147,18 @@ class _Walk:
     def patch(self, snapshot: Snapshot, trust: Trust, before: Judge, after: Judge) -> None:
         paths, renamed = _touched(snapshot)
         changes = Changes(before.program, after.program, paths, renamed)
-        subjects, cut = reach(changes, self.rules)
+        subjects, cut = reach(changes, self.admission)
         one = OnePatch(snapshot.patch.seq, trust, changes, before, after, self.missing)
         subjects = (*subjects, *self._out_of_reach(subjects, changes))
+        asked = [self.admission.either(subject.before, subject.after) for subject in subjects]
         if self.aside is not None and subjects:
-            judge_beside(one, self.rules, subjects, self.aside)
-        for subject in subjects:
+            judge_beside(one, self.rules, tuple(zip(subjects, asked, strict=True)), self.aside)
+        for subject, names in zip(subjects, asked, strict=True):
             if subject.after is not None:
                 self.spans[(one.seq, subject.after.path, subject.after.name)] = span(subject.after)
             for rule in self.rules:
-                one.subject(rule, subject)
+                if rule.name in names:
+                    one.subject(rule, subject)
         one.finish()
         self.unseen.update(dict.fromkeys((*cut, *self._unseen(one))))
         self.silences.update(dict.fromkeys(one.silences))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -131,8 +131,3 @@ def order(verdict: Verdict) -> tuple[object, ...]:
     said = verdict.message if isinstance(verdict, Finding) else verdict.reason
     anchor = "" if isinstance(verdict, Silence) else verdict.anchor
     return (verdict.path, verdict.line, verdict.rule, verdict.function, anchor, type(verdict).__name__, said)
-
-
-def admitted(rules: Sequence[Rule], text: bytes) -> tuple[Rule, ...]:
-    """The rules whose tokens stand in a text."""
-    return tuple(rule for rule in rules if rule.tokens.admit(text))

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from lorelint.code.ir import Function
 from lorelint.code.search import order, visible
 from lorelint.model.trouble import Unseen
+from lorelint.rule.admission import Admission
 from lorelint.rule.changes import Changes, Pair, alike
-from lorelint.rule.door import Rule
 
 DEPTH = 3  # calls above a changed function
 WIDTH = 60  # callers of one function that are followed; beyond it the function is a hub
@@ -42,9 +42,9 @@ class Subject(Struct, frozen=True):
         return (fn.path, fn.line, fn.name)
 
 
-def reach(changes: Changes, rules: Sequence[Rule]) -> tuple[tuple[Subject, ...], tuple[Unseen, ...]]:
+def reach(changes: Changes, admission: Admission) -> tuple[tuple[Subject, ...], tuple[Unseen, ...]]:
     """All subjects of one patch that some rule may have a say about, sorted by place, and what was cut."""
-    search = _Reach(changes, rules)
+    search = _Reach(changes, admission)
     search.files()
     search.callers()
     search.readers()
@@ -53,15 +53,15 @@ def reach(changes: Changes, rules: Sequence[Rule]) -> tuple[tuple[Subject, ...],
 
 
 class _Reach:
-    def __init__(self, changes: Changes, rules: Sequence[Rule]) -> None:
+    def __init__(self, changes: Changes, admission: Admission) -> None:
         self.changes = changes
-        self.rules = rules
+        self.admission = admission
         self.subjects: dict[tuple[str, str, int], Subject] = {}
         self.cut: list[Unseen] = []
         self._near: dict[str, tuple[Function, ...]] = {}
 
     def _admits(self, *functions: Function | None) -> bool:
-        return any(self._admits_text(fn.text) for fn in functions if fn is not None)
+        return any(self.admission.of(fn.text) for fn in functions if fn is not None)
 
     def _key(self, fn: Function) -> tuple[str, str, int]:
         return (fn.path, fn.name, fn.line)
@@ -165,7 +165,7 @@ class _Reach:
         known = self._near.get(path)
         if known is None:
             raw = self.changes.after.raw(path)
-            worth = raw is not None and self._admits_text(raw)
+            worth = raw is not None and self.admission.of(raw)
             every = self.changes.after.functions(path) if worth else ()
             known = self._near[path] = tuple(fn for fn in every if self._admits(fn))
         return known
@@ -187,13 +187,10 @@ class _Reach:
         word = name.encode("utf-8", "surrogateescape")
         for path in self._beside(near):
             raw = self.changes.after.raw(path)
-            if path != near and raw is not None and word in raw and self._admits_text(raw):
+            if path != near and raw is not None and word in raw and self.admission.of(raw):
                 fn = self.changes.after.function(path, name)
                 if fn is not None and visible(fn, near):
                     yield fn
-
-    def _admits_text(self, text: bytes) -> bool:
-        return any(rule.tokens.admit(text) for rule in self.rules)
 
     def _ways_in(self) -> Iterable[tuple[str, str, str]]:
         for name, caller in self.changes.new_calls():

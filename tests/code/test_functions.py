@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lorelint.code.functions import functions, one
@@ -115,6 +115,7 @@ def test_latin_1() -> None:
         max_size=20,
     ).map(b"".join)
 )
+@example(b"static #if A\n()")
 def test_no_header_raises(header: bytes) -> None:
     for fn in functions("a.c", b"x;\n" + header + b"\n{\n}\n"):
         assert fn.first_line <= fn.line <= fn.end_line

@@ -51,7 +51,7 @@ class _Came(Struct):
 
 
 class _Turn(NamedTuple):
-    """The same in numbers. What is known then is `kept` for each combination of what was known and the trail."""
+    """The same in numbers."""
 
     to: int
     env: int
@@ -59,7 +59,6 @@ class _Turn(NamedTuple):
     tells: bool
     marks: int
     learnt: dict[int, int]
-    kept: dict[tuple[int, int], int]
 
 
 class _Ways(Struct):
@@ -194,11 +193,9 @@ class Explorer:
         if trail and plan.calls:
             trail = self._without(plan, trail)
         made = []
-        for to, there, test, tells, more, learnt, kept in turns:
+        for to, there, test, tells, more, learnt in turns:
             passed = states.longer(trail, test) if tells else trail
-            left = kept.get((known, passed))
-            if left is None:
-                left = kept[known, passed] = states.relevant(known, learnt, there, passed)
+            left = states.relevant(known, learnt, there, passed)
             made.append((to, (there, left, passed, test if test and self._reasons else last, marks | more, coarse)))
         return made
 
@@ -298,7 +295,6 @@ class Explorer:
                 came.tells,
                 came.marks | plan.edges[number],
                 {states.sites.number(site): states.codes.number(codes) for site, codes in plan.calls + came.learnt},
-                {},
             )
 
     # -- tests

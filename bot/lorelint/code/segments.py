@@ -89,7 +89,7 @@ def _function(raw: bytes, start: int, brace: int, end: int) -> Piece | None:
         readings = (code,) if b"#" not in code else (_last_arm(code), first_arms(code))
     for reading in readings:
         head = header(reading)
-        if head is not None:
+        if head is not None and raw.startswith(head.name, start + head.at):  # not one of the letters that mask
             return Piece(PieceKind.FUNCTION, start, brace, end, head)
     return None
 

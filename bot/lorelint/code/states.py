@@ -28,7 +28,9 @@ K = TypeVar("K")
 T = TypeVar("T", bound=Hashable)
 
 State = tuple[int, int, int, int, int, bool]  # numbers of env, known, trail and last; bits of the marks; coarse
-Table = tuple[tuple[int, int], ...]  # what is known: numbers of calls, ascending, and of their codes
+Table = tuple[int, ...]  # what is known, ascending: the number of a call, and behind it that of its codes
+_SHIFT = 24  # bits of the latter: more than an exploration takes steps
+_CODES = (1 << _SHIFT) - 1
 
 
 class Pool(Generic[T]):
@@ -77,7 +79,7 @@ class States:
         numbers = {self.sites.number(site): self.codes.number(codes) for site, codes in world.known}
         return (
             self.envs.number(world.env),
-            self.tables.number(tuple(sorted(numbers.items()))),
+            self.tables.number(_table(numbers)),
             self.trails.number(world.trail),
             self.tests.number(world.last),
             self.bits(world.marks),
@@ -109,7 +111,7 @@ class States:
         for other in others:
             table = {site: self._or(codes, other[site]) for site, codes in table.items() if site in other}
         marks = reduce(int.__and__, (state[4] for state in states))
-        return (self.envs.number(env), self.tables.number(tuple(sorted(table.items()))), 0, 0, marks, True)
+        return (self.envs.number(env), self.tables.number(_table(table)), 0, 0, marks, True)
 
     def _or(self, one: int, other: int) -> int:
         if one == other:
@@ -121,7 +123,7 @@ class States:
         return found
 
     def _pairs(self, table: Table) -> Iterator[tuple[Site, Codes]]:
-        return ((self.sites.values[site], self.codes.values[codes]) for site, codes in table)
+        return ((self.sites.values[site], self.codes.values[codes]) for site, codes in _rows(table))
 
     # -- marks
 
@@ -139,7 +141,7 @@ class States:
     def known(self, number: int) -> dict[int, int]:
         """What is known under a number: codes by call."""
         while len(self._known) <= number:
-            self._known.append(dict(self.tables.values[len(self._known)]))
+            self._known.append({row >> _SHIFT: row & _CODES for row in self.tables.values[len(self._known)]})
         return self._known[number]
 
     def longer(self, trail: int, test: int) -> int:
@@ -160,9 +162,21 @@ class States:
             sites = {term for _, term in self.envs.values[env] if isinstance(term, Site)}
             sites.update([each.site for each in self.trails.values[trail] if each.site is not None])
             spoken = self._spoken[env, trail] = sorted([self.sites.number(site) for site in sites])
-        table = self.known(known)
-        pairs = [(site, learnt[site] if site in learnt else table.get(site, -1)) for site in spoken]
-        return self.tables.number(tuple([pair for pair in pairs if pair[1] >= 0]))
+        table = self._known[known] if known < len(self._known) else self.known(known)
+        rows = [
+            site << _SHIFT | (learnt[site] if site in learnt else table[site])
+            for site in spoken
+            if site in learnt or site in table
+        ]
+        return self.tables.number(tuple(rows))
+
+
+def _table(known: Mapping[int, int]) -> Table:
+    return tuple([site << _SHIFT | codes for site, codes in sorted(known.items())])
+
+
+def _rows(table: Table) -> Iterator[tuple[int, int]]:
+    return ((row >> _SHIFT, row & _CODES) for row in table)
 
 
 class Worlds(Mapping[K, tuple[World, ...]]):

@@ -17,10 +17,11 @@ import hashlib
 import os
 import sqlite3
 import time
+import weakref
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -90,6 +91,7 @@ class IndexFile:
                 return None
             try:
                 self._db, self._pid = self._connect(write), os.getpid()
+                weakref.finalize(self, _end, self._db, self._pid)  # what was written is put in its place then
             except (sqlite3.Error, OSError) as error:
                 if write:
                     raise self._failed(error) from error
@@ -382,6 +384,12 @@ def _unpacked(row: bytes) -> tuple[list[str], array[int]]:
     if not len(numbers) == len(paths) == count:
         raise ValueError("damaged tree")
     return paths, numbers
+
+
+def _end(db: sqlite3.Connection, pid: int) -> None:
+    if pid == os.getpid():
+        with suppress(sqlite3.Error):  # another thread may have opened it
+            db.close()
 
 
 def _hash(key: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,10 +16,8 @@ def stamp(folders: Iterable[Path]) -> str:
     """By the size and time of every file below the folders, and of what parses; and by Python's version."""
     rows: set[tuple[str, int, int]] = set()
     for folder in (*folders, *_parsers()):
-        files = [folder] if folder.is_file() else _below(folder)
-        for each in files:
-            found = each.stat()
-            rows.add((str(each), found.st_size, found.st_mtime_ns))
+        found = [(str(folder), folder.stat())] if folder.is_file() else [(at.path, at.stat()) for at in _below(folder)]
+        rows.update((path, of.st_size, of.st_mtime_ns) for path, of in found)
     return hashlib.sha256(repr((sorted(rows), sys.version)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -30,10 +28,13 @@ def _parsers() -> Iterable[Path]:
             yield Path(spec.origin).parent
 
 
-def _below(folder: Path) -> Iterable[Path]:
-    for at, below, names in os.walk(folder):
-        below[:] = [each for each in below if each != "__pycache__"]
-        yield from (Path(at, name) for name in names)
+def _below(folder: str | Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:  # a third of what it takes with paths as objects, at every start
+        for each in entries:
+            if not each.is_dir():
+                yield each
+            elif each.name != "__pycache__" and not each.is_symlink():
+                yield from _below(each.path)
 
 
 def same_code(folders: Iterable[Path]) -> str:
@@ -42,6 +43,6 @@ def same_code(folders: Iterable[Path]) -> str:
 
     told = hashlib.sha256(repr([metadata.version(each) for each in _PARSERS]).encode())
     for folder in folders:
-        for each in sorted(_below(folder)):
+        for each in sorted(Path(at.path) for at in _below(folder)):
             told.update(f"{each.relative_to(folder)}\0".encode("utf-8", "surrogateescape") + each.read_bytes())
     return told.hexdigest()[:16]

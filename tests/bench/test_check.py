@@ -31,7 +31,7 @@ PLACES = (
 )
 FOLDERS = tuple(file.rpartition("/")[0] for file, _ in PLACES)
 PEERS = Path(__file__).parent / "peers"
-COMMITS = 3  # of each place, none of them seen before
+COMMITS = 5  # of each place, none of them seen before
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,7 @@ def test_check(root: Path, linux: Any, table: Any, bench: SimpleNamespace, tmp_p
 
     author = Author(root, linux, tmp_path / "indexed", bench)
     author.run("index", str(linux.path))
+    os.sync()  # a gigabyte was written: nobody's time is to be taken while it goes to the disk
     mine = []
     for file, function in PLACES:
         author.run("check", f"{function}-0")  # the base was looked at before, by another commit

@@ -3,7 +3,8 @@
 What it sees
     A retry loop, or a loop over a user's pages, in process context, with a feasible path from its head
     back to its head on which no call must yield. A callee counts only if every path through it to the
-    code that is retried yields.
+    code that is retried yields. A walk of an XArray that frees what it finds with the array's lock held
+    all the way.
 
 Why it hurts
     Soft lockup and RCU stall reports, and latency for everybody else, on kernels that do not preempt.
@@ -11,14 +12,16 @@ Why it hurts
 When it is silent
     A cond_resched(), schedule(), msleep() or a wait stands on every path; atomic context (a spinlock, or
     only interrupts and softirqs lead there), where a yield would be the defect; bounded loops; sequence
-    checks; slow GUP, which reschedules for each page it got.
+    checks; slow GUP, which reschedules for each page it got; walks that are paused now and then.
 
 Do this instead
     cond_resched() on the way back, outside of any spinlock; better, sleep on what the callee waits for.
+    A walk is paused by xas_pause() every XA_CHECK_SCHED entries, and its lock dropped.
 
 References
-    commits b1779e4f209c, 928da37a229f, 2ed6edd33a21, 1333c35c4eea; kernel/Kconfig.preempt (7.2: with
-    PREEMPT_LAZY cond_resched() does nothing); mm/gup.c __get_user_pages()
+    commits b1779e4f209c, 928da37a229f, 2ed6edd33a21, 1333c35c4eea, 8795359e35bc; kernel/Kconfig.preempt
+    (7.2: with PREEMPT_LAZY cond_resched() does nothing); mm/gup.c __get_user_pages();
+    include/linux/xarray.h XA_CHECK_SCHED
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from lorelint.rule.analyses import fixes
 from lorelint_rules.retry import wording
 from lorelint_rules.retry.feeds import USER_LOOPS, UserLoop
 from lorelint_rules.retry.loops import RETRY_LOOPS, TOKENS, Pass, RetryLoop
+from lorelint_rules.retry.walks import Walk, walks
 
 NAME = "retry-no-resched"
 LAZY = (7, 0)  # PREEMPT_LAZY is the default of the large architectures from here on
@@ -43,6 +47,8 @@ def run(view: TreeView) -> Iterator[Verdict]:
             yield from _judge(view, fn, loop)
         for fed in view.of(USER_LOOPS).of(fn):
             yield from _judge_fed(view, fn, fed)
+        for walk in walks(view, fn):
+            yield _judge_walk(view, fn, walk)
 
 
 def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict]:
@@ -157,6 +163,35 @@ def _judge_fed(view: TreeView, fn: ir.Function, fed: UserLoop) -> Iterator[Verdi
             "not where they fail or in their fast path",
         ),
         advice="cond_resched() once a pass",
+    )
+
+
+def _judge_walk(view: TreeView, fn: ir.Function, walk: Walk) -> Verdict:
+    line = walk.loop.line
+    if walk.yields:
+        return Silence(NAME, fn.path, fn.name, line, f"the walk is paused on line {walk.yields}")
+    if wording.in_atomic_context(view, fn) or wording.saves_irqs(fn, view.program.cfg(fn)):
+        return Silence(NAME, fn.path, fn.name, line, "runs where nothing may sleep: a yield would be the defect")
+    what = f"{walk.freed.name}({walk.entry})"
+    return Finding(
+        rule=NAME,
+        path=fn.path,
+        function=fn.name,
+        line=line,
+        anchor=f"{walk.loop.kind}:{walk.freed.name}",
+        message=f"the walk of an XArray in {fn.name}() frees every entry with the array's lock held all the way",
+        severity=Severity.WARNING,
+        confidence=0.7,
+        steps=(
+            Step(fn.path, line, f"{fn.name}() goes over all entries, and holds the lock"),
+            Step(fn.path, walk.freed.line, f"{what}: each of them costs something, and nothing drops the lock"),
+        ),
+        concern=f"{fn.path}:{fn.name}:walk:{walk.entry}",
+        facts=(
+            "it takes as long as there are entries, and no kind of preemption helps while a spinlock is held",
+            "include/linux/xarray.h asks for the lock to be dropped every XA_CHECK_SCHED entries",
+        ),
+        advice="xas_pause(), drop the lock and cond_resched() every XA_CHECK_SCHED entries",
     )
 
 

@@ -33,9 +33,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, TreeView, Verdict, ir, marks, summary
+from lorelint.rule import Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir, marks, summary
 from lorelint_rules.retry import wording
 from lorelint_rules.retry.loops import RETRY_LOOPS, TOKENS, Pass, RetryLoop
+from lorelint_rules.retry.tallies import Tally, tallies
 
 NAME = "unbounded-retry"
 
@@ -46,6 +47,8 @@ def run(view: TreeView) -> Iterator[Verdict]:
         yield from wording.unfound(NAME, fn, look)
         for loop in look.loops:
             yield from _judge(view, fn, loop)
+        for tally in tallies(view, fn):
+            yield _judge_tally(view, fn, tally)
 
 
 def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict]:
@@ -106,6 +109,33 @@ def _severity(killable: bool, sleeps: bool, held: wording.Held, user: bool) -> S
     if sleeps and (killable or not user):
         return Severity.NOTE
     return Severity.WARNING
+
+
+def _judge_tally(view: TreeView, fn: ir.Function, tally: Tally) -> Verdict:
+    line = view.program.cfg(fn).nodes[tally.test].line
+    if marks.WAIT in tally.marks or {marks.YIELD, marks.SIGNAL} <= tally.marks:
+        return Silence(NAME, fn.path, fn.name, line, "each pass waits, or looks at signals and gives up the CPU")
+    head = f"'goto {tally.loop.label}'" if tally.loop.label else f"the {tally.loop.kind} loop"
+    callee = f"{tally.failing.name}()"
+    return Finding(
+        rule=NAME,
+        path=fn.path,
+        function=fn.name,
+        line=line,
+        anchor=f"{tally.loop.label or tally.loop.kind}:{tally.counter}",
+        message=f"{head} in {fn.name}() goes round as long as {callee} fails for something, and nothing bounds it",
+        ask=f"can {head} in {fn.name}() end while {callee} keeps failing?",
+        severity=Severity.WARNING,
+        confidence=0.7,
+        steps=(
+            Step(fn.path, tally.failing.line, f"{callee} fails, which {tally.counter} tells"),
+            Step(fn.path, line, f"{tally.counter} is not 0: another pass, which sets it to 0 and asks again"),
+        ),
+        need=Need.CALLS,
+        concern=f"{fn.path}:{fn.name}:loop:{tally.loop.label or tally.failing.name}",
+        facts=("what fails for good is tried again for ever",),
+        advice=f"return the error of {callee} after a few passes",
+    )
 
 
 RULE = Rule(NAME, run, since="0.1", stage=Stage.QUEUE, tokens=TOKENS, requires=(RETRY_LOOPS,), cause_rank=20)

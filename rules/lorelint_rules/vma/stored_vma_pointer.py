@@ -116,7 +116,7 @@ RULE = Rule(
     run,
     since="0.1",
     stage=Stage.QUEUE,
-    tokens=Tokens((("vm_area_struct", "vmf->vma"), ("= vma", "= vmf->vma", "vma)", "vma;", "_vma"))),
+    tokens=Tokens((("vm_area_struct", "vmf->vma"),)),
     need=Need.FILE,
     cause_rank=20,
 )

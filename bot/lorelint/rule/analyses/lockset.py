@@ -168,7 +168,7 @@ class HeldLocks(Locks):
         return ir.show(expr)
 
     def other(self, fn: ir.Function, call: ir.Call, node: ir.Node, edge: ir.Edge, held: Locked) -> Locked:
-        if self._below is None or not _NAMED.search(call.name):
+        if self._below is None or not self._may_lock(fn, call.name):
             return held
         for callee in resolve(self.program, call.name, fn.path, wide=bool(LOCKING.search(call.name)))[:2]:
             effect = self._below.effect(callee)
@@ -176,6 +176,13 @@ class HeldLocks(Locks):
             if effect.takes and self._opened(effect.opens, node, edge, call):
                 held |= effect.takes
         return held
+
+    def _may_lock(self, fn: ir.Function, name: str) -> bool:
+        """A callee by its name; one of the same file by its text, whatever it is called."""
+        if _NAMED.search(name):
+            return True
+        near = self.program.function(fn.path, name) if name else None
+        return near is not None and len(near.text) <= _LONG and _SPEAKS.search(near.text) is not None
 
     def effect(self, fn: ir.Function) -> Effect:
         """What a call of this function does, as far as it is a lock, an unlock or an assertion of its caller's."""
@@ -232,7 +239,7 @@ class HeldLocks(Locks):
                     name = self.name(fn, call.args[0])
                     if all(lock.text != name for lock in states.get(node.id, frozenset())):
                         where.setdefault(name, set()).add(node.id)
-                elif self._below is not None and _NAMED.search(call.name):
+                elif self._below is not None and self._may_lock(fn, call.name):
                     for callee in resolve(self.program, call.name, fn.path, wide=False)[:2]:
                         for name in self._below.effect(callee).drops:
                             if all(lock.text != name for lock in states.get(node.id, frozenset())):

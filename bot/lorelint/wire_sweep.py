@@ -15,6 +15,7 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from lorelint.config import Config
+from lorelint.edge.hush import hush
 from lorelint.model.errors import LorelintError
 from lorelint.model.sweep import Crew, Period, Progress, SweptSeries, Tally, Unfit
 from lorelint.wire import House
@@ -72,6 +73,7 @@ class Sweeper:
     """One sweep. `data` is the folder of the user's data that is ours."""
 
     def __init__(self, house: House, data: Path, asked: Asked) -> None:
+        hush()
         self.house = house
         self.asked = asked
         self._data = data

@@ -29,7 +29,11 @@ def _parsers() -> Iterable[Path]:
 
 
 def _below(folder: str | Path) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:  # a third of what it takes with paths as objects, at every start
+    try:
+        entries = os.scandir(folder)  # a third of what it takes with paths as objects, at every start
+    except OSError:  # an archive, or it is gone
+        return
+    with entries:
         for each in entries:
             if not each.is_dir():
                 yield each

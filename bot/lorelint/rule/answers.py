@@ -93,6 +93,8 @@ class FileAnswers(Struct):
         told = json.dumps([self.functions, rows], separators=(",", ":")).encode()
         keys = self._packed or "\n".join(map("\0".join, self._keys)).encode("utf-8", "surrogateescape")
         parts, lines = sum(map(len, self._keys)), len(self._keys)
+        if lines and not keys:
+            raise ValueError("a key without a word")
         if lines and (keys.count(b"\0"), keys.count(b"\n")) != (parts - lines, lines - 1):
             raise ValueError("a key holds what stands between keys")
         return zlib.compress(told + b"\n" + keys, 1)

@@ -135,7 +135,6 @@ class _Walk:
         self.rules = rules
         self.missing = missing
         self.aside = aside
-        self.admission = Admission(rules)
         self.judged: list[Judged] = []
         self.live: dict[_Identity, list[int]] = {}  # brought by this series: places in `judged`
         self.silences: dict[Silence, None] = {}
@@ -147,10 +146,11 @@ class _Walk:
     def patch(self, snapshot: Snapshot, trust: Trust, before: Judge, after: Judge) -> None:
         paths, renamed = _touched(snapshot)
         changes = Changes(before.program, after.program, paths, renamed)
-        subjects, cut = reach(changes, self.admission)
+        admission = Admission(self.rules)
+        subjects, cut = reach(changes, admission)
         one = OnePatch(snapshot.patch.seq, trust, changes, before, after, self.missing)
         subjects = (*subjects, *self._out_of_reach(subjects, changes))
-        asked = [self.admission.either(subject.before, subject.after) for subject in subjects]
+        asked = [admission.either(subject.before, subject.after) for subject in subjects]
         if self.aside is not None and subjects:
             judge_beside(one, self.rules, tuple(zip(subjects, asked, strict=True)), self.aside)
         for subject, names in zip(subjects, asked, strict=True):

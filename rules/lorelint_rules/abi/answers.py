@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from lorelint.rule import Analysis, Step, TreeView, ir, regex, summary
+from lorelint.rule import Analysis, Step, TreeView, ir, placed, regex, summary
 
 SUMMARIES: Analysis[summary.Summaries] = Analysis("summaries", lambda view: summary.Summaries(view.program))
 
@@ -20,7 +20,7 @@ _DEEP = 3
 _WIDE = 12
 
 
-@dataclass(frozen=True, slots=True)
+@placed
 class Answer:
     """One way to answer: the code, and what decides on it.
 

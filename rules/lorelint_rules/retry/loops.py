@@ -40,7 +40,7 @@ _BENIGN = {
     summary.How.RELOCKED: "it dropped a lock meanwhile and everything is looked up again: a restart, not a retry",
     summary.How.SETTLED: "it puts right what it complains about before it says so",
 }
-_HOSTED = ("arch/um/", "tools/", "samples/", "usr/")  # programs of user space, and a kernel that is one
+HOSTED = ("arch/um/", "tools/", "samples/", "usr/")  # programs of user space, and a kernel that is one
 _CONVERSION = regex(r"_to_cpup?$|^cpu_to_|^(ntoh|hton)[sl]$")  # no call that could fail
 #: Causes that only say that we do not know; beside one that is known they say nothing.
 _VAGUE = (summary.How.HANDED_ON, summary.How.UNKNOWN)
@@ -147,7 +147,7 @@ class RetryLoops:
     def _judge(self, fn: ir.Function, loop: ir.Loop) -> RetryLoop | tuple[int, str, tuple[Step, ...]] | str | None:
         if loop.kind is ir.LoopKind.EACH:
             return None
-        if fn.path.startswith(_HOSTED):
+        if fn.path.startswith(HOSTED):
             return loop.line, "it runs as a process of a host: what interrupts it there has been dealt with", ()
         if loop.tangled:
             return loop.line, "it is entered beside its head: no jump back to where a pass begins", ()

@@ -169,7 +169,7 @@ def _judge_fed(view: TreeView, fn: ir.Function, fed: UserLoop) -> Iterator[Verdi
 def _judge_walk(view: TreeView, fn: ir.Function, walk: Walk) -> Verdict:
     line = walk.loop.line
     if walk.yields:
-        return Silence(NAME, fn.path, fn.name, line, f"the walk is paused on line {walk.yields}")
+        return Silence(NAME, fn.path, fn.name, line, f"the walk is paused, or its lock dropped, in line {walk.yields}")
     if wording.in_atomic_context(view, fn) or wording.saves_irqs(fn, view.program.cfg(fn)):
         return Silence(NAME, fn.path, fn.name, line, "runs where nothing may sleep: a yield would be the defect")
     what = f"{walk.freed.name}({walk.entry})"

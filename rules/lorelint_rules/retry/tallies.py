@@ -11,10 +11,10 @@ from collections.abc import Hashable, Iterable, Iterator
 from msgspec import Struct
 
 from lorelint.rule import TreeView, bounds, codes, flow, ir, marks, regex
-from lorelint_rules.retry.loops import SUMMARIES
+from lorelint_rules.retry.loops import HOSTED, SUMMARIES
 
 _KINDS = (ir.LoopKind.GOTO, ir.LoopKind.DO, ir.LoopKind.WHILE)
-_ERROR = regex(rb"(?:\breturn|=)\s*-E[A-Z]")
+_TAKES = regex(r"dequeue|(?:^|_)(?:pop|get_next|isolate_next)(?:_|$)|^list_(?:del|move)")
 _RAISED = regex(rb"\+\+|\+=|\|=|=\s*(?:true|1)\b")
 
 
@@ -39,7 +39,7 @@ class _Asked(Struct, frozen=True):
 
 def tallies(view: TreeView, fn: ir.Function) -> Iterator[Tally]:
     """The loops of a function that go round as long as something in them fails, with nothing that ends them."""
-    if not _RAISED.search(fn.text):
+    if fn.path.startswith(HOSTED) or not _RAISED.search(fn.text):
         return
     cfg = view.program.cfg(fn)
     for loop in view.program.loops(fn):
@@ -87,25 +87,40 @@ def _counters(cfg: ir.Cfg, loop: ir.Loop) -> dict[str, list[int]]:
 
 
 def _failing(view: TreeView, fn: ir.Function, cfg: ir.Cfg, raised: int) -> ir.Call | None:
-    """The call whose failure is what leads right to a place."""
+    """The call whose failure is what leads right to a place, where nothing else is done about it."""
     before = cfg.preds[raised]
     node = cfg.nodes[before[0]] if len(before) == 1 else None
     if node is None or not isinstance(node.expr, ir.Call) or not node.expr.name:
         return None
+    here = raised
+    while len(cfg.nodes[here].out) == 1 and len(cfg.preds[here := cfg.nodes[here].out[0].to]) == 1:
+        if any(True for _ in ir.calls(cfg.nodes[here].expr)):
+            return None
     failed = any(edge.to == raised and edge.when is True for edge in node.out)
     return node.expr if failed and _fails(view, node.expr.name, fn.path) else None
 
 
 def _fails(view: TreeView, name: str, near: str) -> bool:
-    """It returns 0 or an error, as far as its text tells."""
-    found = view.program.define(name, near)
-    return all(each.returns in ("int", "long") for each in found) and any(_ERROR.search(each.text) for each in found)
+    """It returns 0 or an error and nothing else."""
+    sums = view.of(SUMMARIES)
+    told = [sums.of(each) for each in view.program.define(name, near)]
+    codes_ = [outcome.codes for each in told for outcome in each.outcomes]
+    return (
+        not any(each.cut for each in told)
+        and all(each.only == "0" or each.fails for each in codes_)
+        and any(each.fails for each in codes_)
+    )
 
 
 def _rounds(view: TreeView, fn: ir.Function, loop: ir.Loop, counter: str, failing: ir.Call | None) -> Iterator[Tally]:
     cfg, sums = view.program.cfg(fn), view.of(SUMMARIES)
-    asked = {node: held for node in loop.body if (held := _asks(cfg.nodes[node], counter)) is not None}
-    if not asked or failing is None:
+    inner = frozenset().union(*(each.body for each in view.program.loops(fn) if each.body < loop.body))
+    asked = {
+        node: held
+        for node in loop.body - inner
+        if (held := _asks(cfg.nodes[node], counter)) is not None and _decides(cfg, loop, node, held)
+    }
+    if not asked or failing is None or _takes(cfg, loop):
         return
     known = bounds.Bounds(cfg, loop, view.know)
 
@@ -122,6 +137,24 @@ def _rounds(view: TreeView, fn: ir.Function, loop: ir.Loop, counter: str, failin
     if endless:
         shared = frozenset.intersection(*(marks.settled(world) for world in endless))
         yield Tally(loop, counter, failing, min(asked), shared)
+
+
+def _decides(cfg: ir.Cfg, loop: ir.Loop, test: int, held: bool) -> bool:
+    """Whether a test alone sends the loop round: its other outcome never does, and on some way round nothing else is
+    looked at that could end it."""
+    ends = {source for source, _ in loop.leave if source != test}
+    failed = [(test, edge.to) for edge in cfg.nodes[test].out if edge.when is held]
+    other = [(test, edge.to) for edge in cfg.nodes[test].out if edge.when is not held and edge.to in loop.body]
+    if loop.head in ends or flow.reaches(cfg, other, [loop.head], inside=loop.body) is not None:
+        return False
+    forth = test == loop.head or flow.reaches(cfg, [loop.head], [test], avoid=ends, inside=loop.body) is not None
+    return forth and flow.reaches(cfg, failed, [loop.head], avoid=ends | {test}, inside=loop.body) is not None
+
+
+def _takes(cfg: ir.Cfg, loop: ir.Loop) -> bool:
+    """Each pass takes an item: there is less to do in the next."""
+    names = {call.name for node in loop.body for call in ir.calls(cfg.nodes[node].expr)}
+    return any(map(_TAKES.search, names))
 
 
 def _asks(node: ir.Node, counter: str) -> bool | None:

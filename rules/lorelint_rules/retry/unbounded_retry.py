@@ -4,7 +4,8 @@ What it sees
     A loop (while, do, for(;;), or a goto to a label above) whose way back is taken because a callee
     failed: with a retry code such as -EAGAIN or -EBUSY, or with any error. On at least one path round,
     no counter, clock, latch or deadline is both changed and tested, and among the reasons for which the
-    callee gives that code is one that may persist.
+    callee gives that code is one that may persist. And a loop that counts, anew in each pass, for how
+    many things a callee failed, and goes round while there was one, whatever else it looks at.
 
 Why it hurts
     If the reason persists the task never leaves the kernel. With a lock held, mmap_lock above all, the
@@ -15,7 +16,8 @@ When it is silent
     Every path is bounded; every reason is a restart after the callee dropped the lock, the success of a
     repair, a sequence check whose begin is read again, or a wait for the very condition (one that a signal ends
     only where its result is looked at, or where there are no signals: in a kthread, say); ww_mutex back-off
-    and xenbus transactions; iterator macros; work that goes on (another item, a part done, a state put right); a
+    and xenbus transactions; iterator macros; a pass that takes an item, or looks at anything else that
+    could end it; work that goes on (another item, a part done, a state put right); a
     caller that asked not to wait; a loop that gives up the CPU and ends on a fatal signal, or looks at signals itself.
 
 Do this instead

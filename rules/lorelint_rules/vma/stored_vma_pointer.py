@@ -116,7 +116,7 @@ RULE = Rule(
     run,
     since="0.1",
     stage=Stage.QUEUE,
-    tokens=Tokens((("vm_area_struct", "vmf->vma"),)),
+    tokens=Tokens((("vm_area_struct", "vm_fault"),)),
     need=Need.FILE,
     cause_rank=20,
 )

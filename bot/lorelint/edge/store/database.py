@@ -6,6 +6,8 @@ of failing at the end; on PostgreSQL an advisory lock is the same promise. Those
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +53,11 @@ class OpenSession(Struct, frozen=True):
     touched: Touched
 
 
+def _end(engine: Engine, pid: int) -> None:
+    if pid == os.getpid():  # a copy of the process leaves the connections to the one that made them
+        engine.dispose()
+
+
 class Database:
     """The store; implements `lorelint.model.store.Store`.
 
@@ -61,6 +68,7 @@ class Database:
     def __init__(self, url: str, folder: Path) -> None:
         self.url = full_url(url, folder)
         self.engine = engine_of(self.url)
+        weakref.finalize(self, _end, self.engine, os.getpid())  # whoever ends without a word
         with self.transaction() as connection:
             there = revisions.settled(connection)
         if not there:

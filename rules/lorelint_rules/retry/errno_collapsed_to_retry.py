@@ -161,7 +161,9 @@ def _finding(
         if codes:
             facts.append(f"{callee.name}() fails in {len(lines)} places with {' and '.join(codes)}")
     caller, loop, line = looping[0]
-    steps.append(Step(caller.path, line, f"{caller.name}() goes round on {outcome.constant} ({wording.head(loop)})"))
+    steps.append(
+        Step(caller.path, line, f"{caller.name}() goes round on {outcome.constant} ({wording.head(loop.loop)})")
+    )
     return Finding(
         rule=NAME,
         path=fn.path,

@@ -86,9 +86,9 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, went: Pass) -> Fi
         function=fn.name,
         line=view.program.cfg(fn).nodes[went.test.node].line,
         anchor=f"{loop.name}:{cause.api}",
-        message=f"{wording.head(loop)} in {fn.name}() goes round on {went.code} after an interrupted wait: "
+        message=f"{wording.head(loop.loop)} in {fn.name}() goes round on {went.code} after an interrupted wait: "
         f"{through}{cause.api}() that a signal ended",
-        ask=f"what ends {wording.head(loop)} in {fn.name}() once a signal is pending?",
+        ask=f"what ends {wording.head(loop.loop)} in {fn.name}() once a signal is pending?",
         severity=Severity.WARNING,
         confidence=0.85,
         steps=wording.steps_of(view, fn, loop, went, cause),

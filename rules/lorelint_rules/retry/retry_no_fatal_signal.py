@@ -129,7 +129,7 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, went: Pass, held:
         function=fn.name,
         line=view.program.cfg(fn).nodes[went.test.node].line,
         anchor=f"{loop.name}:{went.site.name}",
-        message=f"a fatal signal does not end {wording.head(loop)} in {fn.name}(): "
+        message=f"a fatal signal does not end {wording.head(loop.loop)} in {fn.name}(): "
         f"it retries {wording.call(went)} on {went.code}",
         severity=Severity.ERROR if held.mmap else Severity.WARNING,
         confidence=0.8 if went.resolved else 0.6,
@@ -153,7 +153,7 @@ def _remark(view: TreeView, fn: ir.Function, loop: RetryLoop, went: Pass) -> Ite
         return
     through = steps[0].text.split("(")[0]
     message = (
-        f"{wording.head(loop)} in {fn.name}() can be killed: {through}() looks at fatal signals on each pass "
+        f"{wording.head(loop.loop)} in {fn.name}() can be killed: {through}() looks at fatal signals on each pass "
         "and its -EINTR leaves"
     )
     yield Finding(

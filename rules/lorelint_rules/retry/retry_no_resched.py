@@ -104,7 +104,7 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, spins: list[Pass]
         function=fn.name,
         line=cfg.nodes[went.test.node].line,
         anchor=f"{loop.name}:{went.site.name}",
-        message=f"{wording.head(loop)} in {fn.name}() has a way round on {went.code} that never gives up the CPU",
+        message=f"{wording.head(loop.loop)} in {fn.name}() has a way round on {went.code} that never gives up the CPU",
         severity=Severity.NOTE if lazy else Severity.WARNING,
         confidence=0.5 if weak or not went.resolved else 0.8,
         steps=(

@@ -14,7 +14,7 @@ from lorelint.rule import TreeView, bounds, codes, flow, ir, marks, regex
 from lorelint_rules.retry.loops import HOSTED, SUMMARIES
 
 _KINDS = (ir.LoopKind.GOTO, ir.LoopKind.DO, ir.LoopKind.WHILE)
-_TAKES = regex(r"dequeue|(?:^|_)(?:pop|get_next|isolate_next)(?:_|$)|^list_(?:del|move)")
+_TAKES = regex(r"dequeue|(?:^|_)(?:pop|get_next)(?:_|$)|^list_(?:del|move)")
 _RAISED = regex(rb"\+\+|\+=|\|=|=\s*(?:true|1)\b")
 
 

@@ -90,7 +90,7 @@ def _finding(view: TreeView, fn: ir.Function, loop: RetryLoop, bad: list[Pass]) 
         line=view.program.cfg(fn).nodes[went.test.node].line,
         anchor=f"{loop.name}:{went.site.name}",
         message=wording.endless(fn, loop, went),
-        ask=f"can {wording.head(loop)} in {fn.name}() end while {wording.culprit(went)} keeps failing?",
+        ask=f"can {wording.head(loop.loop)} in {fn.name}() end while {wording.culprit(went)} keeps failing?",
         severity=Severity.NOTE if went.owed else _severity(killable, sleeps, held, user),
         confidence=0.85
         if went.resolved and all(c.how not in (summary.How.HANDED_ON, summary.How.UNKNOWN) for c in went.causes)
@@ -117,7 +117,7 @@ def _judge_tally(view: TreeView, fn: ir.Function, tally: Tally) -> Verdict:
     line = view.program.cfg(fn).nodes[tally.test].line
     if marks.WAIT in tally.marks or {marks.YIELD, marks.SIGNAL} <= tally.marks:
         return Silence(NAME, fn.path, fn.name, line, "each pass waits, or looks at signals and gives up the CPU")
-    head = f"'goto {tally.loop.label}'" if tally.loop.label else f"the {tally.loop.kind} loop"
+    head = wording.head(tally.loop)
     callee = f"{tally.failing.name}()"
     return Finding(
         rule=NAME,

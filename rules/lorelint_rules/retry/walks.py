@@ -16,7 +16,6 @@ from lorelint_rules.retry.loops import HOSTED
 
 _KIND = "xa_lock"
 _LAST = "ULONG_MAX"  # of all indexes
-_BREATHERS = ("xas_pause", "xas_pause_unlock", "need_resched")
 
 
 class Walk(Struct, frozen=True):
@@ -34,7 +33,7 @@ def walks(view: TreeView, fn: ir.Function) -> Iterator[Walk]:
     if fn.path.startswith(HOSTED) or not any(name.encode() in fn.text for name in iterators):
         return
     cfg, held = view.program.cfg(fn), view.of(wording.LOCKS)
-    frees, breathers = view.know.names("frees"), view.know.names("yield_unconditional").union(_BREATHERS)
+    frees, breathers = view.know.names("frees"), view.know.names("yield_unconditional", "walk_breaks")
     for loop in view.program.loops(fn):
         match cfg.nodes[loop.head].expr:
             case ir.Call(args=(state, ir.Name(name=entry), ir.Name(name=last), *_)) as call if call.name in iterators:

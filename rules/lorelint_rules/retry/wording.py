@@ -153,8 +153,8 @@ def concern(fn: ir.Function, loop: RetryLoop) -> str:
     return f"{fn.path}:{fn.name}:loop:{loop.name}"
 
 
-def head(loop: RetryLoop) -> str:
-    return f"'goto {loop.loop.label}'" if loop.loop.label else f"the {loop.loop.kind} loop"
+def head(loop: ir.Loop) -> str:
+    return f"'goto {loop.label}'" if loop.label else f"the {loop.kind} loop"
 
 
 def call(went: Pass) -> str:
@@ -169,9 +169,8 @@ def culprit(went: Pass) -> str:
 
 def endless(fn: ir.Function, loop: RetryLoop, went: Pass) -> str:
     code = "any error" if went.code == "any error" else went.code
-    return (
-        f"{head(loop)} in {fn.name}() retries {call(went)} on {code} with nothing that ends it: {because(worst(went))}"
-    )
+    what = f"{head(loop.loop)} in {fn.name}() retries {call(went)} on {code}"
+    return f"{what} with nothing that ends it: {because(worst(went))}"
 
 
 def because(cause: summary.Cause) -> str:

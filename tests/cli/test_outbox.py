@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,3 +168,12 @@ def test_without_a_policy(shell: Shell, tmp_path: Path) -> None:
     told = shell("send", "--once", "--for-real")
     assert told.code == 0 and "nothing is sent" in told.err
     assert "cannot go" in shell("outbox", "show", "1").out
+
+
+def test_a_command_leaves_the_store_in_one_file(
+    real: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """What it wrote stands in the store itself when it ends: a copy of that file misses nothing."""
+    for command in ("outbox", "status"):
+        assert real(command).returncode == 0
+        assert [each.name for each in (tmp_path / "data" / "lorelint").glob("store*")] == ["store.sqlite"]

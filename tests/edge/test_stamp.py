@@ -40,3 +40,12 @@ def test_so_does_another_parser(code: Path, tmp_path: Path, monkeypatch: pytest.
     before = stamp([code])
     (parser / "binding.so").write_text("two and more")
     assert stamp([code]) != before
+
+
+def test_what_is_no_folder_has_a_name_too(code: Path, tmp_path: Path) -> None:
+    """A pack in an archive, or one that is gone by now."""
+    (tmp_path / "pack.zip").write_bytes(b"PK")
+    places = [tmp_path / "pack.zip" / "pack", tmp_path / "gone"]
+    assert stamp([code, *places]) == stamp([code])
+    (code / "again").symlink_to(code)
+    assert stamp([code]) == stamp([code, *places]), "a link to a folder is not followed"

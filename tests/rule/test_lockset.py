@@ -45,6 +45,13 @@ def test_a_wrapper_is_its_lock_and_its_unlock(bench: SimpleNamespace) -> None:
     assert _at(bench, wrappers + gone) == set()
 
 
+def test_a_wrapper_of_the_same_file_may_have_any_name(bench: SimpleNamespace) -> None:
+    wrappers = "static void zq(struct part *p)\n{\n\tmutex_lock(&p->own);\n}\n"
+    assert _at(bench, wrappers + "void f(struct part *p)\n{\n\tzq(p);\n\there();\n}\n") == {"part.own"}
+    gone = "static void zr(struct part *p)\n{\n\tmutex_unlock(&p->own);\n}\n"
+    assert _at(bench, wrappers + gone + "void f(struct part *p)\n{\n\tzq(p);\n\tzr(p);\n\there();\n}\n") == set()
+
+
 def test_a_wrapper_that_may_fail_holds_where_it_did_not(bench: SimpleNamespace) -> None:
     wrapper = (
         "static int part_lock(struct part *p)\n{\n\tint ret = mutex_lock_interruptible(&p->own);\n\n"

@@ -17,14 +17,13 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from msgspec.structs import replace
 from tests.e2e.loop import Loop, Ran
 from tests.e2e.story import CHAPTERS, Chapter
 

@@ -147,6 +147,12 @@ BODIES = {
     "end of the PFN lookup": ("if (follow_pfnmap_start(&w))\n\t\treturn 0;\n\tfollow_pfnmap_end(&w);", "_end("),
     "FOLL_LONGTERM": ("return pin_user_pages(a, n, FOLL_WRITE | FOLL_LONGTERM, p);", "FOLL_LONGTERM"),
     "detach": ("t = dma_buf_attach(b, d);\n\treturn 0;\nout:\n\tdma_buf_detach(b, t);", "dma_buf_detach"),
+    "test for a short pin": (
+        "if (c->mm != current->mm)\n\t\treturn 0;\n\tn = pin_user_pages(a, w, 0, p);\n\tif (n != w)\n\t\treturn 0;",
+        "n != w",
+    ),
+    "unpin, a put instead": ("pin_user_pages(a, 1, 0, &p);\n\tunpin_user_page(p);", "unpin_user_page("),
+    "reservation lock": ("dma_resv_lock(b->resv, NULL);\n\treturn dma_buf_pin(a);", "dma_resv_lock"),
     "refusal of private mappings": (
         "if (!(v->vm_flags & VM_SHARED))\n\t\treturn -EINVAL;\n\tvm_flags_set(v, VM_PFNMAP);",
         "VM_SHARED",
@@ -164,6 +170,12 @@ def test_operators_cut_what_they_are_named_by(name: str) -> None:
     left = place.without.decode()
     assert gone in text and gone not in left
     assert left.count("{") == left.count("}") and left.count("(") == left.count(")")
+
+
+def test_a_lock_is_given_back_before_the_vma_is_used() -> None:
+    text = "int f(void)\n{\n\tv = vma_lookup(mm, a);\n\tx = v->vm_flags;\n\tmmap_read_unlock(mm);\n}\n"
+    (place,) = cuts_of(text, "vma-use-after-unlock")[1]
+    assert "vma_lookup(mm, a); mmap_read_unlock(mm);\n\tx = v->vm_flags" in place.without.decode()
 
 
 def test_operators_are_told_apart() -> None:

@@ -196,6 +196,33 @@ def test_a_table_of_the_drivers_own(ask: Ask) -> None:
     ]
 
 
+ASSIGNED = """
+struct bin_attribute {{ struct attribute attr; int (*mmap)(void); }};
+static int f(struct file *file, struct kobject *kobj, struct bin_attribute *attr, struct vm_area_struct *vma)
+{{
+	struct window *w = attr->private;
+	{checks}
+	return remap_pfn_range(vma, vma->vm_start, (w->base >> PAGE_SHIFT) + vma->vm_pgoff,
+			       vma->vm_end - vma->vm_start, vma->vm_page_prot);
+}}
+int window_show(struct window *w)
+{{
+	struct {type} *attr = kzalloc(sizeof(*attr), GFP_ATOMIC);
+
+	attr->mmap = f;
+	return window_file(w, attr);
+}}
+"""
+
+
+def test_a_handler_that_is_assigned_to_a_field(ask: Ask) -> None:
+    finding = ask(RULE, ASSIGNED.format(type="bin_attribute", checks="")).finding
+    assert any("of bin_attribute" in step.text for step in finding.steps)
+    fits = "if (vma->vm_pgoff + vma_pages(vma) > w->pages)\n\t\treturn -EINVAL;"
+    assert not ask(RULE, ASSIGNED.format(type="bin_attribute", checks=fits)).fires
+    assert not ask(RULE, ASSIGNED.format(type="window_ops", checks="")).fires
+
+
 def test_a_callee_out_of_sight_is_a_doubt(ask: Ask) -> None:
     said = ask(RULE, handler(refuse("!window_allows(w, vma)")))
     assert not said.fires

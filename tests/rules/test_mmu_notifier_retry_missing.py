@@ -251,3 +251,68 @@ def test_taking_the_lock_out_makes_it_speak(
     later = desk.program({path: text.replace(body, body.replace(lock, ";"))})
     found = desk.judge(later, rules[RULE], name, path)
     assert found.fires, found.reasons
+
+
+KEPT = """
+struct mirror {{ struct mmu_interval_notifier notifier; struct mutex lock; }};
+static bool mirror_gone(struct mmu_interval_notifier *n, const struct mmu_notifier_range *r, unsigned long seq)
+{{
+	struct mirror *m = container_of(n, struct mirror, notifier);
+
+	mutex_lock(&m->lock);
+	mmu_interval_set_seq(n, seq);
+	mutex_unlock(&m->lock);
+	return true;
+}}
+static const struct mmu_interval_notifier_ops mirror_ops = {{ .invalidate = mirror_gone }};
+static void mirror_fill(struct mirror *m, struct hmm_range *range)
+{{
+	m->pte = range->hmm_pfns[0];{inside}
+}}
+int f(struct mirror *m, struct hmm_range *range)
+{{
+	int ret;
+
+	range->notifier_seq = mmu_interval_read_begin(range->notifier);
+	ret = hmm_range_fault(range);
+	if (ret)
+		return ret;
+	{lock}(&m->lock);
+	{ask}
+	mirror_fill(m, range);
+	mutex_unlock(&m->lock);
+	return 0;
+}}
+"""
+RETRY = "if (mmu_interval_read_retry(range->notifier, range->notifier_seq)) {\n\t\tret = -EAGAIN;\n\t}"
+
+
+def test_a_sequence_that_is_kept_is_still_compared_where_its_pages_are_used(ask: Ask) -> None:
+    finding = ask(RULE, KEPT.format(lock="mutex_lock", ask="", inside="")).finding
+    assert "mirror_fill() uses them" in finding.steps[-1].text and finding.confidence == 0.7
+    assert not ask(RULE, KEPT.format(lock="mutex_lock", ask=RETRY, inside="")).fires
+    assert not ask(RULE, KEPT.format(lock="mutex_lock", ask="", inside="\n\tm->seq = range->notifier_seq;")).fires
+    assert not ask(RULE, KEPT.format(lock="note", ask="", inside="")).fires  # under no lock of the invalidation
+
+
+HANDED = """
+int f(struct kvm *kvm, pte_t pte, unsigned long gpa, unsigned long mmu_seq)
+{
+	int ret = -EAGAIN;
+
+	spin_lock(&kvm->mmu_lock);
+	ASK
+	kvm_set_pte_at(kvm, gpa, pte);
+	ret = 0;
+out:
+	spin_unlock(&kvm->mmu_lock);
+	return ret;
+}
+"""
+
+
+def test_a_sequence_that_is_handed_in_is_compared(ask: Ask) -> None:
+    finding = ask(RULE, HANDED.replace("ASK", "")).finding
+    assert "mmu_seq is handed in and never compared" in finding.message
+    asked = "if (mmu_invalidate_retry(kvm, mmu_seq))\n\t\tgoto out;"
+    assert not ask(RULE, HANDED.replace("ASK", asked)).fires

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, codes, ir
+from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
 from lorelint.rule.analyses.cleaning import Cleaning, cleaned
 from lorelint.rule.analyses.typestate import HELD, KEPT, LOST, RELEASED, End, Story
 from lorelint_rules.gup import wrappers
@@ -90,7 +90,7 @@ def _forgotten(story: Story) -> tuple[End, ...]:
     held = [end for end in story.ends if end.hold == HELD and not end.fails]
     nothing = fn.returns.split()[-1:] == ["void"]
     return tuple(
-        end for end in held if (nothing if (expr := nodes[end.node].expr) is None else codes.const(expr) == "0")
+        end for end in held if (nothing if nodes[end.node].expr is None else end.fails is False and not end.answers)
     )
 
 
@@ -98,12 +98,13 @@ def _handed(story: Story) -> str:
     """The call that is handed the pages, a number made of one, or the object they lie in, "" for none: a callee may
     keep them by ways that are not followed (a PFN in a table, a work item)."""
     thing, nodes = story.thing, story.thing.scope.cfg.nodes
-    known = thing.resource.gives.keys() | thing.resource.takes.keys() | thing.resource.looks
+    known = thing.resource.gives.keys() | thing.resource.takes.keys()
     for node in (nodes[id_] for id_ in sorted(story.alive)):
         if any(effect.kind == "lost" for effect in thing.on(node)):
             continue
         for call in ir.calls(node.expr):
-            if call.name not in known and any(thing.carries(arg, frozenset()) for arg in call.args):
+            carried = call.name not in known and any(thing.carries(arg, frozenset()) for arg in call.args)
+            if carried and not thing.looked_at(call):
                 return call.name or ir.show(call.callee)
     return ""
 

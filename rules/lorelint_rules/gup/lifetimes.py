@@ -10,7 +10,7 @@ from lorelint.rule import Step, TreeView, ir, regex
 from lorelint.rule.analyses import nearby
 from lorelint.rule.analyses.entry import Entry, Kind
 from lorelint.rule.analyses.folder import beside, folder_of
-from lorelint.rule.analyses.places import place
+from lorelint.rule.analyses.places import Place, place
 from lorelint.rule.analyses.scope import Scope
 from lorelint.rule.analyses.typestate import HELD, KEPT, Story
 from lorelint_rules.gup.filled import Field, field_of
@@ -61,10 +61,18 @@ def fields(story: Story) -> tuple[Field, ...]:
     """All fields by which the pages are known to the function."""
     scope, thing = story.thing.scope, story.thing
     found: dict[Field, None] = {}
-    for name in sorted(thing.names):
+    for name in (*sorted(thing.names), *_entered(story)):
         if len(name) > 1 and (field := field_of(scope, name)):
             found[field] = None
     return tuple(found)
+
+
+def _entered(story: Story) -> Iterator[Place]:
+    """Entries of scatterlists that get a page of it."""
+    for node in story.thing.scope.cfg.nodes:
+        for call in ir.calls(node.expr):
+            if call.name == "sg_set_page" and len(call.args) > 1 and story.thing.speaks(call.args[1], frozenset()):
+                yield place(call.args[0])
 
 
 def as_number(story: Story) -> bool:

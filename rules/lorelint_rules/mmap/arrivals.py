@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import Step, TreeView, ir
+from lorelint.rule import Step, TreeView, ir, regex
 from lorelint.rule.analyses.folder import beside, folder_of
 from lorelint.rule.analyses.mapping import MMAP_FIELDS
 from lorelint.rule.analyses.scope import Scope, tag
 from lorelint_rules.mmap.extent import SUM, Extent, State, calls, entered, vmas
 
+_CHAIN = regex(r"\w+(?:(?:->|\.)\w+)*$")
+_ARROW = regex(r"(->|\.)")
 _DEEP = 4  # callers one above the other
 _MANY = 8
 
@@ -41,7 +43,7 @@ def _arrivals(view: TreeView, fn: ir.Function, below: tuple[tuple[str, str], ...
         field = use.field.rpartition(".")[2]
         if use.kind == "argument" or field not in MMAP_FIELDS:
             continue
-        type_ = tag(use.type) if use.kind == "table" else ""
+        type_ = tag(use.type) if use.kind == "table" else _owner(view, use.path, use.line, use.function, use.type)
         step = Step(use.path, use.line, f".{field} = {fn.name}" + (f" of {type_}" if type_ else ""))
         if type_ in view.know.names("mmap_ops_unchecked"):
             yield Arrival(entered(scope), (step,))
@@ -55,6 +57,18 @@ def _arrivals(view: TreeView, fn: ir.Function, below: tuple[tuple[str, str], ...
             above = Scope(view.program, site.fn)
             sites = tuple(calls(above, lambda call: call.name == fn.name))
             yield from _from(view, scope, above, sites, (*below, fn.key))
+
+
+def _owner(view: TreeView, path: str, line: int, function: str, text: str) -> str:
+    """The type of the object to whose field a function is assigned in another, "" where it is not told."""
+    fn = view.program.function(path, function) if function else None
+    if fn is None or not _CHAIN.match(text):
+        return ""
+    first, *fields = _ARROW.split(text)
+    owner: ir.Expr = ir.Name(line, first)
+    for arrow, field in zip(fields[::2], fields[1::2], strict=True):
+        owner = ir.Member(line, owner, field, arrow == "->")
+    return Scope(view.program, fn).tag_of(owner)
 
 
 def _through(

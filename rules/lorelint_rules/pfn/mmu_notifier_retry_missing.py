@@ -3,9 +3,9 @@
 What it sees
     Pages or a PFN are got under the sequence of an MMU notifier (mmu_interval_read_begin(), KVM's
     mmu_invalidate_seq), and the sequence is checked with no lock held, or before the lock is taken under which the
-    mapping is installed; or its value is never compared; or the lock is given back right behind the check, and only
-    then something is done; or the way back goes round without reading it anew. In KVM code: a PFN is written into
-    shadow page tables and the function knows no sequence at all.
+    mapping is installed; or its value is never compared, also by a function that it is handed to; or the lock is
+    given back right behind the check, and only then something is done; or the way back goes round without reading
+    it anew. In KVM code: a PFN is written into shadow page tables and the function knows no sequence at all.
 
 Why it hurts
     An invalidation that runs between the check and the install finds nothing to take down. The mapping stays:
@@ -61,6 +61,10 @@ def run(view: TreeView) -> Iterator[Verdict]:
         checks = tuple(sequence.checks(view, scope))
         if reads:
             yield from _under_sequence(view, scope, reads, checks)
+        elif (handed := sequence.unread(scope)) and (taken := sequence.locks_behind(scope, 0)):
+            what = f"{handed} is handed in and never compared"
+            step = Step(fn.path, taken[0], f"{taken[1]}() takes the lock, and it is not compared under it")
+            yield _finding(fn, "unread", fn.line, what, (step,), 0.75)
         elif checks:
             line = checks[0].line
             yield Silence(NAME, fn.path, fn.name, line, "it checks a sequence that its caller has read")
@@ -152,7 +156,9 @@ def _never_asked(
         what = f"nobody looks at what {ignored.api}() answers"
         return _finding(fn, "ignored", ignored.line, what, (*first, Step(fn.path, ignored.line, what)))
     kept = read.local and not sequence.stored(scope, read.kept)
-    if not kept or sequence.handed_on(view, scope, read.kept) is not None:
+    if not kept:
+        return _used_here(view, scope, read, got, first)
+    if sequence.handed_on(view, scope, read.kept) is not None:
         return None
     made = sequence.installs(view, scope) or sequence.under_their_lock(view, scope, got)
     confidence = 0.8
@@ -162,6 +168,16 @@ def _never_asked(
         return None
     what = "the sequence is read and never compared under the lock"
     return _finding(fn, "unchecked", read.line, what, (*first, Step(fn.path, made[0], made[1])), confidence)
+
+
+def _used_here(view: TreeView, scope: Scope, read: Read, got: Got, first: tuple[Step, ...]) -> Finding | None:
+    """A sequence that others could check, and its pages are used right here under the lock of the invalidation."""
+    used = sequence.used_under_their_lock(view, scope, read, got)
+    if used is None:
+        return None
+    what = "the pages are used under the lock of the invalidate callback and the sequence is never compared"
+    step = Step(scope.fn.path, used[0], f"{used[1]}() uses them, and looks at no sequence")
+    return _finding(scope.fn, "unchecked", read.line, what, (*first, step), 0.7)
 
 
 def _why_not_asked(view: TreeView, scope: Scope, read: Read) -> tuple[str, Step] | tuple[str]:
@@ -260,6 +276,7 @@ RULE = Rule(
                 "mmu_interval_read_",
                 "mmu_invalidate_",
                 "mmu_notifier_seq",
+                "mmu_seq",
                 "mmu_notifier_retry",
                 "gfn_to_pfn",
                 "kvm_faultin_pfn",

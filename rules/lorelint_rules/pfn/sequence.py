@@ -19,6 +19,8 @@ from lorelint_rules.pfn.lookups import Hands, Values, carried
 _PREDICATES = regex(r"^mmu_(?:interval_read|invalidate|notifier)_retry(?:_\w+)?$")
 _COMPARES = regex(rb"mmu_(?:invalidate|notifier)_seq\s*!=|!=\s*[\w>.-]*mmu_(?:invalidate|notifier)_seq")
 _FIELDS = regex(r"^mmu_(?:invalidate|notifier)_seq$")
+_PARAMETER = regex(r"(?:^|_)(?:mmu|notifier|invalidate)_seq$")
+_SEQUENCE = regex(rb"_seq\b|_retry")
 _LOCKS = regex(r"(?:^|_)(?:lock|down_read|down_write)(?:_|$)")
 _INSTALLS = regex(
     r"(?:^|_)(?:map|install|insert|bind|commit|program|write|enter)_(?:\w+_)?(?:[sh]?pte|tlbe?|gpu|entry|page|range)s?(?:_|$)"
@@ -244,6 +246,34 @@ def under_their_lock(view: TreeView, scope: Scope, got: Got) -> tuple[int, str] 
         if held:
             return scope.cfg.nodes[id_].line, f"{min(held)}, which the invalidate callback takes, is held"
     return None
+
+
+def used_under_their_lock(view: TreeView, scope: Scope, read: Read, got: Got) -> tuple[int, str] | None:
+    """(line, callee) of a call that is handed the object which has the sequence, behind the pages and under the lock of
+    the invalidate callback; None too where a callee may ask for the sequence itself."""
+    theirs = invalidating(view, scope.fn.path) - held_at(view, scope.fn, got.node)
+    holder = regex(r"(?:->|\.)\w+$").sub("", read.kept)
+    found = None
+    for id_ in sorted(after(scope, got.node)) if theirs and holder != read.kept else ():
+        if theirs & held_at(view, scope.fn, id_):
+            for call in ir.calls(scope.cfg.nodes[id_].expr):
+                if not any(ir.show(arg).lstrip("&") == holder for arg in call.args):
+                    continue
+                bodies = resolve(view.program, call.name, scope.fn.path, wide=False) if call.name else ()
+                if not bodies or any(_SEQUENCE.search(body.text) for body in bodies):
+                    return None
+                found = found or (call.line, call.name)
+    return found
+
+
+def unread(scope: Scope) -> str:
+    """A parameter that holds the sequence and is never looked at, "" for none."""
+    for param in scope.fn.params:
+        if _PARAMETER.search(param.name):
+            spoken = (each for node in scope.cfg.nodes if node.expr is not None for each in ir.walk(node.expr))
+            if not any(isinstance(each, ir.Name) and each.name == param.name for each in spoken):
+                return param.name
+    return ""
 
 
 def takes_behind(view: TreeView, scope: Scope, got: Got) -> tuple[int, str] | None:

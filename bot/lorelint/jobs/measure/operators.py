@@ -189,6 +189,46 @@ def _word(pattern: bytes) -> Find:
     return find
 
 
+def _instead(**others: str) -> Find:
+    """The only call of some functions, by the name of another one."""
+    other = {name.encode(): instead.encode() for name, instead in others.items()}
+    called = regex(rb"\b(" + b"|".join(sorted(other)) + rb")(?=\s*\()")
+
+    def find(code: bytes, names: Names) -> Iterator[tuple[Span, bytes]]:
+        found = list(called.finditer(code))
+        if len(found) == 1:
+            yield found[0].span(), other[found[0][1]]
+
+    return find
+
+
+_RESULT = regex(rb"\b(\w+)\s*=\s*(\w+)\s*\(")
+_SHORT = regex(rb"\A\s*(?:unlikely\s*\()?\s*(\w+)\s*(?:!=|<)\s*[a-z_]\w*")
+
+
+def _short_pin(code: bytes, names: Names) -> Iterator[tuple[Span, bytes]]:
+    """The only guard that compares how many pages were got, or the sum of that, with how many were wanted."""
+    taken = names("gup_pin") | names("gup_get")
+    told = {name for name, api in _RESULT.findall(code) if api in taken}
+    told |= {name for name, by in re.findall(rb"\b(\w+)\s*\+=\s*(\w+)\s*;", code) if by in told}
+    found = [span for span, asked in guards(code) if (match := _SHORT.match(asked)) and match[1] in told]
+    if len(found) == 1:
+        yield found[0], b""
+
+
+_LOOKUP = regex(rb"\b(\w+)\s*=\s*(?:find_vma|vma_lookup)\s*\([^;{}]*\);")
+_UNLOCK = regex(rb"\bmmap_read_unlock\s*\([^;{}]*\);")
+
+
+def _unlocked_early(code: bytes, names: Names) -> Iterator[tuple[Span, bytes]]:
+    """The lock that was taken for the only look-up of a VMA is given back right behind it, and used afterwards."""
+    looked, given = list(_LOOKUP.finditer(code)), list(_UNLOCK.finditer(code))
+    if len(looked) != 1 or len(given) != 1 or given[0].start() < looked[0].end():
+        return
+    if re.search(rb"\b" + looked[0][1] + rb"->", code[looked[0].end() : given[0].start()]):
+        yield (looked[0].end(), looked[0].end()), b" " + given[0].group()
+
+
 _PINS = ("gup_pin",)
 _INSERT = rb"\b(?:io_)?remap_pfn_range\s*\("
 #: What takes a mapping away and does nothing else: a device that is torn down needs the others for more than that.
@@ -234,9 +274,18 @@ OPERATORS: Sequence[Operator] = (
         (rb"\bstruct\s+vm_fault\b",),
     ),
     Operator(
+        "drm_dev_enter() of a fault handler",
+        "fault-revoked-check",
+        _guard(rb"!\s*drm_dev_enter\s*\("),
+        ("fault_inserters",),
+        (rb"\bstruct\s+vm_fault\b",),
+    ),
+    Operator(
         "bound of an mmap",
         "mmap-range-unchecked",
-        _guard(rb"\b(?:vm_pgoff|vm_end|vma_pages|size|len|length|offset|off|pgoff)\b"),
+        _guard(
+            rb"\A(?!\s*vma->vm_end\s*<\s*vma->vm_start\s*\Z)[^?]*\b(?:vm_pgoff|vm_end|vma_pages|size|len|length|offset|off|pgoff)\b"
+        ),
         words=(_INSERT, rb"\bstruct\s+vm_area_struct\b"),
         left=(rb"\bvm_pgoff\b",),
     ),
@@ -244,10 +293,28 @@ OPERATORS: Sequence[Operator] = (
         "refusal of private mappings",
         "pfnmap-vma-flags",
         _guard(rb"\b(?:VM_SHARED|VM_MAYSHARE|is_cow_mapping)\b"),
-        words=(rb"\bVM_PFNMAP\b",),
+        words=(rb"\bvm_flags(?:_set\s*\(|\s*\|=)[^;]*\bVM_PFNMAP\b",),
     ),
     Operator("release of a pin", "gup-pin-leak", _call("gup_unpin"), _PINS),
-    Operator("test for a short pin", "gup-partial-pin", _guard(rb"\A[^&|]*\w\s*(?:!=|<)\s*[a-z_]\w*"), _PINS),
+    Operator("test for a short pin", "gup-partial-pin", _short_pin, _PINS),
+    Operator(
+        "unpin, a put instead",
+        "gup-put-mismatch",
+        _instead(unpin_user_page="put_page", unpin_user_pages="release_pages", unpin_user_folio="folio_put"),
+        _PINS,
+    ),
+    Operator(
+        "lock over a VMA",
+        "vma-use-after-unlock",
+        _unlocked_early,
+        words=(rb"\b(?:find_vma|vma_lookup)\s*\(", rb"\bmmap_read_unlock\s*\("),
+    ),
+    Operator(
+        "reservation lock",
+        "dmabuf-resv-lock",
+        _named(b"dma_resv_lock"),
+        words=(rb"\bdma_buf_(?:map_attachment|unmap_attachment|pin|unpin|move_notify)\s*\(",),
+    ),
     Operator(
         "FOLL_LONGTERM", "gup-missing-longterm", _word(rb"\s*\|\s*FOLL_LONGTERM\b|\bFOLL_LONGTERM\s*\|\s*"), _PINS
     ),

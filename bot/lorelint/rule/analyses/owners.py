@@ -90,6 +90,7 @@ class Fate(Struct, frozen=True):
     released: frozenset[Part] = frozenset()
     kept: frozenset[tuple[Part, int]] = frozenset()
     blind: tuple[str, ...] = ()  # callees not in sight that are handed something
+    makes: bool = False  # it gives a pointer: NULL or an ERR_PTR where it failed
 
 
 class Owners:
@@ -133,7 +134,7 @@ class _Reader:
                 self._node(node)
             if sum(map(len, self.parts.values())) + len(self.released) + len(self.kept) == before:
                 break
-        return Fate(frozenset(self.released), frozenset(self.kept), tuple(self.blind))
+        return Fate(frozenset(self.released), frozenset(self.kept), tuple(self.blind), "*" in self.fn.returns)
 
     def of(self, expr: ir.Expr) -> set[Part]:
         """Parts of the parameters an expression speaks of."""

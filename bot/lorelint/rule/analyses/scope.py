@@ -142,8 +142,9 @@ class Scope:
         """The struct an expression is or points to; for one without a name, the struct around it and the field."""
         after: list[str] = []
         found = tag(self.type_of(expr))
-        while found in ("struct", "union") and isinstance(expr, ir.Member):
-            after.append(expr.field)
+        while found in ("struct", "union") and isinstance(expr, ir.Member | ir.Index):
+            if isinstance(expr, ir.Member):
+                after.append(expr.field)
             expr = expr.base
             found = tag(self.type_of(expr))
         return ".".join((found, *reversed(after))) if found not in ("struct", "union") else ""

@@ -29,6 +29,7 @@ class End(Struct, frozen=True):
     full: bool = False  # see `Given`
     recounted: bool = False
     zero: bool = False  # the call's own answer is returned, which got nothing and may be 0
+    answers: bool = False  # the call's own answer is returned
 
 
 class Given(Struct, frozen=True):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lorelint.code import ir
 from lorelint.model.regex import regex
@@ -12,13 +13,16 @@ from lorelint.rule.analyses.owners import AWAY, LINKS, RESULT, Owners, Resource,
 from lorelint.rule.analyses.places import Place, place, places, touch, within
 from lorelint.rule.analyses.scope import Scope, peel
 
-_ALLOC = regex(r"alloc|kmemdup|^__?get_free_page|_dup$|_new$")
+_NEW = r"alloc|kmemdup|^__?get_free_page|_dup$|_new$"
+_ALLOC = regex(_NEW)
+_OTHER = regex(_NEW + r"|^ERR_CAST$")  # what these give of a thing is another thing: memory, an error
 _MEMORY = regex(r"^(?:devm_)?(?:k|kv|v|kmem_cache_)[mzc]?alloc(?:_\w+)?$")
 _FREE = regex(r"^(?:k|kv|v|kz|kvz|devm_k)free(?:_sensitive|_rcu)?$|^free_pages?$")  # by address
-#: Calls that say, compare or copy: whatever they are handed stays where it is.
+#: Calls that say, compare, copy or turn bits: whatever they are handed stays where it is.
 _TALK = regex(
     r"^(?:pr_|dev_|trace_|drm_(?:dbg|err|info|warn)|netdev_|v?s?n?printk?|print_|DRM_|WARN|BUG|_?dbg|mem(?:cpy|set|cmp|move)"
-    r"|str|copy_(?:to|from)_|put_user|get_user$|IS_ERR|PTR_ERR|ERR_|min|max|sizeof|ARRAY_SIZE|kasan_|kmsan_|lockdep_|assert)"
+    r"|str|copy_(?:to|from)_|put_user|get_user$|(?:__)?(?:set|clear|change|test)_bit(?:_le)?$|IS_ERR|PTR_ERR|ERR_|min|max"
+    r"|sizeof|ARRAY_SIZE|kasan_|kmsan_|lockdep_|assert)"
 )
 _ID = regex(r"^(?:const )?(?:u8|u16|u32|s32|int|unsigned|unsigned int|bool|size_t)$")
 _NUMBER = regex(
@@ -100,7 +104,7 @@ def _acquired(scope: Scope, node: ir.Node, call: ir.Call, take: Take) -> Acquire
         if take.thing >= len(call.args):
             return None
         arg = call.args[take.thing]
-        value = scope.resolve(arg)
+        value = scope.resolve(arg) if _in_loop(scope, node) else arg
         value = arg if isinstance(value, ir.Call) else value  # the call that made the array
         pieces = any(isinstance(each, (ir.Index, ir.Binary)) for each in ir.walk(value)) and "[0]" not in ir.show(value)
         return Acquired(node.id, call, take, where, pieces) if (where := place(arg)) else None
@@ -114,10 +118,25 @@ def _acquired(scope: Scope, node: ir.Node, call: ir.Call, take: Take) -> Acquire
     return Acquired(node.id, call, take, where, False) if where else None
 
 
+def _in_loop(scope: Scope, node: ir.Node) -> bool:
+    return any(node.id in loop.body for loop in scope.program.loops(scope.fn))
+
+
 def _is(value: ir.Expr, call: ir.Call) -> bool:
     while isinstance(value, ir.Cast):
         value = value.value
     return value is call
+
+
+def _reached(start: int, onward: Callable[[int], Iterable[int]]) -> frozenset[int]:
+    seen: set[int] = set()
+    todo = list(onward(start))
+    while todo:
+        here = todo.pop()
+        if here not in seen:
+            seen.add(here)
+            todo.extend(onward(here))
+    return frozenset(seen)
 
 
 def _called(call: ir.Call) -> str:
@@ -148,6 +167,7 @@ class Effect(Struct, frozen=True):
     text: str
     holder: str = ""
     before: bool = False  # "released" as many as were had before the last call, by the same counter
+    maker: str = ""  # "kept" by this call, which gives the object that has it: where it gives none, nothing has it
 
 
 class Thing:
@@ -156,6 +176,7 @@ class Thing:
     def __init__(self, owners: Owners, scope: Scope, acquired: Acquired, only: frozenset[int] | None = None) -> None:
         self.owners, self.scope, self.acquired, self.only = owners, scope, acquired, only
         self.resource = owners.resource
+        self.stored: frozenset[Place] = frozenset()  # names it has once it was stored there, behind the call
         self.names: frozenset[Place] = self._names()
         self._effects: dict[tuple[int, frozenset[str]], tuple[Effect, ...]] = {}
         self.outlives = any(self.lasting(each[0]) and (len(each) > 1 or self._array(each[0])) for each in self.names)
@@ -169,32 +190,49 @@ class Thing:
     def _names(self) -> frozenset[Place]:
         """Places that are the thing or made from it: aliases, elements, pointers got from it."""
         found = {self.acquired.place}
+        stored: dict[Place, bool] = {}  # whether each store comes behind the call, and not before it too
         pairs = list(self._assignments())
+        behind: frozenset[int] | None = None
         grown = 0
         while grown != len(found):
             grown = len(found)
-            for target, value in pairs:
+            for node, target, value in pairs:
                 there = place(target)
                 if not there:
                     continue
                 here = place(value)
                 local = isinstance(target, ir.Name) and self.scope.local(target.name)
                 if here and here in found and (local or len(there) > 1):
+                    if (not local and there not in found | stored.keys()) or there in stored:
+                        behind = self._behind() if behind is None else behind
+                        stored[there] = stored.get(there, True) and node in behind
                     found.add(there)
                 elif there in found and local and here and (len(here) > 1 or len(self.scope.values(there[0])) == 1):
                     found.add(here)  # pages = region->pages, pages = all + done
                 elif local and self._made(there[0], value, found):
                     found.add(there)
+        self.stored = frozenset(there for there, late in stored.items() if late)
         return frozenset(found)
 
-    def _assignments(self) -> Iterator[tuple[ir.Expr, ir.Expr]]:
+    def _behind(self) -> frozenset[int]:
+        """Nodes that come after the call, and from which no way leads back to it."""
+        nodes = self.scope.cfg.nodes
+        after = _reached(self.acquired.node, lambda id: (edge.to for edge in nodes[id].out))
+        sources: dict[int, list[int]] = {}
+        for node in nodes:
+            for edge in node.out:
+                sources.setdefault(edge.to, []).append(node.id)
+        return after - _reached(self.acquired.node, lambda id: sources.get(id, ()))
+
+    def _assignments(self) -> Iterator[tuple[int, ir.Expr, ir.Expr]]:
+        """(node, target, value) of each."""
         for node in self.scope.cfg.nodes:
             for each in ir.walk(node.expr) if node.expr is not None else ():
                 match each:
                     case ir.Assign(op="=", target=target, value=value):
-                        yield target, value
+                        yield node.id, target, value
                     case ir.Declare(name=name, value=ir.Expr() as value):
-                        yield ir.Name(each.line, name), value
+                        yield node.id, ir.Name(each.line, name), value
 
     def _made(self, name: str, value: ir.Expr, found: set[Place]) -> bool:
         """Whether a local gets a value made from the thing: no count, no errno, not the acquiring call itself."""
@@ -203,7 +241,7 @@ class Thing:
             return False
         if counts(type_) and not _stands(value):
             return False
-        if any(call.name in self.resource.takes or _ALLOC.search(call.name) for call in ir.calls(value)):
+        if any(call.name in self.resource.takes or _OTHER.search(call.name) for call in ir.calls(value)):
             return False
         return any(within(each, known) for each in places(value) for known in found)
 
@@ -241,10 +279,18 @@ class Thing:
     def carries(self, expr: ir.Expr, holders: frozenset[str]) -> bool:
         """Whether who gets this gets the thing: itself, or a local object that it lies in."""
         where = place(expr)
-        inside = bool(where) and not self.lasting(where[0]) and any(within(name, where[:1]) for name in self.names)
+        inside = bool(where) and not self.lasting(where[0]) and self._lies_in(where[:1], holders)
         if inside and len(where) > 1 and _ID.match(self.scope.type_of(expr)):
             inside = False  # a number in the object is not the object
         return (inside or self.speaks(expr, holders)) and not self._mere_number(expr)
+
+    def _lies_in(self, where: Place, holders: frozenset[str]) -> bool:
+        """Whether the thing is what a place is, or in the object that it is, by now."""
+        return any(within(name, where) and self._by_now(name, holders) for name in self.names)
+
+    def _by_now(self, name: Place, holders: frozenset[str]) -> bool:
+        """Whether the thing goes by a name already, where local objects have it."""
+        return name not in self.stored or name[0] in holders or self.lasting(name[0])
 
     def _mere_number(self, expr: ir.Expr) -> bool:
         """Whether a number in an object is all that is handed over, and cannot stand for the thing."""
@@ -289,7 +335,7 @@ class Thing:
 
     def _pointer(self, call: ir.Call) -> bool:
         """Whether a call makes something of the thing that stands for it: an address, a PFN, another handle."""
-        if call.name in self.resource.takes or call.name in self.resource.others:
+        if call.name in self.resource.takes or call.name in self.resource.others or _MEMORY.match(call.name):
             return False
         return _stands(call) or not counts(self.scope.type_of(call) or "x")
 
@@ -327,9 +373,23 @@ class Thing:
             return
         if call.name in self.resource.looks or _TALK.match(call.name) or _MEMORY.match(call.name):
             return
-        objects = [at for at, where in parts if where and any(within(name, where) for name in self.names)]
+        objects = [at for at, where in parts if where and self._lies_in(where, holders)]
         if values or objects:
             yield from self._callee(call, parts, values, objects, holders)
+
+    def looked_at(self, call: ir.Call) -> bool:
+        """Whether a call that is handed the thing leaves it as it is: its callee's body keeps it nowhere.
+
+        Where a number that stands for the thing goes, no body is asked.
+        """
+        if call.name in self.resource.looks or _TALK.match(call.name):
+            return True
+        if any(
+            _stands(arg) or _NUMBER.match(self.scope.type_of(arg)) for arg in call.args if self.speaks(arg, frozenset())
+        ):
+            return False
+        fates = self.owners.fates(call.name, self.scope.fn.path)
+        return bool(fates) and not any(fate.released or fate.kept or self._blind(fate.blind) for fate in fates)
 
     def _before(self, call: ir.Call, gives: tuple[int, ...]) -> bool:
         """Whether a release is of the array from its begin, as far as the counter behind which new pieces were put."""
@@ -361,10 +421,13 @@ class Thing:
         for fate in fates:
             for (at, fields), into in sorted(fate.kept):
                 if at in where and self._goes(call.args[at], fields, at in values, holders):
+                    maker = call.name if fate.makes else ""
                     if into == AWAY:
-                        yield Effect("kept", call.line, f"{call.name}() puts it away")
+                        yield Effect("kept", call.line, f"{call.name}() puts it away", maker=maker)
                     elif into < len(call.args):
-                        yield from self._into(call.args[into], f"{ir.show(call.args[into])} by {call.name}()", holders)
+                        shown = f"{ir.show(call.args[into])} by {call.name}()"
+                        for each in self._into(call.args[into], shown, holders):
+                            yield replace(each, maker=maker)
         if values and any(fate.blind and self._blind(fate.blind) for fate in fates):
             unseen = next(each for fate in fates for each in fate.blind if self._blind((each,)))
             if _UNDO.search(unseen):
@@ -389,4 +452,4 @@ class Thing:
         if where[0] in holders or any(within(where, name) for name in self.names):
             return True
         part = (*where, *fields)
-        return any(touch(part, name) for name in self.names)
+        return any(touch(part, name) and self._by_now(name, holders) for name in self.names)

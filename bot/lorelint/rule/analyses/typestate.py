@@ -86,6 +86,7 @@ class _State(NamedTuple):
     got: str = ""  # "some" once the call was made, "all" where that is known
     recounted: bool = False
     counted: bool = False  # the counter behind which the pieces were put has moved since
+    maker: Site | None = None  # "kept" by this call, unless it failed
 
 
 class _Walk:
@@ -262,7 +263,8 @@ class _Walk:
                     self.again[effect.line, effect.text] = None
                 return state._replace(hold=RELEASED, why=str(effect.line))
             case "kept" if state.hold == HELD:
-                return state._replace(hold=KEPT, why=effect.text)
+                maker = Site(node, effect.maker) if effect.maker else None
+                return state._replace(hold=KEPT, why=effect.text, maker=maker)
             case "holds" if state.hold == HELD:
                 return state._replace(holders=state.holders | {effect.holder})
             case "lost" if state.hold == HELD and self.thing.outlives and not state.holders:
@@ -283,7 +285,9 @@ class _Walk:
         return state
 
     def _settled(self, state: _State, known: dict[Site, Codes]) -> _State:
-        """Drops the thing where the call is known to have failed."""
+        """Drops the thing where the call is known to have failed; has it back from one that failed to take it."""
+        if state.hold == KEPT and state.maker is not None and (given := known.get(state.maker)) is not None:
+            return state if had("pointer", given) else state._replace(hold=HELD, why="", maker=None)
         codes = known.get(self.site) if state.hold == HELD and not state.sure else None
         if codes is None or had(self.thing.acquired.take.success, codes):
             return state
@@ -406,14 +410,10 @@ class _Walk:
             after = self.cfg.nodes[after.out[0].to]
             final = self._held(after, final)
         fails, path = self._fails(node, state), self._path(id, state)
-        zero = final.hold == NONE and self._returns_zero(node, state)
-        return End(id, node.line, final.hold, final.why, fails, path, final.got == "all", final.recounted, zero)
-
-    def _returns_zero(self, node: ir.Node, state: _State) -> bool:
-        """Whether the acquiring call's own answer is returned and may be 0."""
-        if node.expr is None or term_of(self.exprs[node.id], dict(state.env), node.id) != self.site:
-            return False
-        return dict(state.known).get(self.site, ANY).zero
+        answers = node.expr is not None and term_of(self.exprs[node.id], dict(state.env), node.id) == self.site
+        zero = final.hold == NONE and answers and dict(state.known).get(self.site, ANY).zero
+        full = final.got == "all"
+        return End(id, node.line, final.hold, final.why, fails, path, full, final.recounted, zero, answers)
 
     def _fails(self, node: ir.Node, state: _State) -> bool | None:
         if node.expr is None:

@@ -1,0 +1,208 @@
+"""Who has an acquired thing at a return: what a failed constructor was handed, what an object has not got yet, what a
+callee only looks at. Each shape with what gives it back, and without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Ask = Callable[..., Any]
+
+OBJECT = """
+struct obj { struct list_head node; struct sg_table *sgt; struct dma_buf_attachment *attach; int n; };
+static struct obj *obj_new(struct device *dev, struct sg_table *sgt)
+{
+	struct obj *obj = kzalloc(sizeof(*obj), GFP_KERNEL);
+
+	if (!obj)
+		return ERR_PTR(-ENOMEM);
+	obj->sgt = sgt;
+	MORE
+	return obj;
+}
+struct obj *f(struct device *dev, struct dma_buf *buf, struct dma_buf_attachment *attach)
+{
+	struct sg_table *sgt = dma_buf_map_attachment(attach, DMA_TO_DEVICE);
+	struct obj *obj;
+
+	if (IS_ERR(sgt))
+		return ERR_CAST(sgt);
+	obj = obj_new(dev, sgt);
+	if (IS_ERR(obj)) {
+		UNDO
+		return obj;
+	}
+	return obj;
+}
+"""
+UNMAP = "dma_buf_unmap_attachment(attach, sgt, DMA_TO_DEVICE);"
+
+
+@pytest.mark.parametrize("more", ["", "list_add(&obj->node, &dev->objs);"], ids=["returned", "kept with the device"])
+def test_a_constructor_that_failed_has_nothing(ask: Ask, more: str) -> None:
+    text = OBJECT.replace("MORE", more)
+    assert not ask("dmabuf-unwind", text.replace("UNDO", UNMAP)).fires
+    said = ask("dmabuf-unwind", text.replace("UNDO", ""))
+    assert "the mapping that" in said.finding.message
+
+
+def test_one_that_gives_it_back_itself_is_believed(ask: Ask) -> None:
+    gives = OBJECT.replace(
+        "struct device *dev, struct sg_table *sgt)", "struct device *dev, struct sg_table *sgt, void *a)"
+    )
+    gives = gives.replace("obj_new(dev, sgt)", "obj_new(dev, sgt, attach)").replace("UNDO", "").replace("MORE", "")
+    gives = gives.replace("if (!obj)\n\t\treturn", f"if (!obj) {{\n\t\t{UNMAP.replace('attach,', 'a,')}\n\t\treturn")
+    assert not ask("dmabuf-unwind", gives.replace("ERR_PTR(-ENOMEM);", "ERR_PTR(-ENOMEM);\n\t}")).fires
+
+
+STORED = """
+struct obj { struct dma_buf_attachment *attach; struct sg_table *sgt; };
+struct obj *f(struct device *dev, struct dma_buf *buf)
+{
+	struct obj *obj = obj_alloc(dev);
+	struct dma_buf_attachment *attach;
+	int err;
+
+	attach = dma_buf_attach(buf, dev);
+	if (IS_ERR(attach)) {
+		err = PTR_ERR(attach);
+		goto free;
+	}
+	EARLY
+	obj->sgt = dma_buf_map_attachment(attach, DMA_TO_DEVICE);
+	if (IS_ERR(obj->sgt)) {
+		err = PTR_ERR(obj->sgt);
+		goto detach;
+	}
+	LATE
+	return obj;
+detach:
+	UNDO
+free:
+	obj_release(obj);
+	return ERR_PTR(err);
+}
+"""
+
+
+def stored(undo: str, early: str = "", late: str = "") -> str:
+    return STORED.replace("UNDO", undo).replace("EARLY", early).replace("LATE", late)
+
+
+def test_an_object_has_what_was_put_into_it_by_then(ask: Ask) -> None:
+    put = "obj->attach = attach;"
+    assert ask("dmabuf-unwind", stored("", late=put)).fires  # the object is released, and has not got it yet
+    assert not ask("dmabuf-unwind", stored("dma_buf_detach(buf, attach);", late=put)).fires
+    assert not ask("dmabuf-unwind", stored("", early=put)).fires  # who releases the object may undo it
+
+
+OUT = """
+int f(struct dma_buf_attachment *attach, struct entry **ents)
+{
+	struct sg_table *sgt = dma_buf_map_attachment(attach, DMA_TO_DEVICE);
+
+	if (IS_ERR(sgt))
+		return PTR_ERR(sgt);
+	*ents = kvmalloc_array(sgt->nents, sizeof(struct entry), GFP_KERNEL);
+	if (!*ents) {
+		UNDO
+		return -ENOMEM;
+	}
+	keep(attach, sgt);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("undo", "fires"), [(UNMAP, False), ("", True)])
+def test_memory_as_large_as_a_thing_is_not_the_thing(ask: Ask, undo: str, fires: bool) -> None:
+    assert ask("dmabuf-unwind", OUT.replace("UNDO", undo)).fires is fires
+
+
+LOOK = """
+static void fill(struct page *page, void *data, unsigned long at, int n)
+{
+	void *mem = kmap_local_page(page);
+
+	memcpy(mem + at, data, n);
+	kunmap_local(mem);
+	MORE
+}
+int f(struct mm_struct *mm, unsigned long addr, void *data)
+{
+	struct page *page;
+	long rc = pin_user_pages_remote(mm, addr, 1, FOLL_WRITE, &page, NULL);
+
+	if (rc != 1)
+		return rc < 0 ? rc : -EFAULT;
+	DO
+	UNPIN
+	rc = 0;
+	mmput(mm);
+	return rc;
+}
+"""
+BITS = "void *base = kmap_local_page(page);\n\tset_bit(3, base);\n\tkunmap_local(base);"
+
+
+@pytest.mark.parametrize("do", ["fill(page, data, 0, 8);", BITS], ids=["copied to", "a bit of it set"])
+def test_what_is_looked_at_is_still_had(ask: Ask, do: str) -> None:
+    text = LOOK.replace("MORE", "").replace("DO", do)
+    assert ask("gup-pin-leak", text.replace("UNPIN", "")).fires
+    assert not ask("gup-pin-leak", text.replace("UNPIN", "unpin_user_page(page);")).fires
+
+
+def test_a_callee_that_keeps_it_is_believed(ask: Ask) -> None:
+    text = LOOK.replace("MORE", "kept = page;").replace("DO", "fill(page, data, 0, 8);")
+    assert not ask("gup-pin-leak", text.replace("UNPIN", "")).fires
+
+
+CUT = """
+int f(struct list *list, unsigned long addr, unsigned int n)
+{
+	void *room = kzalloc(n * 64, GFP_KERNEL);
+	struct page **pages = (struct page **)(room + n);
+	int got = pin_user_pages_fast(addr, n, FOLL_WRITE, pages);
+
+	ASK
+	list->pinned = 1;
+	table(list, pages, n);
+	return 0;
+}
+"""
+
+
+def test_a_part_of_memory_is_no_piece_of_an_array(ask: Ask) -> None:
+    asked = "if (got != n) {\n\t\tif (got > 0)\n\t\t\tunpin_user_pages(pages, got);\n\t\treturn -EFAULT;\n\t}"
+    assert ask("gup-partial-pin", CUT.replace("ASK", "")).fires
+    assert not ask("gup-partial-pin", CUT.replace("ASK", asked)).fires
+
+
+ENTRY = """
+struct slots { struct mutex lock; struct { u64 at; struct scatterlist mem; } slot[]; };
+int f(struct slots *slots, int i, unsigned long at)
+{
+	struct page *pages[1];
+	int ret = pin_user_pages_fast(at, 1, FLAGS, pages);
+
+	if (ret < 0)
+		return ret;
+	sg_set_page(&slots->slot[i].mem, pages[0], PAGE_SIZE, 0);
+	return 0;
+}
+static int slots_end(struct inode *inode, struct file *file)
+{
+	struct slots *slots = file->private_data;
+
+	unpin_user_page(sg_page(&slots->slot[0].mem));
+	return 0;
+}
+static const struct file_operations fops = { .release = slots_end };
+"""
+
+
+@pytest.mark.parametrize(("flags", "fires"), [("FOLL_WRITE", True), ("FOLL_WRITE | FOLL_LONGTERM", False)])
+def test_a_page_in_an_entry_of_a_scatterlist_is_kept(ask: Ask, flags: str, fires: bool) -> None:
+    assert ask("gup-missing-longterm", ENTRY.replace("FLAGS", flags)).fires is fires

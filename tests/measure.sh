@@ -7,7 +7,7 @@
 # mail     every series of the shared linaro-mm-sig that applies to 6.12
 # points   files that differ between 6.12.107 and 6.12.117, each as a patch; fetched beside the trees ($LORELINT_POINTS)
 # years    files that differ between 6.1 and 6.12, likewise ($LORELINT_FILES of each pair, default 700)
-# mutate   checks taken out of functions of 6.12 ($LORELINT_CUTS of each kind, default 12)
+# mutate   every check that can be taken out of a function of 6.12 ($LORELINT_CUTS: at most so many of each kind)
 # judged   what persons made of places: corpora/kernel
 #
 # Tables go to build/measure/, figures to corpora/ledger.toml. Trees and labels are found as trees.sh finds them; an index of
@@ -49,7 +49,7 @@ for what; do
     run years --between linux-source-6.1 linux-source-6.12 --tree="$trees/linux-source-6.1" "$new" \
       --sample "${LORELINT_FILES:-700}"
     ;;
-  mutate) run mutate --mutate drivers --mutate mm --mutate virt --mutate arch "$new" --sample "${LORELINT_CUTS:-12}" ;;
+  mutate) run mutate --mutate . "$new" ${LORELINT_CUTS:+--sample "$LORELINT_CUTS"} ;;
   judged) run judged ;;
   *) echo "measure: no measurement called $what" >&2 && exit 2 ;;
   esac

@@ -121,6 +121,14 @@ def test_a_new_driver_has_promised_nothing(rules: dict[str, Rule]) -> None:
     assert not judge(rules[RULE], None, driver(refuse("s->count", "EBUSY")))
 
 
+def test_a_new_driver_gives_no_code_of_the_kernels_own(rules: dict[str, Rule]) -> None:
+    (judged,) = judge(rules[RULE], None, driver(refuse("s->count", "ENOTSUPP")))
+    assert "an ioctl answers what user space cannot know" in judged.finding.message
+    assert judged.finding.severity == "note"
+    alone = driver(refuse("s->count", "ENOTSUPP"), table="demo_ops")
+    assert not judge(rules[RULE], None, alone)
+
+
 def test_one_tree_tells_nothing(desk: SimpleNamespace, rules: dict[str, Rule]) -> None:
     """The rule is about a change: of a tree alone it has nothing to say."""
     program = desk.program(driver(refuse("s->count", "EBUSY")))

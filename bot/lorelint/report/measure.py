@@ -244,12 +244,15 @@ def _noise_table(noise: Noise) -> Iterator[str]:
 
 def _mutation_table(mutation: Mutation) -> Iterator[str]:
     yield f"checks taken out of functions of {mutation.tree}; {mutation.loud} that are spoken of as they are left alone"
-    yield f"{'rule':28} {'taken out':22} {'cuts':>5} {'speak':>5} {'again silent':>12} {'recall':>7}  95 % of recall"
-    for row in cut_out(mutation):
+    rows = cut_out(mutation)
+    wide = max([9, *(len(str(row["operator"])) for row in rows)])
+    head = f"{'rule':28} {'taken out':{wide}} {'cuts':>5} {'speak':>5}"
+    yield f"{head} {'again silent':>12} {'recall':>7}  95 % of recall"
+    for row in rows:
         share = row["recall"] if isinstance(row["recall"], float) else None
         interval = row["recall_interval"]
         told = _interval(interval if isinstance(interval, tuple) else None)
-        head = f"{row['rule']:28} {row['operator']:22} {row['cuts']:5} {row['speak']:5}"
+        head = f"{row['rule']:28} {row['operator']:{wide}} {row['cuts']:5} {row['speak']:5}"
         yield f"{head} {row['silent_again']:12} {_share(share):>7}  {told}"
     for cut in mutation.cuts:
         place = f"{cut.rule} {cut.path}:{cut.line}: {cut.function}()"

@@ -13,7 +13,9 @@ from lorelint.rule import Analysis, Step, TreeView, ir, placed, regex, summary
 
 SUMMARIES: Analysis[summary.Summaries] = Analysis("summaries", lambda view: summary.Summaries(view.program))
 
-_FIELDS = frozenset({"unlocked_ioctl", "compat_ioctl", "ioctl", "ioctl_ops"})
+_FIELDS = frozenset(
+    "unlocked_ioctl compat_ioctl ioctl ioctl_ops ndo_do_ioctl ndo_eth_ioctl ndo_siocdevprivate ndo_siocwandev".split()
+)
 _TABLE = regex(r"ioctl", re.I)
 _MACRO = regex(r"IOCTL")
 _DEEP = 3

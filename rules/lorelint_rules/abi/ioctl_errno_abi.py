@@ -11,9 +11,9 @@ Why it hurts
     the codes of last year, and a new -EBUSY is a failure to it.
 
 When it is silent
-    The function is new, or the command is; a code is handed on from the callee instead of one of its own; a new test
-    refuses malformed input (-EINVAL, -EFAULT, -EPERM ...); the test was only written otherwise; callers do not hand the
-    code on; no ioctl is seen above.
+    The function is new, or the command is (of codes for the kernel alone it speaks there, too); a code is handed on
+    from the callee instead of one of its own; a new test refuses malformed input (-EINVAL, -EFAULT, -EPERM ...); the
+    test was only written otherwise; callers do not hand the code on; no ioctl is seen above.
 
 Do this instead
     Keep the code, or let it come from where the reason is known (for a range that cannot be pinned: from
@@ -62,22 +62,30 @@ def _judge(view: ChangeView, was: ir.Function | None, fn: ir.Function) -> Iterat
     def silent(reason: str, steps: tuple[Step, ...] = ()) -> Silence:
         return Silence(NAME, fn.path, fn.name, fn.line, reason, steps)
 
-    if was is None:
-        yield silent("the function is new")
-        return
-    turns = tuple(_turns(view, was, fn))
+    turns = tuple(_internal(view, fn) if was is None else _turns(view, was, fn))
     if not turns:
-        yield silent("what it answers is what it answered before")
+        yield silent("the function is new" if was is None else "what it answers is what it answered before")
         return
     way = entrance(view, fn)
-    if not way or not entrance(view.before, was):
+    if not way or not (was is None or entrance(view.before, was)):
         yield silent("no ioctl is seen that hands its codes to user space" + ("" if not way else ", before"), way)
         return
     told: set[tuple[str, str]] = set()
     for turn in turns:
         if (turn.now.code, turn.was) not in told:
             told.add((turn.now.code, turn.was))
-            yield _finding(fn, turn, way)
+            yield _finding(fn, turn, way, new=was is None)
+
+
+def _internal(view: ChangeView, fn: ir.Function) -> Iterator[Turn]:
+    """What a new function gives that no user space knows."""
+    for now in answers(view, fn):
+        if now.code in _INTERNAL:
+            yield _escaped(now)
+
+
+def _escaped(now: Answer) -> Turn:
+    return Turn(now, "", f"{now.code} is a code for the kernel alone, and goes up to user space")
 
 
 def _turns(view: ChangeView, was: ir.Function, fn: ir.Function) -> Iterator[Turn]:
@@ -91,7 +99,7 @@ def _turns(view: ChangeView, was: ir.Function, fn: ir.Function) -> Iterator[Turn
         if not now.code:
             continue  # the callee knows best
         if now.code in _INTERNAL and all(each.code != now.code for each in old):
-            yield Turn(now, "", f"{now.code} is a code for the kernel alone, and goes up to user space")
+            yield _escaped(now)
         elif then is not None and then.code:
             yield Turn(now, then.code, f"{_where(now)} gives {now.code}, and gave {then.code} before")
         elif then is not None:
@@ -114,21 +122,24 @@ def _cases(view: TreeView, fn: ir.Function) -> frozenset[str]:
     return frozenset(ir.show(each) for edge in edges if isinstance(edge.when, tuple) for each in edge.when)
 
 
-def _finding(fn: ir.Function, turn: Turn, way: tuple[Step, ...]) -> Finding:
+def _finding(fn: ir.Function, turn: Turn, way: tuple[Step, ...], *, new: bool) -> Finding:
+    what = "an ioctl answers what user space cannot know" if new else "an ioctl that exists answers otherwise"
     return Finding(
         rule=NAME,
         path=fn.path,
         function=fn.name,
         line=turn.now.line,
         anchor=f"{turn.now.code}:{turn.now.api or turn.now.test}",
-        message=f"an ioctl that exists answers otherwise: in {fn.name}() {turn.said}",
+        message=f"{what}: in {fn.name}() {turn.said}",
         ask=f"is user space prepared for {turn.now.code} from {fn.name}()?",
         severity=Severity.NOTE,
         confidence=0.6,
         steps=(*way, Step(fn.path, turn.now.line, turn.said)),
         need=Need.CALLS,
         concern=f"answers of {fn.name}",
-        advice="keep the code, let it come from where the reason is known, or give the new behaviour a flag of its own",
+        advice="give a code of uapi/asm-generic/errno.h, -EOPNOTSUPP for one"
+        if new
+        else "keep the code, let it come from where the reason is known, or give the new behaviour a flag of its own",
         evidence=(turn.now.code, turn.was, turn.now.api),
     )
 

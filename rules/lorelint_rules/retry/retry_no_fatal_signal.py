@@ -3,6 +3,8 @@
 What it sees
     A retry loop that nothing bounds, on behalf of a user's task, with a path round on which no fatal
     signal would be noticed: no signal check that leaves, and no callee whose "interrupted" leaves.
+    A loop that sleeps by set_current_state(TASK_INTERRUPTIBLE) and schedule() until a condition comes
+    true, and looks at no signal: with one pending it spins.
 
 Why it hurts
     The process cannot be killed: a hung exit, an oom victim that keeps its memory and its locks.
@@ -42,6 +44,7 @@ from lorelint.rule import (
 from lorelint_rules.retry import wording
 from lorelint_rules.retry.feeds import USER_LOOPS, Feed, UserLoop
 from lorelint_rules.retry.loops import RETRY_LOOPS, SUMMARIES, TOKENS, Pass, RetryLoop
+from lorelint_rules.retry.sleeps import Sleep, sleeps
 
 NAME = "retry-no-fatal-signal"
 
@@ -55,6 +58,8 @@ def run(view: TreeView) -> Iterator[Verdict]:
         for fed in view.of(USER_LOOPS).of(fn):
             if fed.feed is Feed.RING:
                 yield from _judge_fed(fn, fed)
+        for sleep in sleeps(view, fn):
+            yield _sleeps_on(fn, sleep)
 
 
 def _judge(view: TreeView, fn: ir.Function, loop: RetryLoop) -> Iterator[Verdict]:
@@ -119,6 +124,30 @@ def _judge_fed(fn: ir.Function, fed: UserLoop) -> Iterator[Verdict]:
         need=Need.CALLS,
         concern=f"{fn.path}:{fn.name}:loop:{fed.name}",
         advice="if (fatal_signal_pending(current)) leave with -EINTR, once a pass",
+    )
+
+
+def _sleeps_on(fn: ir.Function, sleep: Sleep) -> Finding:
+    loop, name = sleep.loop, sleep.loop.label or sleep.slept.name
+    return Finding(
+        rule=NAME,
+        path=fn.path,
+        function=fn.name,
+        line=loop.line,
+        anchor=f"{name}:{sleep.state.name}",
+        message=f"a fatal signal does not end {wording.head(loop)} in {fn.name}(): it sleeps interruptibly, and spins "
+        "once a signal is pending",
+        severity=Severity.WARNING,
+        confidence=0.75,
+        steps=(
+            Step(fn.path, sleep.state.line, f"{ir.show(sleep.state)}: a signal wakes it, and keeps it awake"),
+            Step(fn.path, sleep.slept.line, "schedule() returns at once while a signal is pending"),
+            Step(fn.path, loop.line, "its condition alone ends the loop"),
+        ),
+        need=Need.FILE,
+        concern=f"{fn.path}:{fn.name}:loop:{name}",
+        advice="if (signal_pending(current)) leave with -ERESTARTSYS, before schedule(); or wait_event_interruptible()",
+        evidence=("interruptible sleep",),
     )
 
 

@@ -175,8 +175,9 @@ def _function(program: Program, label: Label) -> Function | None:
 
 def _case(label: Label, fn: Function, judge: Judge, before: Judge, rule: Rule) -> Case:
     outcome = judge.judge(rule, fn)
-    if rule.sees is ChangeView:
-        outcome = judge.change(rule, before, before.program.function(fn.path, fn.name), fn)
+    if rule.sees is ChangeView:  # where no overlay says what was there before, the function is judged as a new one
+        was = None if before is judge else before.program.function(fn.path, fn.name)
+        outcome = judge.change(rule, before, was, fn)
     fired = bool(outcome.defects)
     return Case(
         id=label.id,

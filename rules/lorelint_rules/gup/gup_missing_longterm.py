@@ -3,7 +3,8 @@
 What it sees
     pin_user_pages() without FOLL_LONGTERM, or get_user_pages(), whose pages are put into an object that outlives
     the call (an array of it, an address or PFN in a device's table), and which are still there to be released at
-    the release of the file, the end of the object or the removal of the device.
+    the release of the file, the end of the object or the removal of the device, or by another command of the same
+    ioctl, which user space gives when it likes. Also where a helper of the file pins them for its caller.
 
 Why it hurts
     Pages in ZONE_MOVABLE or CMA stay where they are as long as user space likes: memory cannot be unplugged and
@@ -31,9 +32,9 @@ from collections.abc import Iterator
 from lorelint.rule import Finding, Fix, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
 from lorelint.rule.analyses import fixes
 from lorelint.rule.analyses.typestate import Story
-from lorelint_rules.gup import lifetimes
+from lorelint_rules.gup import lifetimes, wrappers
 from lorelint_rules.gup.lifetimes import Reach, Release
-from lorelint_rules.gup.pins import ELSEWHERE, PINS, TOKENS, flags, has_flags, is_pin, verdicts
+from lorelint_rules.gup.pins import ELSEWHERE, HELPED, PINS, flags, has_flags, is_pin, verdicts
 
 NAME = "gup-missing-longterm"
 _NOTIFIERS = (
@@ -45,13 +46,17 @@ _NOTIFIERS = (
 
 
 def run(view: TreeView) -> Iterator[Verdict]:
-    yield from verdicts(view, has_flags, lambda story: _judge(view, story))
+    yield from verdicts(view, has_flags, lambda story: _judge(view, story, story))
+    for fn in view.functions:
+        said = {inner: _judge(view, story, inner) for story, inner in wrappers.stories(view, fn) if has_flags(inner)}
+        yield from said.values()
 
 
-def _judge(view: TreeView, story: Story) -> Verdict:
+def _judge(view: TreeView, story: Story, inner: Story) -> Verdict:
+    """The verdict on one call; `inner` is what pins, in the helper where it is one."""
     fn = story.thing.scope.fn
     raw = view.program.raw(fn.path) or b""
-    given = flags(story)
+    given = flags(inner)
     if "FOLL_LONGTERM" in given:
         return _silence(story, "FOLL_LONGTERM is given")
     if ELSEWHERE in given and b"FOLL_LONGTERM" in raw:
@@ -68,7 +73,7 @@ def _judge(view: TreeView, story: Story) -> Verdict:
     found = lifetimes.later(view, story, many)
     if isinstance(found, str):
         return _silence(story, found)
-    return _finding(view, story, *found, number=number)
+    return _finding(view, story, inner, *found, number=number)
 
 
 def _silence(story: Story, reason: str) -> Silence:
@@ -76,9 +81,9 @@ def _silence(story: Story, reason: str) -> Silence:
     return Silence(NAME, fn.path, fn.name, story.acquired.line, reason)
 
 
-def _finding(view: TreeView, story: Story, release: Release, reach: Reach, *, number: bool) -> Finding:
+def _finding(view: TreeView, story: Story, inner: Story, release: Release, reach: Reach, *, number: bool) -> Finding:
     fn, taken = story.thing.scope.fn, story.acquired
-    api = taken.call.name
+    api, pins = inner.acquired.call.name, inner.thing.scope.fn
     pin = is_pin(view, api)
     what = "pinned without FOLL_LONGTERM" if pin else "taken by get_user_pages() and not pinned with FOLL_LONGTERM"
     kept = "an address of the page is kept" if number else f"{taken.shown} outlives the call"
@@ -92,7 +97,7 @@ def _finding(view: TreeView, story: Story, release: Release, reach: Reach, *, nu
         severity=Severity.WARNING if pin else Severity.NOTE,
         confidence=0.75 if not number else 0.7,
         steps=(
-            Step(fn.path, taken.line, f"{ir.show(taken.call)}: no FOLL_LONGTERM; {kept}"),
+            *_taken(story, inner, kept),
             *lifetimes.step(release, reach),
         ),
         need=Need.CALLS,
@@ -101,8 +106,17 @@ def _finding(view: TreeView, story: Story, release: Release, reach: Reach, *, nu
         advice="pin them by pin_user_pages_fast() with FOLL_LONGTERM, and unpin them",
         evidence=(api, release.fn.name, reach.entry.kind),
         ask=f"are the pages of {taken.shown} kept beyond the call, and can they be in ZONE_MOVABLE?",
-        fix=_fix(fn, taken.line) if pin else None,
+        fix=_fix(pins, inner.acquired.line) if pin else None,
     )
+
+
+def _taken(story: Story, inner: Story, kept: str) -> tuple[Step, ...]:
+    """Where the pages are pinned, perhaps in a helper, and where they are put."""
+    fn, pins = story.thing.scope.fn, inner.thing.scope.fn
+    text = f"{ir.show(inner.acquired.call)}: no FOLL_LONGTERM"
+    if inner is story:
+        return (Step(fn.path, story.acquired.line, f"{text}; {kept}"),)
+    return (Step(pins.path, inner.acquired.line, text), Step(fn.path, story.acquired.line, kept))
 
 
 def _fix(fn: ir.Function, line: int) -> Fix | None:
@@ -116,7 +130,7 @@ RULE = Rule(
     run,
     since="0.1",
     stage=Stage.QUEUE,
-    tokens=TOKENS,
+    tokens=HELPED,
     requires=(PINS,),
     need=Need.CALLS,
     cause_rank=40,

@@ -37,7 +37,7 @@ from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, 
 from lorelint.rule.analyses.cleaning import Cleaning, cleaned
 from lorelint.rule.analyses.typestate import HELD, KEPT, LOST, RELEASED, End, Story
 from lorelint_rules.gup import wrappers
-from lorelint_rules.gup.pins import PINS, TOKENS, counterpart, is_pin, verb
+from lorelint_rules.gup.pins import HELPED, PINS, counterpart, is_pin, verb
 
 NAME = "gup-pin-leak"
 _PATH = 6  # decisions told
@@ -47,7 +47,8 @@ def run(view: TreeView) -> Iterator[Verdict]:
     for fn in view.functions:
         said: dict[str, Verdict] = {}
         own = ((story, story.acquired.call.name) for story in view.of(PINS).stories(fn))
-        for story, api in (*own, *wrappers.stories(view, fn)):
+        above = ((story, inner.acquired.call.name) for story, inner in wrappers.stories(view, fn))
+        for story, api in (*own, *above):
             verdict = _judge(view, story, api)
             anchor = (
                 f"{story.acquired.call.name}:{story.acquired.line if isinstance(verdict, Silence) else _anchor(story)}"
@@ -188,7 +189,7 @@ RULE = Rule(
     run,
     since="0.1",
     stage=Stage.QUEUE,
-    tokens=TOKENS,
+    tokens=HELPED,
     requires=(PINS,),
     need=Need.CALLS,
     cause_rank=20,

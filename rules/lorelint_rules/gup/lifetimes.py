@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
 from msgspec import Struct
 
-from lorelint.rule import Step, TreeView, ir, regex
+from lorelint.rule import Step, TreeView, flow, ir, regex
 from lorelint.rule.analyses import nearby
 from lorelint.rule.analyses.entry import Entry, Kind
 from lorelint.rule.analyses.folder import beside, folder_of
@@ -19,9 +19,13 @@ from lorelint_rules.gup.pins import PINS
 _UP = 6  # callers climbed
 _WIDE = 60
 _SMALL = 1000  # bytes of a helper that does no more than to release a page
-_PAGE = regex(r"(?:const )?struct (?:page|folio) \*$")
+_PAGE = regex(r"(?:const )?struct (?:page|folio) \*{1,2}$")
 _FROM_NUMBER = frozenset({"pfn_to_page", "phys_to_page", "virt_to_page", "pfn_folio", "virt_to_folio"})
 _COMPLETES = regex(r"callback|complet|done|end_io|endio|irq|interrupt|work|timer|thread|bi_end")
+#: Operations of a table that undo what another one has done.
+_UNDOES = regex(
+    r"(?:^|_)(?:un(?:reg|register|map|pin|bind|set|lock|plug)|detach|destroy|teardown|disable|release|free|remove)(?:_|$)"
+)
 _LATER = frozenset({Kind.CLOSE, Kind.REMOVE, Kind.END})
 
 
@@ -42,7 +46,9 @@ class Reach(Struct, frozen=True):
     @property
     def ends(self) -> bool:
         """Whether it is entered at the end of a file, an object or a device: what it releases was kept till then."""
-        return self.entry.kind in _LATER or (self.entry.kind is Kind.FREE and self.entry.table != "")
+        if self.entry.kind in _LATER or (self.entry.kind is Kind.FREE and self.entry.table != ""):
+            return True
+        return self.entry.table != "" and _UNDOES.search(self.entry.field) is not None
 
     @property
     def completes(self) -> bool:
@@ -175,9 +181,48 @@ def later(view: TreeView, story: Story, many: tuple[Release, ...]) -> tuple[Rele
             if reach.function not in own and reach.ends and found is None:
                 found = (release, reach)
     if found is None:
+        found = next(_by_command(view, story.thing.scope.fn, many), None)
+    if found is None:
         names = ", ".join(sorted({each.fn.name for each in many}))
         return f"the end of no file, object or device leads to {names}()"
     return found
+
+
+def _by_command(view: TreeView, fn: ir.Function, many: tuple[Release, ...]) -> Iterator[tuple[Release, Reach]]:
+    """Releases for which another command is given: no function above both comes to them on one way through it."""
+    above = _above(view, fn)
+    for release in many:
+        if release.fn.key in above or fn.key in (others := _above(view, release.fn)):
+            continue
+        both = [caller for key, caller in above.items() if key in others]
+        if both and not any(_one_way(view, caller, above.keys(), others.keys()) for caller in both):
+            entry = next((each for each in reached(view, release.fn) if each.entry.kind is Kind.USER), None)
+            if entry is not None:
+                yield release, entry
+
+
+def _above(view: TreeView, fn: ir.Function) -> dict[tuple[str, str], ir.Function]:
+    """A function and those that come to it by direct calls."""
+
+    def climb() -> dict[tuple[str, str], ir.Function]:
+        seen, level = {fn.key: fn}, [fn]
+        for _ in range(_UP):
+            level = [site.fn for each in level for site in nearby.callers(view.program, each)]
+            level = [each for each in level if each.key not in seen and len(seen) < _WIDE]
+            seen.update((each.key, each) for each in level)
+        return seen
+
+    return view.program.memo(("gup above", fn.path, fn.name, fn.line), climb)
+
+
+def _one_way(view: TreeView, caller: ir.Function, above: Set[tuple[str, str]], others: Set[tuple[str, str]]) -> bool:
+    """Whether a function comes, behind a call towards the one, to a call towards the other."""
+    cfg = view.program.cfg(caller)
+    ups, downs = ({name for _, name in keys} for keys in (above, others))
+    named = [(node.id, {call.name for call in ir.calls(node.expr)}) for node in cfg.nodes]
+    froms = [id_ for id_, names in named if names & ups and not names & downs]
+    tos = {id_ for id_, names in named if names & downs and not names & ups}
+    return bool(froms) and bool(tos) and flow.reaches(cfg, froms, tos) is not None
 
 
 def step(release: Release, reach: Reach) -> tuple[Step, ...]:

@@ -41,6 +41,8 @@ PINS: Analysis[Holding] = Analysis("gup pins", _holding)
 
 #: Words without which a function takes no pages.
 TOKENS = Tokens((tuple(sorted(TAKES)),))
+#: The same, or it calls a helper that is named by what it does.
+HELPED = Tokens(((*sorted(TAKES), "_pin_"),))
 
 
 def verdicts(view: TreeView, wanted: Callable[[Story], bool], judge: Callable[[Story], Verdict]) -> Iterator[Verdict]:

@@ -36,6 +36,9 @@ _UNDO = regex(
 )
 
 
+STORED = "*"  # among the holders of a thing: the objects that outlive the function in which it is put somewhere
+
+
 class Acquired(Struct, frozen=True):
     """One call that acquires.
 
@@ -108,14 +111,17 @@ def _acquired(scope: Scope, node: ir.Node, call: ir.Call, take: Take) -> Acquire
         value = arg if isinstance(value, ir.Call) else value  # the call that made the array
         pieces = any(isinstance(each, (ir.Index, ir.Binary)) for each in ir.walk(value)) and "[0]" not in ir.show(value)
         return Acquired(node.id, call, take, where, pieces) if (where := place(arg)) else None
+    return Acquired(node.id, call, take, where, False) if (where := result(node, call)) else None
+
+
+def result(node: ir.Node, call: ir.Call) -> Place:
+    """Where the value of a call goes; () for nowhere that is kept in view."""
     match node.expr:
         case ir.Assign(op="=", target=target, value=value) if _is(value, call):
-            where = place(target)
+            return place(target)
         case ir.Declare(name=name, value=ir.Expr() as value) if _is(value, call):
-            where = (name,)
-        case _:
-            where = ()
-    return Acquired(node.id, call, take, where, False) if where else None
+            return (name,)
+    return ()
 
 
 def _in_loop(scope: Scope, node: ir.Node) -> bool:
@@ -289,8 +295,8 @@ class Thing:
         return any(within(name, where) and self._by_now(name, holders) for name in self.names)
 
     def _by_now(self, name: Place, holders: frozenset[str]) -> bool:
-        """Whether the thing goes by a name already, where local objects have it."""
-        return name not in self.stored or name[0] in holders or self.lasting(name[0])
+        """Whether the thing goes by a name already, where `holders` have it."""
+        return name not in self.stored or name[0] in holders or (STORED in holders and self.lasting(name[0]))
 
     def _mere_number(self, expr: ir.Expr) -> bool:
         """Whether a number in an object is all that is handed over, and cannot stand for the thing."""
@@ -299,8 +305,8 @@ class Thing:
             return False
         return _NUMBER.match(self.scope.type_of(expr)) is not None
 
-    def on(self, node: ir.Node, holders: frozenset[str] = frozenset()) -> tuple[Effect, ...]:
-        """What a node does to the thing; `holders` are local objects that have it by now."""
+    def on(self, node: ir.Node, holders: frozenset[str] = frozenset({STORED})) -> tuple[Effect, ...]:
+        """What a node does to the thing; `holders` are local objects that have it by now, STORED those that last."""
         key = (node.id, holders)
         if key not in self._effects:
             effects = () if node.expr is None else tuple(self._on(node, node.expr, holders))

@@ -37,7 +37,7 @@ from lorelint.rule.analyses.places import Place, place
 from lorelint.rule.analyses.scope import Scope
 from lorelint.rule.analyses.stories import HELD, KEPT, LOST, NONE, RELEASED, End, Given, Story, had
 from lorelint.rule.analyses.telling import Telling, named, pure
-from lorelint.rule.analyses.thing import Acquired, Effect, Thing, acquired
+from lorelint.rule.analyses.thing import STORED, Acquired, Effect, Thing, acquired
 
 MAX_STATES = 20_000  # of one story
 _STEP = 8  # what a state of one costs: so many of the steps that a world takes
@@ -211,7 +211,7 @@ class _Walk:
         if state.facts:
             written = self.telling.written(node)
             state = state._replace(facts=frozenset(f for f in state.facts if not (self.telling.reads(f[0]) & written)))
-        for effect in self.thing.on(node, state.holders) if state.hold != NONE or state.got else ():
+        for effect in self.thing.on(node, self._holders(state)) if state.hold != NONE or state.got else ():
             state = self._affected(state, effect, node.id)
         if state.got and self.asked and not state.recounted and self._recounts(node):
             state = state._replace(recounted=True)
@@ -229,6 +229,10 @@ class _Walk:
                 counted=False,
             )
         return state
+
+    @staticmethod
+    def _holders(state: _State) -> frozenset[str]:
+        return state.holders if state.hold == HELD else state.holders | {STORED}
 
     def _recounts(self, node: ir.Node) -> bool:
         return self._writes(node, self.asked)
@@ -275,7 +279,8 @@ class _Walk:
         """Behind a loop that does something to the thing, all pieces were done."""
         if state.hold not in (HELD, KEPT) and not state.got:
             return state
-        effects = [each for id in sorted(loop.body) for each in self.thing.on(self.cfg.nodes[id], state.holders)]
+        holders = self._holders(state)
+        effects = [each for id in sorted(loop.body) for each in self.thing.on(self.cfg.nodes[id], holders)]
         for kind in ("released", "kept", "holds"):
             for effect in effects:
                 if effect.kind == kind:

@@ -206,3 +206,152 @@ static const struct file_operations fops = { .release = slots_end };
 @pytest.mark.parametrize(("flags", "fires"), [("FOLL_WRITE", True), ("FOLL_WRITE | FOLL_LONGTERM", False)])
 def test_a_page_in_an_entry_of_a_scatterlist_is_kept(ask: Ask, flags: str, fires: bool) -> None:
     assert ask("gup-missing-longterm", ENTRY.replace("FLAGS", flags)).fires is fires
+
+
+MADE = """
+static struct page **buf_pin_pages(unsigned long at, int n, int write)
+{
+	struct page **pages = kvmalloc_array(n, sizeof(*pages), GFP_KERNEL);
+	int got;
+
+	if (!pages)
+		return ERR_PTR(-ENOMEM);
+	got = pin_user_pages_fast(at, n, FLAGS, pages);
+	if (got != n) {
+		if (got > 0)
+			unpin_user_pages(pages, got);
+		kvfree(pages);
+		return ERR_PTR(-EFAULT);
+	}
+	return pages;
+}
+static void buf_unpin_pages(struct page **pages, int n)
+{
+	unpin_user_pages(pages, n);
+	kvfree(pages);
+}
+int f(struct dev *d, unsigned long at, int n)
+{
+	struct page **pages = buf_pin_pages(at, n, 1);
+	struct buf *buf;
+
+	if (IS_ERR(pages))
+		return PTR_ERR(pages);
+	buf = kzalloc(sizeof(*buf), GFP_KERNEL);
+	if (!buf) {
+		UNDO
+		kvfree(pages);
+		return -ENOMEM;
+	}
+	buf->pages = pages;
+	buf->n = n;
+	list_add(&buf->node, &d->bufs);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("undo", "fires"), [("", True), ("unpin_user_pages(pages, n);", False)])
+def test_a_helper_that_makes_the_array_pins_for_its_caller(ask: Ask, undo: str, fires: bool) -> None:
+    text = MADE.replace("FLAGS", "FOLL_WRITE").replace("UNDO", undo)
+    assert ask("gup-pin-leak", text).fires is fires
+
+
+COMMANDS = """
+struct buf { struct list_head node; struct page **pages; int n; };
+static void drop(struct dev *d, int id)
+{
+	struct buf *buf = buf_of(d, id);
+
+	buf_unpin_pages(buf->pages, buf->n);
+}
+static long run(struct dev *d, unsigned long at)
+{
+	long ret = f(d, at, 4);
+
+	if (!ret)
+		ret = go(d);
+	AFTER
+	return ret;
+}
+static long demo_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct dev *d = file->private_data;
+
+	switch (cmd) {
+	case DEMO_TAKE:
+		return run(d, arg);
+	case DEMO_DROP:
+		DROP
+		return 0;
+	}
+	return -ENOTTY;
+}
+static const struct file_operations fops = { .unlocked_ioctl = demo_ioctl };
+"""
+
+
+def commands(flags: str = "FOLL_WRITE", after: str = "", drop: str = "drop(d, arg);") -> str:
+    text = MADE.replace("FLAGS", flags).replace("UNDO", "unpin_user_pages(pages, n);")
+    return text + COMMANDS.replace("AFTER", after).replace("DROP", drop)
+
+
+def test_another_command_ends_what_one_began(ask: Ask) -> None:
+    finding = ask("gup-missing-longterm", commands()).finding
+    assert "kept until drop() releases them" in finding.message
+    assert finding.steps[0].line < finding.steps[1].line  # in the helper, and where they are put
+    assert not ask("gup-missing-longterm", commands("FOLL_WRITE | FOLL_LONGTERM")).fires
+    assert not ask("gup-missing-longterm", commands(after="drop(d, 0);", drop="")).fires  # within one command
+    assert not ask("gup-missing-longterm", commands(after="drop(d, 0);")).fires
+
+
+TABLES = """
+static const struct kvm_x86_ops ops = { .mem_reg = f, .FIELD = drop };
+"""
+
+
+@pytest.mark.parametrize(("field", "fires"), [("mem_unreg", True), ("mem_copy", False)])
+def test_an_operation_that_undoes_another(ask: Ask, field: str, fires: bool) -> None:
+    text = commands().split("static long demo_ioctl")[0].replace("static long run", "long run")
+    assert ask("gup-missing-longterm", text + TABLES.replace("FIELD", field)).fires is fires
+
+
+HAD = """
+static struct page **all;
+bool f(unsigned long at, bool pin, kvm_pfn_t *pfn)
+{
+	struct page *page;
+	bool had;
+
+	if (pin)
+		had = pin_user_pages_fast(at, 1, FOLL_WRITE, &page) == 1;
+	else
+		had = get_user_page_fast_only(at, FOLL_WRITE, &page);
+	if (had) {
+		*pfn = resolve(page);
+		return true;
+	}
+	return false;
+}
+int g(unsigned long at, int n)
+{
+	struct page **pages = kvcalloc(n, sizeof(*pages), GFP_KERNEL);
+	int got, ret = 0;
+
+	STORE
+	got = pin_user_pages_fast(at, n, FOLL_WRITE, pages);
+	if (got <= 0)
+		ret = -EFAULT;
+	return ret;
+}
+"""
+
+
+def test_a_flag_says_whether_it_was_got(ask: Ask) -> None:
+    assert not ask("gup-pin-leak", HAD).fires
+    assert ask("gup-pin-leak", HAD.replace("if (had) {", "if (had && at) {")).fires
+
+
+def test_an_array_that_a_variable_of_the_file_names(ask: Ask) -> None:
+    assert ask("gup-pin-leak", HAD.replace("STORE", ""), "g").fires
+    assert not ask("gup-pin-leak", HAD.replace("STORE", "all = pages;"), "g").fires

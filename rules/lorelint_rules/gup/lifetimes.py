@@ -195,10 +195,10 @@ def _by_command(view: TreeView, fn: ir.Function, many: tuple[Release, ...]) -> I
         if release.fn.key in above or fn.key in (others := _above(view, release.fn)):
             continue
         both = [caller for key, caller in above.items() if key in others]
-        if both and not any(_one_way(view, caller, above.keys(), others.keys()) for caller in both):
-            entry = next((each for each in reached(view, release.fn) if each.entry.kind is Kind.USER), None)
-            if entry is not None:
-                yield release, entry
+        names = {caller.name for caller in both}
+        if not any(_one_way(view, caller, above.keys(), others.keys()) for caller in both):
+            reaches = reached(view, release.fn)
+            yield from ((release, each) for each in reaches if each.entry.kind is Kind.USER and each.function in names)
 
 
 def _above(view: TreeView, fn: ir.Function) -> dict[tuple[str, str], ir.Function]:
@@ -220,9 +220,9 @@ def _one_way(view: TreeView, caller: ir.Function, above: Set[tuple[str, str]], o
     cfg = view.program.cfg(caller)
     ups, downs = ({name for _, name in keys} for keys in (above, others))
     named = [(node.id, {call.name for call in ir.calls(node.expr)}) for node in cfg.nodes]
-    froms = [id_ for id_, names in named if names & ups and not names & downs]
-    tos = {id_ for id_, names in named if names & downs and not names & ups}
-    return bool(froms) and bool(tos) and flow.reaches(cfg, froms, tos) is not None
+    froms = [id_ for id_, names in named if names & ups]
+    tos = {id_ for id_, names in named if names & downs}
+    return any(flow.reaches(cfg, (id_,), tos - {id_}) is not None for id_ in froms)
 
 
 def step(release: Release, reach: Reach) -> tuple[Step, ...]:

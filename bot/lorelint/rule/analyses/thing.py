@@ -188,8 +188,8 @@ class Thing:
         self.outlives = any(self.lasting(each[0]) and (len(each) > 1 or self._array(each[0])) for each in self.names)
 
     def _array(self, root: str) -> bool:
-        """A parameter that is itself what is filled: ``struct page **pages``."""
-        return root in self.scope.params
+        """A parameter that is itself what is filled: ``struct page **pages``; a variable of the file."""
+        return root in self.scope.params or not self.scope.local(root)
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class Thing:
                     continue
                 here = place(value)
                 local = isinstance(target, ir.Name) and self.scope.local(target.name)
-                if here and here in found and (local or len(there) > 1):
+                if here and here in found:
                     if (not local and there not in found | stored.keys()) or there in stored:
                         behind = self._behind() if behind is None else behind
                         stored[there] = stored.get(there, True) and node in behind

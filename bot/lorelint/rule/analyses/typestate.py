@@ -344,6 +344,8 @@ class _Walk:
             truth = truth is subject.holds
             expr = subject.test
             subject, op, symbol = question(expr, env, node)
+            if isinstance(subject, Site) and subject.name == self.site.name:
+                subject = self.site  # ``had = pin(..) == n``: the call was made where that was set
         if isinstance(subject, str):
             yes, no = compare(Codes(frozenset({subject})), op, symbol)
             if not (yes if truth else no).empty:

@@ -355,3 +355,81 @@ def test_a_flag_says_whether_it_was_got(ask: Ask) -> None:
 def test_an_array_that_a_variable_of_the_file_names(ask: Ask) -> None:
     assert ask("gup-pin-leak", HAD.replace("STORE", ""), "g").fires
     assert not ask("gup-pin-leak", HAD.replace("STORE", "all = pages;"), "g").fires
+
+
+EXPORT = """
+int f(struct obj *obj, int flags)
+{
+	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
+	struct dma_buf *buf;
+	int fd;
+
+	buf = dma_buf_export(&exp_info);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	END
+}
+"""
+FD = "fd = dma_buf_fd(buf, flags);\n\tif (fd < 0)\n\t\tUNDO;\n\treturn fd;"
+
+
+@pytest.mark.parametrize(
+    ("end", "fires"),
+    [
+        ("return dma_buf_fd(buf, flags);", True),
+        (FD.replace("UNDO", "note(obj)"), True),
+        (FD.replace("UNDO", "dma_buf_put(buf)"), False),
+        ("fd = dma_buf_fd(buf, flags);\n\tif (fd >= 0)\n\t\treturn fd;\n\tdma_buf_put(buf);\n\treturn fd;", False),
+        ("obj->buf = buf;\n\treturn 0;", False),
+    ],
+    ids=["handed on", "failed and left", "failed and put", "put otherwise", "kept"],
+)
+def test_a_file_descriptor_that_was_not_given_has_no_reference(ask: Ask, end: str, fires: bool) -> None:
+    said = ask("dmabuf-unwind", EXPORT.replace("END", end))
+    assert said.fires is fires, said.outcome.verdicts
+    assert not fires or "dma_buf_export() gave" in said.finding.message
+
+
+FREED = """
+static void mem_forget(struct dev *d, struct mem *mem)
+{
+	list_del(&mem->node);
+	MORE
+}
+int f(struct dev *d, struct dma_buf *buf, struct mem **mem)
+{
+	int ret;
+
+	*mem = kzalloc(sizeof(**mem), GFP_KERNEL);
+	if (!*mem)
+		return -ENOMEM;
+	get_dma_buf(buf);
+	(*mem)->buf = buf;
+	list_add(&(*mem)->node, &d->mems);
+	ret = validate(d);
+	if (ret)
+		goto err;
+	return 0;
+err:
+	mem_forget(d, *mem);
+	UNDO
+	kfree(*mem);
+	return ret;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "undo", "fires"),
+    [
+        ("", "", True),
+        ("", "dma_buf_put(buf);", False),
+        ("dma_buf_put(mem->buf);", "", False),
+        ("", "mem_release(*mem);", False),
+        ("", "d->last = (*mem)->buf;", False),
+    ],
+    ids=["freed with it", "put before", "put by a callee", "perhaps by one out of sight", "kept elsewhere too"],
+)
+def test_an_object_that_is_freed_keeps_nothing(ask: Ask, more: str, undo: str, fires: bool) -> None:
+    said = ask("dmabuf-unwind", FREED.replace("MORE", more).replace("UNDO", undo))
+    assert said.fires is fires, said.outcome.verdicts

@@ -13,8 +13,8 @@ _MADE = Take(RESULT, "pointer")
 STEPS: tuple[tuple[str, dict[str, Take], dict[str, tuple[int, ...]]], ...] = (
     (
         "reference",
-        {"dma_buf_get": _MADE, "get_dma_buf": Take(0, "always")},
-        {"dma_buf_put": (0,), "fput": (0,), "dma_buf_fd": (0,)},
+        {"dma_buf_get": _MADE, "dma_buf_export": _MADE, "get_dma_buf": Take(0, "always")},
+        {"dma_buf_put": (0,), "fput": (0,)},
     ),
     ("attachment", {"dma_buf_attach": _MADE, "dma_buf_dynamic_attach": _MADE}, {"dma_buf_detach": (1,)}),
     ("pin", {"dma_buf_pin": Take(0, "zero")}, {"dma_buf_unpin": (0,)}),
@@ -24,6 +24,7 @@ STEPS: tuple[tuple[str, dict[str, Take], dict[str, tuple[int, ...]]], ...] = (
         {"dma_buf_unmap_attachment": (1,), "dma_buf_unmap_attachment_unlocked": (1,)},
     ),
 )
+_PASSES = {"dma_buf_fd": (0,)}  # the fd has the reference, where there is one
 _LOOKS = frozenset(
     "dma_buf_attach dma_buf_dynamic_attach dma_buf_detach dma_buf_pin dma_buf_unpin dma_buf_map_attachment "
     "dma_buf_map_attachment_unlocked dma_buf_unmap_attachment dma_buf_unmap_attachment_unlocked dma_buf_vmap "
@@ -42,9 +43,10 @@ def _analysis(
     name: str, takes: dict[str, Take], gives: dict[str, tuple[int, ...]]
 ) -> tuple[str, Analysis[Holding], dict[str, tuple[int, ...]]]:
     def make(view: TreeView) -> Holding:
-        return Holding(
-            view.program, Resource(f"dmabuf {name}", takes, gives, _LOOKS - gives.keys(), _MAKING, numbered=False)
-        )
+        looks = _LOOKS - gives.keys()
+        passes = _PASSES if name == "reference" else {}
+        resource = Resource(f"dmabuf {name}", takes, gives, looks, _MAKING, numbered=False, passes=passes)
+        return Holding(view.program, resource)
 
     run: Callable[[TreeView], Holding] = make
     return name, Analysis(f"dmabuf {name}", run), gives

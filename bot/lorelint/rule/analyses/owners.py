@@ -74,6 +74,7 @@ class Resource(Struct, frozen=True):
     looks   calls that are handed it and leave it as it is
     others  those of them whose result is a thing of its own, which does not keep this one
     numbered  a number (a PFN, an address) can stand for it
+    passes  call -> arguments (from 0) any of which names what it takes over, unless it fails
     """
 
     name: str
@@ -82,6 +83,7 @@ class Resource(Struct, frozen=True):
     looks: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
     numbered: bool = True
+    passes: Mapping[str, tuple[int, ...]] = {}
 
 
 class Fate(Struct, frozen=True):

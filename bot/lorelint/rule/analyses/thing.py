@@ -174,6 +174,7 @@ class Effect(Struct, frozen=True):
     holder: str = ""
     before: bool = False  # "released" as many as were had before the last call, by the same counter
     maker: str = ""  # "kept" by this call, which gives the object that has it: where it gives none, nothing has it
+    at: Place = ()  # where it is "kept"; what is freed, for "lost"
 
 
 class Thing:
@@ -352,7 +353,7 @@ class Thing:
         if any(within(place(target), name) for name in self.names if len(name) == 1):
             return  # an element of the array itself
         if self.lasting(root[0]):
-            yield Effect("kept", target.line, f"it is kept in {shown}")
+            yield Effect("kept", target.line, f"it is kept in {shown}", at=place(target))
         else:
             yield Effect("holds", target.line, f"it is put into {shown}", root[0])
             for each in self._iterated(root[0]):
@@ -368,9 +369,15 @@ class Thing:
             if any(at in values for at in gives):
                 yield Effect("released", call.line, f"{call.name}() releases it", before=self._before(call, gives))
             return
+        if (passes := self.resource.passes.get(call.name)) is not None:
+            if any(at in values for at in passes):
+                yield Effect("kept", call.line, f"{call.name}() takes it over", maker=call.name)
+            return
         if _FREE.match(call.name):
-            if any(where and any(within(name, where) for name in self.names) for _, where in parts):
-                yield Effect("lost", call.line, f"{call.name}() frees what names it")
+            for _, where in parts:
+                if where and any(within(name, where) for name in self.names):
+                    yield Effect("lost", call.line, f"{call.name}() frees what names it", at=where)
+                    return
             return
         if call.name in LINKS:
             goes, into = LINKS[call.name]

@@ -22,7 +22,10 @@ for `cleaning` to tell.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from lorelint.code import ir
 from lorelint.code.codes import ANY, Codes, compare, const, negative
@@ -33,7 +36,7 @@ from lorelint.code.work import spend
 from lorelint.code.worlds import Site, Term, Verdict
 from lorelint.model.regex import regex
 from lorelint.rule.analyses.owners import Owners, Resource, Take
-from lorelint.rule.analyses.places import Place, place
+from lorelint.rule.analyses.places import Place, place, within
 from lorelint.rule.analyses.scope import Scope
 from lorelint.rule.analyses.stories import HELD, KEPT, LOST, NONE, RELEASED, End, Given, Story, had
 from lorelint.rule.analyses.telling import Telling, named, pure
@@ -87,6 +90,7 @@ class _State(NamedTuple):
     recounted: bool = False
     counted: bool = False  # the counter behind which the pieces were put has moved since
     maker: Site | None = None  # "kept" by this call, unless it failed
+    at: Place = ()  # "kept" here and nowhere else
 
 
 class _Walk:
@@ -109,6 +113,7 @@ class _Walk:
         self.asked = thing.acquired.asked
         self.offset = thing.acquired.offset
         self.success = thing.acquired.take.success
+        self.passes = thing.resource.passes
         self.ends: list[tuple[int, _State]] = []
 
     def story(self) -> Story:
@@ -126,7 +131,7 @@ class _Walk:
                 if after is not None and (edge.to, after) not in self.came:
                     self.came[edge.to, after] = (here, state)
                     queue.append((edge.to, after))
-        ends = tuple(self._end(id, state) for id, state in self.ends)
+        ends = tuple(end for id, state in self.ends for end in self._ends(id, state))
         thing = self.thing
         alive = frozenset(id for id, state in self.came if state.hold in (HELD, KEPT))
         return Story(
@@ -268,10 +273,14 @@ class _Walk:
                 return state._replace(hold=RELEASED, why=str(effect.line))
             case "kept" if state.hold == HELD:
                 maker = Site(node, effect.maker) if effect.maker else None
-                return state._replace(hold=KEPT, why=effect.text, maker=maker)
+                return state._replace(hold=KEPT, why=effect.text, maker=maker, at=effect.at)
+            case "kept" if state.hold == KEPT and state.at != effect.at:
+                return state._replace(at=())
             case "holds" if state.hold == HELD:
                 return state._replace(holders=state.holders | {effect.holder})
             case "lost" if state.hold == HELD and self.thing.outlives and not state.holders:
+                return state._replace(hold=LOST, why=effect.text)
+            case "lost" if state.hold == KEPT and len(state.at) > len(effect.at) and within(state.at, effect.at):
                 return state._replace(hold=LOST, why=effect.text)
         return state
 
@@ -409,6 +418,13 @@ class _Walk:
         return state._replace(facts=state.facts | {way})
 
     # -- ends ----------------------------------------------------------------------------------
+
+    def _ends(self, id: int, state: _State) -> Iterator[End]:
+        end = self._end(id, state)
+        expr = self.cfg.nodes[id].expr
+        if state.hold == HELD and end.hold == KEPT and isinstance(expr, ir.Call) and expr.name in self.passes:
+            yield replace(end, hold=HELD, why="", fails=True)  # ``return dma_buf_fd(buf, 0);`` that fails
+        yield end
 
     def _end(self, id: int, state: _State) -> End:
         node = self.cfg.nodes[id]

@@ -3,7 +3,8 @@
 What it sees
     A function with a VMA hands a page frame that was reckoned from vma->vm_pgoff, or the length of the VMA, to
     remap_pfn_range(), io_remap_pfn_range(), vmf_insert_pfn() or dma_mmap_coherent(), and a way leads there on which
-    nothing compared offset and length together with the size of the object.
+    nothing compared offset and length together with the size of the object. Or a fault handler reckons an address of
+    the object from vmf->pgoff, and neither it nor the mmap handler that installs it compares that with anything.
 
 Why it hurts
     Whoever may open the device maps memory behind the object: registers of others, or the kernel's own memory.
@@ -32,8 +33,10 @@ from msgspec import Struct
 
 from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
 from lorelint.rule.analyses.scope import Scope
+from lorelint_rules.mmap import faults
 from lorelint_rules.mmap.arrivals import Arrival, arrivals
 from lorelint_rules.mmap.extent import CAREFUL, EXACT, MAPPERS, OFFSET, PRIVILEGE, SIZE, SUM, Extent, State, calls, vmas
+from lorelint_rules.mmap.faults import Reached
 
 NAME = "mmap-range-unchecked"
 
@@ -71,6 +74,8 @@ def run(view: TreeView) -> Iterator[Verdict]:
             goals = tuple(calls(scope, lambda call: call.name in MAPPERS or call.name in CAREFUL))
             if goals:
                 yield from _judge(view, scope, goals)
+        if (reached := faults.unbounded(view, fn)) is not None:
+            yield _faulted(fn, reached)
 
 
 def _judge(view: TreeView, scope: Scope, goals: tuple[tuple[int, ir.Call], ...]) -> Iterator[Verdict]:
@@ -177,6 +182,26 @@ def _finding(scope: Scope, spot: Spot) -> Finding:
     )
 
 
+def _faulted(fn: ir.Function, reached: Reached) -> Finding:
+    return Finding(
+        rule=NAME,
+        path=fn.path,
+        function=fn.name,
+        line=reached.line,
+        anchor="pgoff",
+        message=f"{fn.name}() reckons {reached.what} from the offset of the fault, and neither it nor the mmap handler "
+        "bounds that",
+        ask=f"what keeps the pages of {fn.name}() inside the object?",
+        severity=Severity.ERROR,
+        confidence=0.8,
+        steps=(*reached.steps, Step(fn.path, reached.line, reached.what)),
+        need=Need.FILE,
+        concern="range of the faults",
+        advice="VM_FAULT_SIGBUS where vmf->pgoff is not below the pages of the object",
+        evidence=("pgoff",),
+    )
+
+
 def _handed(spot: Spot) -> str:
     parts = (["a place reckoned from vm_pgoff"] if spot.offset else []) + (
         ["the length of the VMA"] if spot.size else []
@@ -200,7 +225,12 @@ RULE = Rule(
     run,
     since="0.1",
     stage=Stage.QUEUE,
-    tokens=Tokens(((*MAPPERS, *CAREFUL), ("vm_pgoff", "vm_end", "vma_pages", "vm_area_struct", "vm_area_desc"))),
+    tokens=Tokens(
+        (
+            (*MAPPERS, *CAREFUL, "->pgoff"),
+            ("vm_pgoff", "vm_end", "vma_pages", "vm_area_struct", "vm_area_desc", "vm_fault"),
+        )
+    ),
     need=Need.CALLS,
     cause_rank=30,
 )

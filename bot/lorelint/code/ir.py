@@ -270,7 +270,7 @@ def _show(expr: Expr, depth: int) -> str:
             inner = _show(target, below)
             return f"{op}{inner}" if prefix else f"{inner}{op}"
         case Binary(op=op, left=left, right=right):
-            return f"{_show(left, below)} {op} {_show(right, below)}"
+            return f"{_operand(left, op, below)} {op} {_operand(right, op, below, right=True)}"
         case Assign(op=op, target=target, value=value):
             return f"{_show(target, below)} {op} {_show(value, below)}"
         case Declare(name=name, type=type_, value=value):
@@ -290,6 +290,20 @@ def _show(expr: Expr, depth: int) -> str:
         case Opaque(text=text):
             return " ".join(text.split())[:120]
     return "?"
+
+
+#: How tightly an operator binds (C11 6.5.5 to 6.5.14).
+_BINDS = {
+    op: at for at, ops in enumerate("|| && | ^ & ==,!= <,>,<=,>= <<,>> +,- *,/,%".split()) for op in ops.split(",")
+}
+
+
+def _operand(expr: Expr, op: str, depth: int, *, right: bool = False) -> str:
+    """One side of an operator, in parentheses where it would be read otherwise."""
+    text = _show(expr, depth)
+    if not isinstance(expr, Binary) or _BINDS.get(expr.op, 0) - right >= _BINDS.get(op, 0):
+        return f"({text})" if isinstance(expr, Ternary | Assign | Comma) else text
+    return text if right and expr.op == op in ("+", "*", "&&", "||", "&", "|", "^") else f"({text})"
 
 
 class At(StrEnum):

@@ -350,7 +350,7 @@ class Thing:
         root = place(target)[:1]
         if not root or root[0] in holders:
             return
-        if any(within(place(target), name) for name in self.names if len(name) == 1):
+        if self.scope.local(root[0]) and any(within(place(target), name) for name in self.names if len(name) == 1):
             return  # an element of the array itself
         if self.lasting(root[0]):
             yield Effect("kept", target.line, f"it is kept in {shown}", at=place(target))

@@ -376,6 +376,17 @@ def test_fast_gup_does_not_yield(ask: Ask, api: str) -> None:
     assert "pages of a user's range" in ask(RESCHED, f(body, "", "struct s *s, unsigned long n")).finding.message
 
 
+@pytest.mark.parametrize("api", ["handle_mm_fault(vma, addr, 0, NULL)", "fixup_user_fault(s->mm, addr, 0, NULL)"])
+def test_a_range_that_is_brought_in_page_by_page(ask: Ask, api: str) -> None:
+    body = (
+        f"\twhile (addr < end) {{\n\t\tret = {api};\n\t\tif (ret < 0)\n\t\t\treturn ret;\n"
+        "\t\taddr += PAGE_SIZE;\nYIELD\t}\n\treturn 0;"
+    )
+    params = "struct s *s, unsigned long addr, unsigned long end"
+    assert ask(RESCHED, f(body.replace("YIELD", ""), "", params)).fires
+    assert not ask(RESCHED, f(body.replace("YIELD", "\t\tcond_resched();\n"), "", params)).fires
+
+
 # -- errno-collapsed-to-retry
 
 TWO_WAYS = """

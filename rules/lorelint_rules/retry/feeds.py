@@ -46,7 +46,7 @@ class UserLoops:
         self.program = view.program
         self.sums = view.of(SUMMARIES)
         self.entries = entries.Entries(view.program)
-        self.pinners = view.know.names("gup_pin", "gup_get", "pfn_lookup")
+        self.pinners = view.know.names("gup_pin", "gup_get", "pfn_lookup", "page_faults")
 
     def of(self, fn: ir.Function) -> tuple[UserLoop, ...]:
         return self.program.memo(("user-loops", fn.path, fn.name, fn.text), lambda: tuple(self._search(fn)))
@@ -79,7 +79,7 @@ class UserLoops:
         return any(name in fn.text for name in self.program.memo(("pinning", fn.path), look))
 
     def _pages(self, fn: ir.Function, cfg: ir.Cfg, loop: ir.Loop) -> tuple[Feed, int, str] | None:
-        """A counted loop that pins or looks up a user's pages, itself or in a function of its file."""
+        """A counted loop that pins, looks up or brings in a user's pages, itself or in a function of its file."""
         counters = bounds.Bounds(cfg, loop, self.program.know).counters
         if not counters or any(_few(cfg, loop, counters)):
             return None

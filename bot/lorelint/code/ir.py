@@ -257,15 +257,16 @@ def _show(expr: Expr, depth: int) -> str:
         case Number(text=text) | Text(text=text):
             return text
         case Call(callee=callee, args=args):
-            return f"{_show(callee, below)}({', '.join(_show(a, below) for a in args)})"
+            return f"{_base(callee, below)}({', '.join(_show(a, below) for a in args)})"
         case Member(base=base, field=name, arrow=arrow):
-            return f"{_show(base, below)}{'->' if arrow else '.'}{name}"
+            return f"{_base(base, below)}{'->' if arrow else '.'}{name}"
         case Index(base=base, index=index):
-            return f"{_show(base, below)}[{_show(index, below)}]"
+            return f"{_base(base, below)}[{_show(index, below)}]"
         case Unary(op=op, operand=operand):
             space = " " if op.isalpha() else ""
             inner = _show(operand, below)
-            return f"{op}{space}({inner})" if isinstance(operand, Binary) else f"{op}{space}{inner}"
+            loose = isinstance(operand, Binary | Ternary | Assign | Comma)
+            return f"{op}{space}({inner})" if loose else f"{op}{space}{inner}"
         case Update(op=op, target=target, prefix=prefix):
             inner = _show(target, below)
             return f"{op}{inner}" if prefix else f"{inner}{op}"
@@ -296,6 +297,12 @@ def _show(expr: Expr, depth: int) -> str:
 _BINDS = {
     op: at for at, ops in enumerate("|| && | ^ & ==,!= <,>,<=,>= <<,>> +,- *,/,%".split()) for op in ops.split(",")
 }
+
+
+def _base(expr: Expr, depth: int) -> str:
+    """What a field, an element or a call is of."""
+    text = _show(expr, depth)
+    return f"({text})" if isinstance(expr, Unary | Binary | Cast | Ternary | Assign | Comma) else text
 
 
 def _operand(expr: Expr, op: str, depth: int, *, right: bool = False) -> str:

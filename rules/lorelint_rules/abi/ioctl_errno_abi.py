@@ -72,9 +72,20 @@ def _judge(view: ChangeView, was: ir.Function | None, fn: ir.Function) -> Iterat
         return
     told: set[tuple[str, str]] = set()
     for turn in turns:
-        if (turn.now.code, turn.was) not in told:
+        if (turn.now.code, turn.was) not in told and not _translated(view, fn, way, turn.now.code):
             told.add((turn.now.code, turn.was))
             yield _finding(fn, turn, way, new=was is None)
+
+
+def _translated(view: ChangeView, fn: ir.Function, way: tuple[Step, ...], code: str) -> bool:
+    """Whether a caller on the way up speaks of a code for the kernel alone: it makes another one of it."""
+    word = code.lstrip("-").encode()
+    return code in _INTERNAL and any(
+        word in each.text
+        for step in way
+        for each in view.program.functions(step.path)
+        if each.key != fn.key and (each.first_line <= step.line <= each.end_line or f"= {each.name}" in step.text)
+    )
 
 
 def _internal(view: ChangeView, fn: ir.Function) -> Iterator[Turn]:

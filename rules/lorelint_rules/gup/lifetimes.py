@@ -22,10 +22,8 @@ _SMALL = 1000  # bytes of a helper that does no more than to release a page
 _PAGE = regex(r"(?:const )?struct (?:page|folio) \*{1,2}$")
 _FROM_NUMBER = frozenset({"pfn_to_page", "phys_to_page", "virt_to_page", "pfn_folio", "virt_to_folio"})
 _COMPLETES = regex(r"callback|complet|done|end_io|endio|irq|interrupt|work|timer|thread|bi_end")
-#: Operations of a table that undo what another one has done.
-_UNDOES = regex(
-    r"(?:^|_)(?:un(?:reg|register|map|pin|bind|set|lock|plug)|detach|destroy|teardown|disable|release|free|remove)(?:_|$)"
-)
+#: An operation of a table that undoes what another one of the same table has done: ``unreg_region``, ``reg_region``.
+_UNDOES = regex(r"(?:^|(?<=_))un(?=(?:reg|register|pin|bind|set)(?:_|$))")
 _LATER = frozenset({Kind.CLOSE, Kind.REMOVE, Kind.END})
 
 
@@ -46,9 +44,12 @@ class Reach(Struct, frozen=True):
     @property
     def ends(self) -> bool:
         """Whether it is entered at the end of a file, an object or a device: what it releases was kept till then."""
-        if self.entry.kind in _LATER or (self.entry.kind is Kind.FREE and self.entry.table != ""):
-            return True
-        return self.entry.table != "" and _UNDOES.search(self.entry.field) is not None
+        return self.entry.kind in _LATER or (self.entry.kind is Kind.FREE and self.entry.table != "")
+
+    def undoes(self, other: Reach) -> bool:
+        """Whether it is the operation that undoes another one of the same table."""
+        here, there = self.entry, other.entry
+        return here.table == there.table != "" and _UNDOES.sub("", here.field, count=1) == there.field != here.field
 
     @property
     def completes(self) -> bool:
@@ -172,13 +173,15 @@ def _reached(view: TreeView, fn: ir.Function) -> Iterator[Reach]:
 
 def later(view: TreeView, story: Story, many: tuple[Release, ...]) -> tuple[Release, Reach] | str:
     """A release that another entry leads to; or why there is none."""
-    own = {each.function for each in reached(view, story.thing.scope.fn)}
+    begins = reached(view, story.thing.scope.fn)
+    own = {each.function for each in begins}
     found: tuple[Release, Reach] | None = None
     for release in many:
         for reach in reached(view, release.fn):
             if reach.completes:
                 return f"{release.fn.name}() releases them when the work is done ({reach.entry.step.text})"
-            if reach.function not in own and reach.ends and found is None:
+            ends = reach.ends or any(map(reach.undoes, begins))
+            if reach.function not in own and ends and found is None:
                 found = (release, reach)
     if found is None:
         found = next(_by_command(view, story.thing.scope.fn, many), None)
@@ -191,8 +194,10 @@ def later(view: TreeView, story: Story, many: tuple[Release, ...]) -> tuple[Rele
 def _by_command(view: TreeView, fn: ir.Function, many: tuple[Release, ...]) -> Iterator[tuple[Release, Reach]]:
     """Releases for which another command is given: no function above both comes to them on one way through it."""
     above = _above(view, fn)
+    if any(release.fn.key in above for release in many):
+        return  # whoever pins them lets go of them, too
     for release in many:
-        if release.fn.key in above or fn.key in (others := _above(view, release.fn)):
+        if fn.key in (others := _above(view, release.fn)):
             continue
         both = [caller for key, caller in above.items() if key in others]
         names = {caller.name for caller in both}
@@ -216,12 +221,12 @@ def _above(view: TreeView, fn: ir.Function) -> dict[tuple[str, str], ir.Function
 
 
 def _one_way(view: TreeView, caller: ir.Function, above: Set[tuple[str, str]], others: Set[tuple[str, str]]) -> bool:
-    """Whether a function comes, behind a call towards the one, to a call towards the other."""
+    """Whether a function comes, behind a call towards the one, to a call towards the other, or through a pointer."""
     cfg = view.program.cfg(caller)
     ups, downs = ({name for _, name in keys} for keys in (above, others))
     named = [(node.id, {call.name for call in ir.calls(node.expr)}) for node in cfg.nodes]
     froms = [id_ for id_, names in named if names & ups]
-    tos = {id_ for id_, names in named if names & downs}
+    tos = {id_ for id_, names in named if names & downs or "" in names}
     return any(flow.reaches(cfg, (id_,), tos - {id_}) is not None for id_ in froms)
 
 

@@ -41,8 +41,8 @@ PINS: Analysis[Holding] = Analysis("gup pins", _holding)
 
 #: Words without which a function takes no pages.
 TOKENS = Tokens((tuple(sorted(TAKES)),))
-#: The same, or it calls a helper that is named by what it does.
-HELPED = Tokens(((*sorted(TAKES), "_pin_"),))
+#: The same, or it calls a helper whose name says that it pins.
+HELPED = Tokens(((*sorted(TAKES), "_pin_", "_pin("),))
 
 
 def verdicts(view: TreeView, wanted: Callable[[Story], bool], judge: Callable[[Story], Verdict]) -> Iterator[Verdict]:

@@ -53,11 +53,12 @@ def _handing_on(view: TreeView, callee: ir.Function) -> tuple[Take, Story] | Non
 
 
 def _made(story: Story) -> Take | None:
-    """The array is what is returned, wherever it has not failed."""
+    """The array is what is returned, wherever it has not failed, and nobody else has it."""
     nodes, where = story.thing.scope.cfg.nodes, story.acquired.place
     good = [end for end in story.ends if end.hold in (HELD, KEPT)]
-    given = [nodes[end.node].expr for end in good]
-    return Take(RESULT, "pointer") if good and all(each and place(each) == where for each in given) else None
+    given = [nodes[end.node].expr for end in good if end.hold == HELD or end.why.endswith(" is returned")]
+    whole = bool(good) and len(given) == len(good) and all(each and place(each) == where for each in given)
+    return Take(RESULT, "pointer") if whole else None
 
 
 def _filled(story: Story) -> Take | None:

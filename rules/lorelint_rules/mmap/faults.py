@@ -19,6 +19,9 @@ from lorelint_rules.mmap.extent import SUM
 
 FIELD = "pgoff"
 _CHECKED = regex(rb"\bvm_pgoff\b")
+_FLAGS = regex(r"^vm_flags_(?:set|clear|mod|init|reset)$")
+_SAID = regex(r"print|^pr_|^dev_(?:dbg|info|warn|err)$")
+_ROUNDS = 8
 _PAGES = frozenset({"virt_to_page", "vmalloc_to_page", "pfn_to_page", "virt_to_phys", "virt_to_pfn", "vmalloc_to_pfn"})
 
 
@@ -35,14 +38,13 @@ def unbounded(view: TreeView, fn: ir.Function) -> Reached | None:
     if b"->pgoff" not in fn.text or not any(tag(param.type) == "vm_fault" for param in fn.params):
         return None
     scope = Scope(view.program, fn)
-    names = _made_of_it(scope)
-    if any(_asks(node, names) or _within_the_vma(node) for node in scope.cfg.nodes):
+    taken = _PAGES | view.know.names("fault_inserters")
+    names = _reckoned_from(scope)
+    if names is None or any(_asked(node, names, taken) for node in scope.cfg.nodes):
         return None
-    reckoned = next(_reckoned(view, scope, names), None)
-    if reckoned is None:
-        return None
-    arrival = next(_from(view, fn), None)
-    return None if arrival is None else Reached(*reckoned, arrival.steps)
+    found = next(_beside_an_object(scope, names, taken), None)
+    arrival = next(_from(view, fn), None) if found is not None else None
+    return None if found is None or arrival is None else Reached(*found, arrival.steps)
 
 
 def _speaks(expr: ir.Expr, names: frozenset[str]) -> bool:
@@ -52,46 +54,51 @@ def _speaks(expr: ir.Expr, names: frozenset[str]) -> bool:
     )
 
 
-def _made_of_it(scope: Scope) -> frozenset[str]:
-    """Locals whose value is reckoned from the offset."""
+def _reckoned_from(scope: Scope) -> frozenset[str] | None:
+    """Locals that are the offset, shifted or added to something; None where it goes into anything else."""
+    pairs = [pair for node in scope.cfg.nodes if node.expr is not None for pair in measures.assignments(node.expr)]
     found: frozenset[str] = frozenset()
-    while True:
-        more = {
-            name
-            for node in scope.cfg.nodes
-            if node.expr is not None
-            for name, value in measures.assignments(node.expr)
-            if _speaks(value, found)
-        }
+    for _ in range(_ROUNDS):
+        made = [(name, value) for name, value in pairs if not isinstance(value, ir.Call) and _speaks(value, found)]
+        if not all(_plain(value, found) for _, value in made):
+            return None
+        more = frozenset(name for name, _ in made)
         if more <= found:
             return found
         found |= more
+    return None
 
 
-def _asks(node: ir.Node, names: frozenset[str]) -> bool:
-    """Whether a test is about the offset itself: what is found by it may still be asked whether it is there."""
-    if node.expr is None or node.at not in (ir.At.TEST, ir.At.SWITCH):
+def _plain(expr: ir.Expr, names: frozenset[str]) -> bool:
+    """Whether a value is the offset, as it is or shifted, perhaps added to something that has nothing to do with it."""
+    if not _speaks(expr, names):
+        return True
+    match expr:
+        case ir.Name() | ir.Member():
+            return True
+        case ir.Cast(value=value):
+            return _plain(value, names)
+        case ir.Binary(op="+" | "<<" | "*", left=left, right=right):
+            return _plain(left, names) and _plain(right, names)
+    return False
+
+
+def _asked(node: ir.Node, names: frozenset[str], taken: frozenset[str]) -> bool:
+    """Whether the offset is tested, or handed to anything but what finds the page: that may compare it."""
+    if node.expr is None:
         return False
-    compared = (each for each in ir.walk(node.expr) if isinstance(each, ir.Binary) and _speaks(each, names))
-    return (node.at is ir.At.SWITCH and _speaks(node.expr, names)) or any(True for _ in compared)
+    if node.at in (ir.At.TEST, ir.At.SWITCH, ir.At.EACH) and _speaks(node.expr, names):
+        return True
+    handed = (call for call in ir.calls(node.expr) if any(_speaks(arg, names) for arg in call.args))
+    return any(call.name not in taken and not _SAID.search(call.name) for call in handed)
 
 
-def _within_the_vma(node: ir.Node) -> bool:
-    """``vmf->pgoff - first``: how far the page is from where the mapping begins, whose length is another matter."""
-    spoken = ir.walk(node.expr) if node.expr is not None else ()
-    return any(isinstance(each, ir.Binary) and each.op == "-" and _speaks(each.left, frozenset()) for each in spoken)
-
-
-def _reckoned(view: TreeView, scope: Scope, names: frozenset[str]) -> Iterator[tuple[int, str]]:
-    """(line, text) of a page or address beside an object of the driver's, at the offset."""
-    taken = _PAGES | view.know.names("fault_inserters")
+def _beside_an_object(scope: Scope, names: frozenset[str], taken: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """(line, text) of a call that finds the page of an address of the driver's memory, with the offset added to it."""
     for node in scope.cfg.nodes:
         for call in ir.calls(node.expr):
-            if call.name in taken:
-                for arg in call.args:
-                    if any(_beside(each, names) for each in _values(scope, arg)):
-                        yield call.line, ir.show(call)
-                        break
+            if call.name in taken and any(_added(each, names) for arg in call.args for each in _values(scope, arg)):
+                yield call.line, ir.show(call)
 
 
 def _values(scope: Scope, expr: ir.Expr) -> Iterator[ir.Expr]:
@@ -101,14 +108,12 @@ def _values(scope: Scope, expr: ir.Expr) -> Iterator[ir.Expr]:
             yield from scope.values(name)
 
 
-def _beside(expr: ir.Expr, names: frozenset[str]) -> bool:
-    """Something of an object, and the offset added to it."""
-    for each in ir.walk(expr):
-        match each:
-            case ir.Binary(op="+", left=left, right=right) if _speaks(left, names) != _speaks(right, names):
-                other = right if _speaks(left, names) else left
-                if any(isinstance(part, ir.Member | ir.Call) for part in ir.walk(other)):
-                    return True
+def _added(expr: ir.Expr, names: frozenset[str]) -> bool:
+    """The offset added to what a field says."""
+    match peel(expr):
+        case ir.Binary(op="+", left=left, right=right) if _speaks(left, names) != _speaks(right, names):
+            other = right if _speaks(left, names) else left
+            return _plain(expr, names) and any(isinstance(part, ir.Member) for part in ir.walk(other))
     return False
 
 
@@ -120,10 +125,24 @@ def _from(view: TreeView, fn: ir.Function) -> Iterator[Arrival]:
             continue
         word = re.compile(rb"&\s*" + re.escape(table.name.encode()) + rb"\b")
         for handler in view.program.functions(fn.path):
-            if word.search(handler.text) and not _CHECKED.search(handler.text):
+            if word.search(handler.text) and not _compares(view, handler):
                 for arrival in arrivals(view, handler):
                     if arrival.known and SUM not in arrival.state.proven and not _above(view, arrival):
                         yield arrival
+
+
+def _compares(view: TreeView, handler: ir.Function) -> bool:
+    """Whether a handler speaks of the offset, or hands its VMA to what does, or may."""
+    if _CHECKED.search(handler.text):
+        return True
+    vma = {param.name for param in handler.params if tag(param.type) == "vm_area_struct"}
+    for node in view.program.cfg(handler).nodes:
+        for call in ir.calls(node.expr):
+            if not _FLAGS.match(call.name) and any(isinstance(arg, ir.Name) and arg.name in vma for arg in call.args):
+                bodies = view.program.define(call.name, handler.path) if call.name else ()
+                if not bodies or any(_CHECKED.search(body.text) for body in bodies):
+                    return True
+    return False
 
 
 def _above(view: TreeView, arrival: Arrival) -> bool:

@@ -61,10 +61,9 @@ def run(view: TreeView) -> Iterator[Verdict]:
         checks = tuple(sequence.checks(view, scope))
         if reads:
             yield from _under_sequence(view, scope, reads, checks)
-        elif (handed := sequence.unread(scope)) and (taken := sequence.locks_behind(scope, 0)):
-            what = f"{handed} is handed in and never compared"
-            step = Step(fn.path, taken[0], f"{taken[1]}() takes the lock, and it is not compared under it")
-            yield _finding(fn, "unread", fn.line, what, (step,), 0.75)
+        elif (handed := sequence.unread(view, scope)) is not None:
+            what = f"{handed[0]} is handed in and never compared"
+            yield _finding(fn, "unread", fn.line, what, (handed[1],), 0.75)
         elif checks:
             line = checks[0].line
             yield Silence(NAME, fn.path, fn.name, line, "it checks a sequence that its caller has read")

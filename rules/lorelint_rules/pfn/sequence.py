@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import TreeView, flow, ir, regex, tables
+from lorelint.rule import Step, TreeView, flow, ir, regex, tables
 from lorelint.rule.analyses.folder import resolve
 from lorelint.rule.analyses.lockset import LOCKING, LOCKSETS, HeldLocks
 from lorelint.rule.analyses.scope import Scope
@@ -19,7 +19,8 @@ from lorelint_rules.pfn.lookups import Hands, Values, carried
 _PREDICATES = regex(r"^mmu_(?:interval_read|invalidate|notifier)_retry(?:_\w+)?$")
 _COMPARES = regex(rb"mmu_(?:invalidate|notifier)_seq\s*!=|!=\s*[\w>.-]*mmu_(?:invalidate|notifier)_seq")
 _FIELDS = regex(r"^mmu_(?:invalidate|notifier)_seq$")
-_PARAMETER = regex(r"(?:^|_)(?:mmu|notifier|invalidate)_seq$")
+_PARAMETER = regex(r"^(?:mmu|notifier|mmu_notifier|mmu_invalidate)_seq$")
+_PFNS = regex(rb"\bhmm_pfns\b")
 _SEQUENCE = regex(rb"_seq\b|_retry")
 _LOCKS = regex(r"(?:^|_)(?:lock|down_read|down_write)(?:_|$)")
 _INSTALLS = regex(
@@ -36,6 +37,7 @@ _NO_LOCK = regex(r"mmap_|rcu_")
 _GUEST = regex(r"^_*(?:hva|gfn|gpa)_to_(?:h?pfn|page)")  # KVM's look-ups, by how they are all called
 #: They keep no invalidation out.
 _NO_LOCKS = frozenset("rcu srcu irq preempt bh migrate kmap pte_lock mmap_lock vma_lock seqlock page_lock".split())
+_ASKED = 2  # calls followed in search of a comparison
 _SMALL = 1500
 _RESULT = Hands(result=True)
 
@@ -249,31 +251,56 @@ def under_their_lock(view: TreeView, scope: Scope, got: Got) -> tuple[int, str] 
 
 
 def used_under_their_lock(view: TreeView, scope: Scope, read: Read, got: Got) -> tuple[int, str] | None:
-    """(line, callee) of a call that is handed the object which has the sequence, behind the pages and under the lock of
-    the invalidate callback; None too where a callee may ask for the sequence itself."""
+    """(line, callee) of a call that makes something of the pages of the object which has the sequence, behind them and
+    under the lock of the invalidate callback; None too where a callee may ask for the sequence itself."""
     theirs = invalidating(view, scope.fn.path) - held_at(view, scope.fn, got.node)
     holder = regex(r"(?:->|\.)\w+$").sub("", read.kept)
     found = None
     for id_ in sorted(after(scope, got.node)) if theirs and holder != read.kept else ():
-        if theirs & held_at(view, scope.fn, id_):
-            for call in ir.calls(scope.cfg.nodes[id_].expr):
-                if not any(ir.show(arg).lstrip("&") == holder for arg in call.args):
-                    continue
+        node = scope.cfg.nodes[id_]
+        if node.expr is None or not theirs & held_at(view, scope.fn, id_):
+            continue
+        for call in ir.calls(node.expr):
+            if any(holder in map(ir.show, ir.walk(arg)) for arg in call.args):
                 bodies = resolve(view.program, call.name, scope.fn.path, wide=False) if call.name else ()
-                if not bodies or any(_SEQUENCE.search(body.text) for body in bodies):
+                if not bodies or any(_may_ask(view, body) for body in bodies):
                     return None
-                found = found or (call.line, call.name)
+                if any(_PFNS.search(body.text) for body in bodies) or "hmm_pfns" in ir.show(call):
+                    found = found or (call.line, call.name)
+        if any(isinstance(each, ir.Assign) and ir.show(each.value) == holder for each in ir.walk(node.expr)):
+            return None  # somebody else has it from here on
     return found
 
 
-def unread(scope: Scope) -> str:
-    """A parameter that holds the sequence and is never looked at, "" for none."""
-    for param in scope.fn.params:
-        if _PARAMETER.search(param.name):
-            spoken = (each for node in scope.cfg.nodes if node.expr is not None for each in ir.walk(node.expr))
-            if not any(isinstance(each, ir.Name) and each.name == param.name for each in spoken):
-                return param.name
-    return ""
+def _may_ask(view: TreeView, fn: ir.Function, depth: int = _ASKED) -> bool:
+    """Whether a function asks for a sequence, itself or a few calls down, or may: by a macro, or out of sight."""
+    if _SEQUENCE.search(fn.text):
+        return True
+    for node in view.program.cfg(fn).nodes:
+        for call in ir.calls(node.expr):
+            body = view.program.function(fn.path, call.name) if call.name else None
+            if call.name.isupper() or (body is not None and (depth == 0 or _may_ask(view, body, depth - 1))):
+                return True
+    return False
+
+
+def unread(view: TreeView, scope: Scope) -> tuple[str, Step] | None:
+    """A parameter that holds the sequence and is never looked at, where a page is installed under mmu_lock."""
+    param = next((each.name for each in scope.fn.params if _PARAMETER.search(each.name)), "")
+    if not param or b"mmu_lock" not in scope.fn.text:
+        return None
+    calls = [(node.id, call) for node in scope.cfg.nodes for call in ir.calls(node.expr)]
+    spoken = (each for node in scope.cfg.nodes if node.expr is not None for each in ir.walk(node.expr))
+    if any(call.name.isupper() for _, call in calls) or any(
+        isinstance(each, ir.Name) and each.name == param for each in spoken
+    ):
+        return None
+    for id_, call in calls:
+        if _INSTALLS.search(call.name) and any("mmu_lock" in lock for lock in held_at(view, scope.fn, id_)):
+            return param, Step(
+                scope.fn.path, call.line, f"{call.name}() is called under mmu_lock, and it is not compared"
+            )
+    return None
 
 
 def takes_behind(view: TreeView, scope: Scope, got: Got) -> tuple[int, str] | None:

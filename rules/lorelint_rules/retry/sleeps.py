@@ -10,13 +10,20 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import TreeView, ir
+from lorelint.rule import TreeView, bounds, ir, regex
 from lorelint_rules.retry import wording
 from lorelint_rules.retry.loops import HOSTED
 from lorelint_rules.retry.shape import puts_aside
 
 _STATE = "TASK_INTERRUPTIBLE"
+_STATES = frozenset({"set_current_state", "__set_current_state", "prepare_to_wait", "prepare_to_wait_exclusive"})
 _SLEEP = "schedule"
+#: All that such a loop may call besides: what else it calls may look at signals, or at a clock.
+_PLAIN = regex(
+    r"^(?:test_bit|READ_ONCE|smp_mb|barrier|(?:un)?likely|list_empty\w*|atomic_read|add_wait_queue|remove_wait_queue|finish_wait"
+    r"|(?:raw_)?spin_(?:un)?lock\w*|(?:read|write)_(?:un)?lock\w*|mutex_(?:un)?lock|(?:lock|release)_sock|sk_sleep)$"
+)
+_SIGNAL = regex(r"signal|sigpending|pending\b")
 
 
 class Sleep(Struct, frozen=True):
@@ -31,27 +38,31 @@ def sleeps(view: TreeView, fn: ir.Function) -> Iterator[Sleep]:
     """The loops of a function that sleep so on behalf of a user's task, until a condition alone ends them."""
     if _STATE.encode() not in fn.text or fn.path.startswith(HOSTED) or puts_aside(fn.text):
         return
-    cfg = view.program.cfg(fn)
-    for loop in view.program.loops(fn):
-        inside = [each for node in sorted(loop.body) for each in ir.calls(cfg.nodes[node].expr)]
-        state = next((each for each in inside if any(ir.show(arg) == _STATE for arg in each.args)), None)
-        slept = next((each for each in inside if each.name == _SLEEP), None)
-        if state is None or slept is None or not state.name:
+    cfg, loops = view.program.cfg(fn), view.program.loops(fn)
+    for loop in loops:
+        inside = [(node, each) for node in sorted(loop.body) for each in ir.calls(cfg.nodes[node].expr)]
+        state = next((each for _, each in inside if each.name in _STATES and _is_state(each)), None)
+        slept = next(((node, each) for node, each in inside if each.name == _SLEEP), None)
+        if state is None or slept is None or any(slept[0] in each.body and each.body < loop.body for each in loops):
             continue
-        if not any(_looks(view, fn, each) for each in inside) and _for_a_user(view, fn):
-            yield Sleep(loop, state, slept)
+        plain = all(each.name in _STATES or each.name == _SLEEP or _PLAIN.match(each.name) for _, each in inside)
+        counted = bounds.Bounds(cfg, loop, view.know).counters
+        if plain and not counted and not any(_may_look(cfg.nodes[id_]) for id_ in loop.body) and _for_a_user(view, fn):
+            yield Sleep(loop, state, slept[1])
+
+
+def _is_state(call: ir.Call) -> bool:
+    return any(ir.show(arg) == _STATE for arg in call.args)
+
+
+def _may_look(node: ir.Node) -> bool:
+    """Whether a test is a macro's, or speaks of signals."""
+    if node.at is not ir.At.TEST or node.expr is None:
+        return False
+    macro = isinstance(node.expr, ir.Name) and node.expr.name.isupper()
+    return macro or _SIGNAL.search(ir.show(node.expr)) is not None
 
 
 def _for_a_user(view: TreeView, fn: ir.Function) -> bool:
     """An entry of user space is seen: kernel threads are often started where nobody sees it."""
     return any(entry.kind == "user" for entry in view.of(wording.ENTRIES).of(fn))
-
-
-def _looks(view: TreeView, fn: ir.Function, call: ir.Call) -> bool:
-    """Whether a call looks at signals, or may: one out of sight, one that ends on a signal."""
-    fact = view.know.calls.get(call.name)
-    if call.name in view.know.names("signal_check") or (fact is not None and fact.ends_on_signal):
-        return True
-    return (
-        any(b"signal_pending" in body.text for body in view.program.define(call.name, fn.path)) if call.name else True
-    )

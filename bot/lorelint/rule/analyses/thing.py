@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from lorelint.code import ir
 from lorelint.model.regex import regex
+from lorelint.rule.analyses.folder import resolve
 from lorelint.rule.analyses.owners import AWAY, LINKS, RESULT, Owners, Resource, Take, counts, unwrapped
 from lorelint.rule.analyses.places import Place, place, places, touch, within
 from lorelint.rule.analyses.scope import Scope, peel
@@ -18,12 +19,18 @@ _ALLOC = regex(_NEW)
 _OTHER = regex(_NEW + r"|^ERR_CAST$")  # what these give of a thing is another thing: memory, an error
 _MEMORY = regex(r"^(?:devm_)?(?:k|kv|v|kmem_cache_)[mzc]?alloc(?:_\w+)?$")
 _FREE = regex(r"^(?:k|kv|v|kz|kvz|devm_k)free(?:_sensitive|_rcu)?$|^free_pages?$")  # by address
-#: Calls that say, compare, copy or turn bits: whatever they are handed stays where it is.
+#: Calls that say, compare or copy: whatever they are handed stays where it is.
 _TALK = regex(
     r"^(?:pr_|dev_|trace_|drm_(?:dbg|err|info|warn)|netdev_|v?s?n?printk?|print_|DRM_|WARN|BUG|_?dbg|mem(?:cpy|set|cmp|move)"
-    r"|str|copy_(?:to|from)_|put_user|get_user$|(?:__)?(?:set|clear|change|test)_bit(?:_le)?$|IS_ERR|PTR_ERR|ERR_|min|max"
+    r"|str|copy_(?:to|from)_|put_user|get_user$|IS_ERR|PTR_ERR|ERR_|min|max"
     r"|sizeof|ARRAY_SIZE|kasan_|kmsan_|lockdep_|assert)"
 )
+#: Calls that put an object on a list, or a lock into it.
+_PLAIN = regex(
+    r"^(?:__)?(?:list|hlist)_(?:add|del|move)\w*$|^INIT_|^(?:mutex|spin|rw|init|kref|refcount|atomic|sema|lockdep)_"
+)
+_BITS = regex(r"^(?:__)?(?:set|clear|change|test)_bit(?:_le)?$")
+_COPIES = regex(r"^(?:mem(?:cpy|set|cmp|move)|k(?:un)?map(?:_\w+)?)$")
 _ID = regex(r"^(?:const )?(?:u8|u16|u32|s32|int|unsigned|unsigned int|bool|size_t)$")
 _NUMBER = regex(
     r"^(?:const )?(?:(?:unsigned |signed )?(?:char|short|int|long|long long)(?: int)?|unsigned|bool|s?size_t"
@@ -384,25 +391,48 @@ class Thing:
             if max(goes, into) < len(call.args) and self.carries(call.args[goes], holders):
                 yield from self._into(call.args[into], ir.show(call.args[into]), holders)
             return
-        if call.name in self.resource.looks or _TALK.match(call.name) or _MEMORY.match(call.name):
+        if call.name in self.resource.looks or _BITS.match(call.name):
+            return
+        if _TALK.match(call.name) or _MEMORY.match(call.name):
             return
         objects = [at for at, where in parts if where and self._lies_in(where, holders)]
         if values or objects:
             yield from self._callee(call, parts, values, objects, holders)
 
+    def goes_about(self, node: ir.Node, at: Place) -> bool:
+        """Whether an object in which the thing is kept (`at`) may be copied or emptied by a node."""
+        for each in ir.walk(node.expr) if node.expr is not None else ():
+            match each:
+                case ir.Call() if not (_FREE.match(each.name) or _PLAIN.match(each.name)):
+                    if any((where := place(arg)) and within(at, where) and where != at for arg in each.args):
+                        fates = self.owners.fates(each.name, self.scope.fn.path)
+                        blind = (name for fate in fates for name in fate.blind)
+                        if not fates or not all(_PLAIN.match(name) or _FREE.match(name) for name in blind):
+                            return True
+                case ir.Assign(op="=", value=value) if (where := place(value)) and within(at, where) and where != at:
+                    return True
+        return False
+
     def looked_at(self, call: ir.Call) -> bool:
-        """Whether a call that is handed the thing leaves it as it is: its callee's body keeps it nowhere.
+        """Whether a call that is handed the thing leaves it as it is: by name, or its callee's body stores nothing.
 
         Where a number that stands for the thing goes, no body is asked.
         """
-        if call.name in self.resource.looks or _TALK.match(call.name):
+        if call.name in self.resource.looks or _BITS.match(call.name):
             return True
         if any(
             _stands(arg) or _NUMBER.match(self.scope.type_of(arg)) for arg in call.args if self.speaks(arg, frozenset())
         ):
             return False
-        fates = self.owners.fates(call.name, self.scope.fn.path)
-        return bool(fates) and not any(fate.released or fate.kept or self._blind(fate.blind) for fate in fates)
+        bodies = resolve(self.owners.program, call.name, self.scope.fn.path, wide=False) if call.name else ()
+        return bool(bodies) and all(map(self._stores_nothing, bodies))
+
+    def _stores_nothing(self, fn: ir.Function) -> bool:
+        fate = self.owners.of(fn)
+        nodes = self.owners.program.cfg(fn).nodes
+        written = (each for node in nodes if node.expr is not None for each in ir.walk(node.expr))
+        stores = any(isinstance(each, ir.Assign) and not isinstance(each.target, ir.Name) for each in written)
+        return not (stores or fate.released or fate.kept or any(not _COPIES.match(each) for each in fate.blind))
 
     def _before(self, call: ir.Call, gives: tuple[int, ...]) -> bool:
         """Whether a release is of the array from its begin, as far as the counter behind which new pieces were put."""

@@ -6,9 +6,10 @@ tests that stand twice. On each path the thing is
 
     held      had, and nobody else knows of it
     kept      put where it outlives the function, handed to something that is not in sight, or left to a release
-              that stands under a test which was not followed (`why` says which)
+              that stands under a test which was not followed (`why` says which); not where the call that was to make
+              its keeper is known to have failed
     released  given back: by a release of the resource, a callee that does (see `owners`), the end of a ``__free()``
-    lost      held when the memory that names it was freed
+    lost      held when the memory that names it was freed, or kept in that memory alone
 
 A failed acquisition drops the thing. One that was only compared with how many were asked for may have got some. A loop
 whose body releases (or puts away) does so for all pieces, whatever the count. Pieces of an array taken in an earlier
@@ -43,6 +44,7 @@ from lorelint.rule.analyses.telling import Telling, named, pure
 from lorelint.rule.analyses.thing import STORED, Acquired, Effect, Thing, acquired
 
 MAX_STATES = 20_000  # of one story
+_ERRED = frozenset({"PTR_ERR_OR_ZERO", "IS_ERR"})
 _STEP = 8  # what a state of one costs: so many of the steps that a world takes
 _ERROR = regex(r"(?:^|_)ERR(?:OR)?(?:_|$)|(?:^|_)FAIL(?:ED|URE)?(?:_|$)")  # a driver's own codes of failure
 
@@ -194,6 +196,13 @@ class _Walk:
             target = each.name if isinstance(each, ir.Declare) else ir.show(each.target)
             self._forget(env, target)
         assign(env, writes, node.id, None)
+        for each in writes:
+            match each:
+                case (
+                    ir.Assign(op="=", target=ir.Name(name=name), value=ir.Call(args=(arg,)) as asked)
+                    | ir.Declare(name=name, value=ir.Call(args=(arg,)) as asked)
+                ) if asked.name in _ERRED:
+                    bind(env, name, Verdict(ir.Call(each.line, ir.Name(each.line, "IS_ERR"), (arg,)), True))
 
     def _is_acquiring(self, node: ir.Node, call: ir.Call) -> bool:
         return node.id == self.site.node and call.name == self.site.name
@@ -218,6 +227,8 @@ class _Walk:
             state = state._replace(facts=frozenset(f for f in state.facts if not (self.telling.reads(f[0]) & written)))
         for effect in self.thing.on(node, self._holders(state)) if state.hold != NONE or state.got else ():
             state = self._affected(state, effect, node.id)
+        if state.hold == KEPT and state.at and self.thing.goes_about(node, state.at):
+            state = state._replace(at=())
         if state.got and self.asked and not state.recounted and self._recounts(node):
             state = state._replace(recounted=True)
         if state.hold == HELD and not state.counted and self.offset and self._moves(node, self.offset):
@@ -278,6 +289,8 @@ class _Walk:
                 return state._replace(at=())
             case "holds" if state.hold == HELD:
                 return state._replace(holders=state.holders | {effect.holder})
+            case "holds" if state.hold == KEPT:
+                return state._replace(at=())
             case "lost" if state.hold == HELD and self.thing.outlives and not state.holders:
                 return state._replace(hold=LOST, why=effect.text)
             case "lost" if state.hold == KEPT and len(state.at) > len(effect.at) and within(state.at, effect.at):
@@ -301,7 +314,8 @@ class _Walk:
     def _settled(self, state: _State, known: dict[Site, Codes]) -> _State:
         """Drops the thing where the call is known to have failed; has it back from one that failed to take it."""
         if state.hold == KEPT and state.maker is not None and (given := known.get(state.maker)) is not None:
-            return state if had("pointer", given) else state._replace(hold=HELD, why="", maker=None)
+            failed = given.above_zero().empty and not given.below_zero().empty  # NULL alone may say that it was taken
+            return state._replace(hold=HELD, why="", maker=None) if failed else state
         codes = known.get(self.site) if state.hold == HELD and not state.sure else None
         if codes is None or had(self.thing.acquired.take.success, codes):
             return state

@@ -69,6 +69,7 @@ MISSED = {
     "blind4-gup-missing-longterm-06": "pinned by a library of another folder",
     "blind4-gup-missing-longterm-08": "the same",
     "blind4-gup-missing-longterm-13": "the handlers of the ioctl are called by names that a macro pastes",
+    "blind4-gup-missing-longterm-14": "the function that pins lets go of what the object had before, too",
     "blind4-gup-missing-longterm-17": "the arrays are parameters, in objects that two callers above keep",
     "blind4-gup-missing-longterm-18": "released where a buffer object is freed, whoever does that",
     "blind4-gup-partial-pin-01": "bytes reckoned into pages, without those before the first",

@@ -125,6 +125,8 @@ def test_a_new_driver_gives_no_code_of_the_kernels_own(rules: dict[str, Rule]) -
     (judged,) = judge(rules[RULE], None, driver(refuse("s->count", "ENOTSUPP")))
     assert "an ioctl answers what user space cannot know" in judged.finding.message
     assert judged.finding.severity == "note"
+    calls = "int ret = f(file->private_data, arg);\n\n\treturn ret == -ENOTSUPP ? -EOPNOTSUPP : ret"
+    assert not judge(rules[RULE], None, driver(refuse("s->count", "ENOTSUPP"), calls))  # told in a code that it knows
     alone = driver(refuse("s->count", "ENOTSUPP"), table="demo_ops")
     assert not judge(rules[RULE], None, alone)
 

@@ -65,6 +65,14 @@ SILENT = {
     "the core compares": driver(table="drm_gem_object_funcs"),
     "the address within the VMA": driver("vmf->address - vmf->vma->vm_start"),
     "an address of its own": driver(take="vmalloc_to_page((void *)offset)"),
+    "modulo the pages": driver("(vmf->pgoff % d->pages) << PAGE_SHIFT"),
+    "masked": driver("(vmf->pgoff << PAGE_SHIFT) & (d->size - 1)"),
+    "at most the size": driver("min(vmf->pgoff << PAGE_SHIFT, d->size - PAGE_SIZE)"),
+    "none but the first": driver(test="if (vmf->pgoff)\n\t\treturn VM_FAULT_SIGBUS;"),
+    "a call decides": driver(test="if (!dev_has(d, vmf->pgoff))\n\t\treturn VM_FAULT_SIGBUS;"),
+    "a variable decides": driver(test="bool ok = offset < d->size;\n\n\tif (!ok)\n\t\treturn VM_FAULT_SIGBUS;"),
+    "looked up": driver(take="virt_to_page(d->memory + dev_offset(d, vmf->pgoff))"),
+    "a helper of the mmap handler may compare": driver(mmap="if (!dev_fits(d, vma))\n\t\treturn -EINVAL;"),
     "who maps it is not seen": driver(table="dev_ops"),
 }
 

@@ -293,6 +293,10 @@ def test_a_sequence_that_is_kept_is_still_compared_where_its_pages_are_used(ask:
     assert not ask(RULE, KEPT.format(lock="mutex_lock", ask=RETRY, inside="")).fires
     assert not ask(RULE, KEPT.format(lock="mutex_lock", ask="", inside="\n\tm->seq = range->notifier_seq;")).fires
     assert not ask(RULE, KEPT.format(lock="note", ask="", inside="")).fires  # under no lock of the invalidation
+    assert not ask(RULE, KEPT.format(lock="mutex_lock", ask="m->range = range;", inside="")).fires  # compared later
+    assert not ask(RULE, KEPT.format(lock="mutex_lock", ask="", inside="\n\tif (STALE(range))\n\t\treturn;")).fires
+    other = KEPT.replace("m->pte = range->hmm_pfns[0];", "m->pte = 0;").replace("mirror_fill", "mirror_free")
+    assert not ask(RULE, other.format(lock="mutex_lock", ask="", inside="")).fires  # nothing is made of the pages
 
 
 HANDED = """
@@ -316,3 +320,6 @@ def test_a_sequence_that_is_handed_in_is_compared(ask: Ask) -> None:
     assert "mmu_seq is handed in and never compared" in finding.message
     asked = "if (mmu_invalidate_retry(kvm, mmu_seq))\n\t\tgoto out;"
     assert not ask(RULE, HANDED.replace("ASK", asked)).fires
+    assert not ask(RULE, HANDED.replace("ASK", "").replace("kvm_set_pte_at", "kvm_count")).fires  # installs nothing
+    assert not ask(RULE, HANDED.replace("ASK", "").replace("mmu_lock", "stat_lock")).fires
+    assert not ask(RULE, HANDED.replace("ASK", "if (STALE(kvm))\n\t\tgoto out;")).fires

@@ -53,8 +53,26 @@ def test_it_spins_once_a_signal_is_pending(ask: Ask, loop: str) -> None:
         "if (signal_pending(current))\n\t\t\tbreak;",
         "if (step(d))\n\t\t\tbreak;",
         "if (down_interruptible(&d->sem))\n\t\t\tbreak;",
+        "if (dev_interrupted(d))\n\t\t\tbreak;",
+        "if (!sigisemptyset(&current->pending.signal))\n\t\t\tbreak;",
+        "if (current->pending.signal.sig[0])\n\t\t\tbreak;",
+        "if (prepare_to_wait_event(&d->queue, &wait, TASK_INTERRUPTIBLE))\n\t\t\tbreak;",
+        "if (GOT_SIGNAL)\n\t\t\tbreak;",
+        "if (tries++ > 10)\n\t\t\tbreak;",
+        "if (time_after(jiffies, end))\n\t\t\tbreak;",
     ],
-    ids=["looks", "a callee looks", "a callee ends on one"],
+    ids=[
+        "looks",
+        "a callee looks",
+        "a callee ends on one",
+        "a callee out of sight",
+        "a set of signals",
+        "a field",
+        "a wait that tells",
+        "a macro",
+        "counted",
+        "timed",
+    ],
 )
 @pytest.mark.parametrize("loop", [SLEEP, FOREVER], ids=["while", "for"])
 def test_one_that_looks_at_signals(ask: Ask, loop: str, more: str) -> None:

@@ -433,3 +433,87 @@ err:
 def test_an_object_that_is_freed_keeps_nothing(ask: Ask, more: str, undo: str, fires: bool) -> None:
     said = ask("dmabuf-unwind", FREED.replace("MORE", more).replace("UNDO", undo))
     assert said.fires is fires, said.outcome.verdicts
+
+
+PINNED = """
+static void keep(struct dev *d, struct page *page)
+{
+	d->cookie = (unsigned long)page;
+}
+static void dev_queue_page(struct dev *d, struct page *page)
+{
+	d->page = page;
+}
+static struct obj *obj_insert(struct dev *d, struct obj *obj)
+{
+	struct obj *other = obj_find(d, obj->at);
+
+	if (other)
+		return other;
+	list_add(&obj->node, &d->objs);
+	return NULL;
+}
+static struct page *swap_in(struct dev *d, struct page *page)
+{
+	struct page *old = d->page;
+
+	d->page = page;
+	return old;
+}
+int f(struct dev *d, unsigned long at, int n)
+{
+	struct page *page;
+	struct obj *obj;
+
+	if (pin_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1)
+		return -EFAULT;
+	DO
+	return 0;
+}
+"""
+FAILS = "if (hw(d)) {{ {} kfree(obj); return -EIO; }}"
+BACK = {
+    "copied away": "memcpy(&d->page, &page, sizeof(page));",
+    "to a ring of the driver's": "copy_to_ring(d, &page, sizeof(page));",
+    "a callee keeps it": "dev_queue_page(d, page);",
+    "as a number": "keep(d, page);",
+    "NULL says that it went in": (
+        "obj = kzalloc(8, GFP_KERNEL); obj->page = page; if (obj_insert(d, obj)) { unpin_user_page(page); return -EEXIST; }"
+        " if (hw(d)) return -EIO;"
+    ),
+    "what was there before is NULL": "if (!swap_in(d, page)) return -ENOENT;",
+    "released through a pointer": "obj = obj_of(d); obj->page = page; " + FAILS.format("d->ops->release(obj);"),
+    "released out of sight": "obj = obj_of(d); obj->page = page; " + FAILS.format("obj_reset(obj);"),
+    "the object is copied": "obj = obj_of(d); obj->page = page; " + FAILS.format("d->obj = *obj;"),
+    "by memcpy()": "obj = obj_of(d); obj->page = page; " + FAILS.format("memcpy(&d->obj, obj, sizeof(*obj));"),
+}
+
+
+@pytest.mark.parametrize("do", BACK.values(), ids=BACK)
+def test_it_may_come_back(ask: Ask, do: str) -> None:
+    assert not ask("gup-pin-leak", PINNED.replace("DO", do)).fires
+
+
+def test_a_helper_that_keeps_the_array_itself_pins_for_nobody(ask: Ask) -> None:
+    text = (
+        MADE.replace("FLAGS", "FOLL_WRITE")
+        .replace("UNDO", "")
+        .replace("\treturn pages;\n}", "\tall = pages;\n\treturn pages;\n}")
+    )
+    assert not ask("gup-pin-leak", "static struct page **all;\n" + text).fires
+
+
+@pytest.mark.parametrize(
+    "ask_it", ["ret = PTR_ERR_OR_ZERO(pages);\n\tif (ret)", "bool bad = IS_ERR(pages);\n\n\tif (bad)"]
+)
+def test_an_error_is_asked_for_in_other_words(ask: Ask, ask_it: str) -> None:
+    text = MADE.replace("FLAGS", "FOLL_WRITE").replace("UNDO", "unpin_user_pages(pages, n);")
+    text = text.replace("struct buf *buf;\n\n\tif (IS_ERR(pages))", f"struct buf *buf;\n\tint ret;\n\n\t{ask_it}")
+    assert ask_it in text and not ask("gup-pin-leak", text).fires
+
+
+def test_whoever_lets_go_within_its_command_keeps_nothing_for_another(ask: Ask) -> None:
+    own = commands().replace("\tif (!ret)\n\t\tret = go(d);", "\tif (!ret) {\n\t\tret = go(d);\n\t\tdrop(d, 0);\n\t}")
+    assert not ask("gup-missing-longterm", own).fires
+    through = commands().replace("\tif (!ret)\n\t\tret = go(d);", "\tif (!ret)\n\t\tret = d->finish(d);")
+    assert not ask("gup-missing-longterm", through).fires

@@ -24,6 +24,7 @@ _FROM_NUMBER = frozenset({"pfn_to_page", "phys_to_page", "virt_to_page", "pfn_fo
 _COMPLETES = regex(r"callback|complet|done|end_io|endio|irq|interrupt|work|timer|thread|bi_end")
 #: An operation of a table that undoes what another one of the same table has done: ``unreg_region``, ``reg_region``.
 _UNDOES = regex(r"(?:^|(?<=_))un(?=(?:reg|register|pin|bind|set)(?:_|$))")
+_POINTER = frozenset({("", "")})  # a call through a pointer has no name
 _LATER = frozenset({Kind.CLOSE, Kind.REMOVE, Kind.END})
 
 
@@ -196,6 +197,8 @@ def _by_command(view: TreeView, fn: ir.Function, many: tuple[Release, ...]) -> I
     above = _above(view, fn)
     if any(release.fn.key in above for release in many):
         return  # whoever pins them lets go of them, too
+    if any(_one_way(view, caller, above.keys(), _POINTER) for caller in above.values()):
+        return  # or may, through a pointer
     for release in many:
         if fn.key in (others := _above(view, release.fn)):
             continue
@@ -221,12 +224,12 @@ def _above(view: TreeView, fn: ir.Function) -> dict[tuple[str, str], ir.Function
 
 
 def _one_way(view: TreeView, caller: ir.Function, above: Set[tuple[str, str]], others: Set[tuple[str, str]]) -> bool:
-    """Whether a function comes, behind a call towards the one, to a call towards the other, or through a pointer."""
+    """Whether a function comes, behind a call towards the one, to a call towards the other."""
     cfg = view.program.cfg(caller)
     ups, downs = ({name for _, name in keys} for keys in (above, others))
     named = [(node.id, {call.name for call in ir.calls(node.expr)}) for node in cfg.nodes]
     froms = [id_ for id_, names in named if names & ups]
-    tos = {id_ for id_, names in named if names & downs or "" in names}
+    tos = {id_ for id_, names in named if names & downs}
     return any(flow.reaches(cfg, (id_,), tos - {id_}) is not None for id_ in froms)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lorelint.code import ir
 from lorelint.code.expressions import DEEPEST, Reader, integer
@@ -148,3 +150,34 @@ def test_many_flags_are_kept() -> None:
 )
 def test_integer(text: str, value: int | None) -> None:
     assert integer(text) == value
+
+
+def _joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """C text made of other C text, each part in parentheses."""
+    two = st.tuples(inner, st.sampled_from("|| && | ^ & == != < >= << >> + - * / %".split()), inner)
+    return st.one_of(
+        two.map(lambda each: f"({each[0]}) {each[1]} ({each[2]})"),
+        st.tuples(st.sampled_from("- ! ~ * &".split()), inner).map(lambda each: f"{each[0]}({each[1]})"),
+        inner.map("({})->q".format),
+        inner.map("({}).q".format),
+        inner.map("({})(x, y)".format),
+        inner.map("g(({}), 1)".format),
+        inner.map("(struct s *)({})".format),
+        inner.map("({})++".format),
+        st.tuples(inner, inner).map(lambda each: f"({each[0]})[{each[1]}]"),
+        st.tuples(inner, inner, inner).map(lambda each: f"({each[0]}) ? ({each[1]}) : ({each[2]})"),
+    )
+
+
+C_TEXT = st.recursive(st.sampled_from(["a", "p->f", "n", "g(x)", "v[i]"]), _joined, max_leaves=6)
+
+
+@given(C_TEXT)
+def test_what_is_shown_reads_the_same(text: str) -> None:
+    expr = read(text)
+    assert read(ir.show(expr)) == expr
+
+
+@pytest.mark.parametrize("text", ["a + (b << c)", "(a + b) << c", "a - (b - c)", "(*p).q", "*p->f(x)", "(a & b) == c"])
+def test_parentheses_are_kept_where_they_say_something(text: str) -> None:
+    assert ir.show(read(text)) == text

@@ -264,12 +264,10 @@ def _show(expr: Expr, depth: int) -> str:
             return f"{_base(base, below)}[{_show(index, below)}]"
         case Unary(op=op, operand=operand):
             space = " " if op.isalpha() else ""
-            inner = _show(operand, below)
-            loose = isinstance(operand, Binary | Ternary | Assign | Comma)
-            return f"{op}{space}({inner})" if loose else f"{op}{space}{inner}"
+            inner = _unary(operand, below)
+            return f"{op}({inner})" if inner.startswith(op) else f"{op}{space}{inner}"  # -(-a)
         case Update(op=op, target=target, prefix=prefix):
-            inner = _show(target, below)
-            return f"{op}{inner}" if prefix else f"{inner}{op}"
+            return f"{op}{_unary(target, below)}" if prefix else f"{_base(target, below)}{op}"
         case Binary(op=op, left=left, right=right):
             return f"{_operand(left, op, below)} {op} {_operand(right, op, below, right=True)}"
         case Assign(op=op, target=target, value=value):
@@ -278,10 +276,10 @@ def _show(expr: Expr, depth: int) -> str:
             star = "" if type_.endswith("*") else " "
             return f"{type_}{star}{name}" + ("" if value is None else f" = {_show(value, below)}")
         case Ternary(cond=cond, then=then, other=other):
-            middle = "" if then is None else f" {_show(then, below)} "
-            return f"{_show(cond, below)} ?{middle}: {_show(other, below)}"
+            middle = "" if then is None else f" {_one(then, below)} "
+            return f"{_one(cond, below)} ?{middle}: {_one(other, below)}"
         case Cast(type=type_, value=value):
-            return f"({type_}){_show(value, below)}"
+            return f"({type_}){_unary(value, below)}"
         case Init(items=items):
             return "{ " + ", ".join(f".{d} = {_show(v, below)}" if d else _show(v, below) for d, v in items) + " }"
         case Comma(items=many):
@@ -305,12 +303,27 @@ def _base(expr: Expr, depth: int) -> str:
     return f"({text})" if isinstance(expr, Unary | Binary | Cast | Ternary | Assign | Comma) else text
 
 
-def _operand(expr: Expr, op: str, depth: int, *, right: bool = False) -> str:
-    """One side of an operator, in parentheses where it would be read otherwise."""
+def _unary(expr: Expr, depth: int) -> str:
+    """What a prefix or a cast is of."""
     text = _show(expr, depth)
-    if not isinstance(expr, Binary) or _BINDS.get(expr.op, 0) - right >= _BINDS.get(op, 0):
-        return f"({text})" if isinstance(expr, Ternary | Assign | Comma) else text
-    return text if right and expr.op == op in ("+", "*", "&&", "||", "&", "|", "^") else f"({text})"
+    return f"({text})" if isinstance(expr, Binary | Ternary | Assign | Comma) else text
+
+
+def _one(expr: Expr, depth: int) -> str:
+    """What stands where a comma or an assignment would be read as two."""
+    text = _show(expr, depth)
+    return f"({text})" if isinstance(expr, Ternary | Assign | Comma) else text
+
+
+def _operand(expr: Expr, op: str, depth: int, *, right: bool = False) -> str:
+    """One side of an operator, in parentheses where it would be read otherwise, and where one would have to think."""
+    if not isinstance(expr, Binary):
+        return _one(expr, depth)
+    text = _show(expr, depth)
+    if expr.op == op and not right:
+        return text
+    loose = _BINDS.get(expr.op, 0) - right < _BINDS.get(op, 0)
+    return f"({text})" if loose or op in ("&", "|", "^", "<<", ">>") else text
 
 
 class At(StrEnum):

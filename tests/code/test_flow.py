@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lorelint.code import ir
-from lorelint.code.flow import Cut, reaches, solve
+from lorelint.code.flow import Cut, after, before, reaches, solve
 from lorelint.code.ir import At, Cfg, Edge, Node
 from lorelint.code.loops import loops
 from lorelint.code.lower import lower
@@ -142,3 +142,12 @@ def test_reaches_by_brute_force(cfg: Cfg, avoid: set[int], inside: set[int], sta
     assert path is not None and len(path) == best + 1 and (path[0], path[-1]) == (start, goal)
     assert all(any(edge.to == to for edge in cfg.nodes[id].out) for id, to in pairwise(path))
     assert not avoid & set(path[1:]) and set(path[1:-1]) <= inside
+
+
+def test_what_comes_after_a_node_and_before_it() -> None:
+    cfg = cfg_of("a();\nwhile (x) {\nb();\nif (y)\nreturn 1;\n}\nc();\nreturn 0;")
+    a, b, c = (number(cfg, f"{name}()") for name in "abc")
+    assert {b, c} <= after(cfg, a) and a not in after(cfg, a)
+    assert b in after(cfg, b) and b in before(cfg, b)  # round the loop
+    assert a in before(cfg, c) and c not in before(cfg, b)
+    assert after(cfg, b, c) == after(cfg, b) | after(cfg, c)

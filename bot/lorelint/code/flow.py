@@ -76,6 +76,27 @@ def solve(
     return Solution(tuple(before))
 
 
+def after(cfg: Cfg, *starts: int) -> frozenset[int]:
+    """Nodes that come after one of these; one of them itself, where a way leads back to it."""
+    return _closed(starts, lambda id_: (edge.to for edge in cfg.nodes[id_].out))
+
+
+def before(cfg: Cfg, *ends: int) -> frozenset[int]:
+    """Nodes from which a way leads to one of these."""
+    return _closed(ends, lambda id_: cfg.preds[id_])
+
+
+def _closed(starts: Iterable[int], onward: Callable[[int], Iterable[int]]) -> frozenset[int]:
+    seen: set[int] = set()
+    todo = [each for start in starts for each in onward(start)]
+    while todo:
+        here = todo.pop()
+        if here not in seen:
+            seen.add(here)
+            todo.extend(onward(here))
+    return frozenset(seen)
+
+
 def reaches(
     cfg: Cfg,
     sources: Iterable[int | tuple[int, int]],

@@ -85,7 +85,7 @@ def _under_sequence(
         yield silence("no pages are got under it here")
         return
     pages = Step(fn.path, got.line, f"{got.api}() gets the pages")
-    asked = tuple(each for each in checks if each.used and each.node in sequence.after(scope, read.node))
+    asked = tuple(each for each in checks if each.used and each.node in flow.after(scope.cfg, read.node))
     if not asked:
         yield _never_asked(view, scope, read, got, checks, (begun, pages)) or silence(
             *_why_not_asked(view, scope, read)
@@ -129,7 +129,7 @@ def _is_locked(view: TreeView, scope: Scope, got: Got, check: Check) -> bool:
 
 
 def _behind(scope: Scope, reads: tuple[Read, ...], gots: tuple[Got, ...]) -> Got | None:
-    behind = frozenset().union(*(sequence.after(scope, each.node) for each in reads))
+    behind = flow.after(scope.cfg, *(each.node for each in reads))
     return next((each for each in gots if each.node in behind), None)
 
 

@@ -192,23 +192,11 @@ def stored(scope: Scope, name: str) -> str:
 
 def locks_behind(scope: Scope, node: int) -> tuple[int, str] | None:
     """(line, call) of a lock that is taken behind a node: what was checked before it is settled by it no more."""
-    for id_ in sorted(after(scope, node)):
+    for id_ in sorted(flow.after(scope.cfg, node)):
         for call in ir.calls(scope.cfg.nodes[id_].expr):
             if call.name and _LOCKS.search(call.name) and "unlock" not in call.name and "mmap_" not in call.name:
                 return call.line, call.name
     return None
-
-
-def after(scope: Scope, node: int) -> frozenset[int]:
-    """Nodes that come after one."""
-    seen: set[int] = set()
-    todo = [edge.to for edge in scope.cfg.nodes[node].out]
-    while todo:
-        here = todo.pop()
-        if here not in seen:
-            seen.add(here)
-            todo.extend(edge.to for edge in scope.cfg.nodes[here].out)
-    return frozenset(seen)
 
 
 def handed_on(view: TreeView, scope: Scope, name: str) -> tuple[int, str] | None:
@@ -243,7 +231,7 @@ def invalidating(view: TreeView, path: str) -> frozenset[str]:
 def under_their_lock(view: TreeView, scope: Scope, got: Got) -> tuple[int, str] | None:
     """(line, what) of a place behind the pages that holds a lock which the invalidate callback takes."""
     theirs = invalidating(view, scope.fn.path) - held_at(view, scope.fn, got.node)
-    for id_ in sorted(after(scope, got.node)) if theirs else ():
+    for id_ in sorted(flow.after(scope.cfg, got.node)) if theirs else ():
         held = theirs & held_at(view, scope.fn, id_)
         if held:
             return scope.cfg.nodes[id_].line, f"{min(held)}, which the invalidate callback takes, is held"
@@ -256,7 +244,7 @@ def used_under_their_lock(view: TreeView, scope: Scope, read: Read, got: Got) ->
     theirs = invalidating(view, scope.fn.path) - held_at(view, scope.fn, got.node)
     holder = regex(r"(?:->|\.)\w+$").sub("", read.kept)
     found = None
-    for id_ in sorted(after(scope, got.node)) if theirs and holder != read.kept else ():
+    for id_ in sorted(flow.after(scope.cfg, got.node)) if theirs and holder != read.kept else ():
         node = scope.cfg.nodes[id_]
         if node.expr is None or not theirs & held_at(view, scope.fn, id_):
             continue
@@ -306,7 +294,7 @@ def unread(view: TreeView, scope: Scope) -> tuple[str, Step] | None:
 def takes_behind(view: TreeView, scope: Scope, got: Got) -> tuple[int, str] | None:
     """(line, lock) of a place behind the pages where a lock is held that was not when they were got."""
     before = held_at(view, scope.fn, got.node)
-    for id_ in sorted(after(scope, got.node)):
+    for id_ in sorted(flow.after(scope.cfg, got.node)):
         taken = {lock for lock in held_at(view, scope.fn, id_) - before if "mmap_lock" not in lock}
         if taken:
             return scope.cfg.nodes[id_].line, min(taken)

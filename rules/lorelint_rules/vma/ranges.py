@@ -337,18 +337,6 @@ def length_parameters(scope: Scope) -> tuple[str, ...]:
     )
 
 
-def reached(scope: Scope, sources: tuple[int, ...]) -> frozenset[int]:
-    """Nodes that come after one of these."""
-    seen: set[int] = set()
-    todo = [edge.to for source in sources for edge in scope.cfg.nodes[source].out]
-    while todo:
-        here = todo.pop()
-        if here not in seen:
-            seen.add(here)
-            todo.extend(edge.to for edge in scope.cfg.nodes[here].out)
-    return frozenset(seen)
-
-
 def is_length(name: str) -> bool:
     """Whether a field's name says that it is a length."""
     return _LENGTH.search(name) is not None

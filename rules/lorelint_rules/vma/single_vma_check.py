@@ -32,7 +32,21 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, Tokens, TreeView, Verdict, ir
+from lorelint.rule import (
+    Doubt,
+    Finding,
+    Need,
+    Rule,
+    Severity,
+    Silence,
+    Stage,
+    Step,
+    Tokens,
+    TreeView,
+    Verdict,
+    flow,
+    ir,
+)
 from lorelint.rule.analyses.scope import Scope, peel
 from lorelint_rules.vma import ranges
 from lorelint_rules.vma.ranges import Held, Lookup
@@ -109,7 +123,7 @@ def _doubt(look: Look, reason: str) -> Doubt:
 def _own(view: TreeView, look: Look) -> Held | None:
     """A call after the decision that takes the address and a length, or the object in which both lie."""
     gup = view.know.names("gup_pin", "gup_get")
-    after = ranges.reached(look.scope, tuple(id for id, _ in look.decisions))
+    after = flow.after(look.scope.cfg, *(id for id, _ in look.decisions))
     used = next(ranges.used_in_calls(look.scope, look.lookup.address, gup, after), None)
     return used or _whole(look, after)
 
@@ -177,7 +191,7 @@ def _holds(view: TreeView, caller: Scope, node: int, address: ir.Expr) -> Held |
     if any(node in loop.body and _stepped(caller, loop, address) for loop in view.program.loops(caller.fn)):
         return None
     gup = view.know.names("gup_pin", "gup_get")
-    used = next(ranges.used_in_calls(caller, address, gup, ranges.reached(caller, (node,))), None)
+    used = next(ranges.used_in_calls(caller, address, gup, flow.after(caller.cfg, node)), None)
     return used or _beside(caller, address)
 
 
@@ -266,13 +280,12 @@ def _facts(look: Look, held: Held) -> Iterator[str]:
         )
     unlocked = [
         call
-        for id in ranges.reached(scope, (look.lookup.node,))
+        for id in flow.after(scope.cfg, look.lookup.node)
         for call in ir.calls(scope.cfg.nodes[id].expr)
         if call.name in ("mmap_read_unlock", "mmap_write_unlock")
     ]
     if unlocked:
-        line = min(call.line for call in unlocked)
-        place = f"{scope.fn.path}:{line}"
+        place = f"{scope.fn.path}:{min(call.line for call in unlocked)}"
         yield f"mmap_lock is dropped ({place}): whatever was seen may have changed when the range is used"
 
 

@@ -6,7 +6,7 @@ decided by the values that are followed, so the arm that does not release is no 
 
 from __future__ import annotations
 
-from lorelint.code import ir
+from lorelint.code import flow, ir
 from lorelint.model.regex import regex
 from lorelint.rule.analyses.places import places, within
 from lorelint.rule.analyses.thing import Thing
@@ -87,7 +87,7 @@ class Telling:
     def _telling(self) -> frozenset[str]:
         """Variables and fields that count what was acquired, or are set to constants after it."""
         taken = self.thing.acquired
-        after = self._after(taken.node)
+        after = flow.after(self.cfg, taken.node)
         results = set(self._results())
         found = set(results)
         for _ in range(2):
@@ -120,16 +120,6 @@ class Telling:
             case ir.Declare(name=name):
                 return [name]
         return []
-
-    def _after(self, node: int) -> frozenset[int]:
-        seen: set[int] = set()
-        todo = [edge.to for edge in self.cfg.nodes[node].out]
-        while todo:
-            here = todo.pop()
-            if here not in seen:
-                seen.add(here)
-                todo.extend(edge.to for edge in self.cfg.nodes[here].out)
-        return frozenset(seen)
 
     def excuse(self, node: ir.Node, edge: ir.Edge) -> str:
         """Why this edge of a telling test is no proof: its other arm releases. "" where it is one."""

@@ -489,6 +489,12 @@ BACK = {
 }
 
 
+@pytest.mark.parametrize("do", ["", "obj = obj_of(d); obj->page = page; " + FAILS.format("")], ids=["left", "freed"])
+def test_nobody_has_it(ask: Ask, do: str) -> None:
+    """What the next test leaves alone, without what makes the difference."""
+    assert ask("gup-pin-leak", PINNED.replace("DO", do)).fires
+
+
 @pytest.mark.parametrize("do", BACK.values(), ids=BACK)
 def test_it_may_come_back(ask: Ask, do: str) -> None:
     assert not ask("gup-pin-leak", PINNED.replace("DO", do)).fires
@@ -507,9 +513,64 @@ def test_a_helper_that_keeps_the_array_itself_pins_for_nobody(ask: Ask) -> None:
     "ask_it", ["ret = PTR_ERR_OR_ZERO(pages);\n\tif (ret)", "bool bad = IS_ERR(pages);\n\n\tif (bad)"]
 )
 def test_an_error_is_asked_for_in_other_words(ask: Ask, ask_it: str) -> None:
-    text = MADE.replace("FLAGS", "FOLL_WRITE").replace("UNDO", "unpin_user_pages(pages, n);")
+    text = MADE.replace("FLAGS", "FOLL_WRITE")
     text = text.replace("struct buf *buf;\n\n\tif (IS_ERR(pages))", f"struct buf *buf;\n\tint ret;\n\n\t{ask_it}")
-    assert ask_it in text and not ask("gup-pin-leak", text).fires
+    assert ask_it in text and ask("gup-pin-leak", text.replace("UNDO", "")).fires
+    assert not ask("gup-pin-leak", text.replace("UNDO", "unpin_user_pages(pages, n);")).fires
+
+
+ERRED = """
+int f(struct dma_buf *buf, struct device *dev, struct obj *obj)
+{
+	struct dma_buf_attachment *attach = dma_buf_attach(buf, dev);
+	struct sg_table *sgt;
+	int ret;
+
+	if (IS_ERR(attach))
+		return PTR_ERR(attach);
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_TO_DEVICE);
+	ret = PTR_ERR_OR_ZERO(sgt);
+	if (ASK)
+		goto out;
+	obj->sgt = sgt;
+	obj->attach = attach;
+	return 0;
+out:
+	UNDO
+	return ret;
+}
+"""
+
+
+@pytest.mark.parametrize("asked", ["ret", "ret < 0", "ret != 0", "!(ret == 0)"])
+def test_a_number_made_of_an_error_is_one(ask: Ask, asked: str) -> None:
+    finding = ask("dmabuf-unwind", ERRED.replace("ASK", asked).replace("UNDO", "")).finding
+    assert "the attachment that" in finding.message
+    assert not ask("dmabuf-unwind", ERRED.replace("ASK", asked).replace("UNDO", "dma_buf_detach(buf, attach);")).fires
+
+
+TWO = """
+int f(unsigned long one, unsigned long other)
+{
+	struct page *p, *q;
+	bool has_p = pin_user_pages_fast(one, 1, FOLL_WRITE, &p) == 1;
+	bool has_q = pin_user_pages_fast(other, 1, FOLL_WRITE, &q) == 1;
+
+	if (!has_q) {
+		UNDO
+		return -EFAULT;
+	}
+	if (has_p)
+		unpin_user_page(p);
+	unpin_user_page(q);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("undo", "fires"), [("", True), ("if (has_p)\n\t\t\tunpin_user_page(p);", False)])
+def test_each_flag_speaks_of_its_own_call(ask: Ask, undo: str, fires: bool) -> None:
+    assert ask("gup-pin-leak", TWO.replace("UNDO", undo)).fires is fires
 
 
 def test_whoever_lets_go_within_its_command_keeps_nothing_for_another(ask: Ask) -> None:

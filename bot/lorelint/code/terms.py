@@ -76,7 +76,34 @@ def bind(env: dict[str, Term], name: str, term: Term | None) -> None:
 
 
 def _reads(verdict: Verdict, name: str) -> bool:
-    return any(isinstance(each, ir.Name) and each.name == name for each in ir.walk(verdict.test))
+    return name in read_by(verdict)
+
+
+def read_by(flag: Verdict) -> frozenset[str]:
+    """The variables that a flag speaks of."""
+    return frozenset(each.name for each in ir.walk(flag.test) if isinstance(each, ir.Name))
+
+
+def errors(env: dict[str, Term], writes: tuple[ir.Expr, ...]) -> None:
+    """Variables that got whether a pointer is an error, as flags: ``ret = PTR_ERR_OR_ZERO(p)``, ``bad = IS_ERR(p)``."""
+    for each in writes:
+        match each:
+            case ir.Assign(op="=", target=ir.Name(name=name), value=ir.Call(args=(arg,)) as asked) if _erred(asked):
+                pass
+            case ir.Declare(name=name, value=ir.Call(args=(arg,)) as asked) if _erred(asked):
+                pass
+            case _:
+                continue
+        bind(env, name, Verdict(ir.Call(each.line, ir.Name(each.line, "IS_ERR"), (arg,)), True))
+
+
+def _erred(call: ir.Call) -> bool:
+    return call.name in ("PTR_ERR_OR_ZERO", "IS_ERR")
+
+
+def is_error(flag: Verdict) -> bool:
+    """Whether a flag says that a pointer is an error."""
+    return isinstance(flag.test, ir.Call) and flag.test.name == "IS_ERR"
 
 
 def assign(env: dict[str, Term], writes: tuple[ir.Expr, ...], node: int, reason: Passed | None) -> None:
@@ -97,14 +124,12 @@ def assign(env: dict[str, Term], writes: tuple[ir.Expr, ...], node: int, reason:
 
 def told(expr: ir.Expr, truth: bool) -> str:
     """The condition as it held, for a reader."""
-    if truth:
-        return ir.show(expr)
     match expr:
-        case ir.Binary(op=op, left=left, right=right) if op in _OPPOSITE:
-            return f"{ir.show(left)} {_OPPOSITE[op]} {ir.show(right)}"
-        case ir.Binary():
-            return f"!({ir.show(expr)})"
-    return f"!{ir.show(expr)}"
+        case _ if truth:
+            return ir.show(expr)
+        case ir.Binary(line=line, op=op, left=left, right=right) if op in _OPPOSITE:
+            return ir.show(ir.Binary(line, _OPPOSITE[op], left, right))
+    return ir.show(ir.Unary(expr.line, "!", expr))
 
 
 def asked_plainly(expr: ir.Expr) -> str:

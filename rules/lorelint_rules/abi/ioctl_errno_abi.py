@@ -72,8 +72,12 @@ def _judge(view: ChangeView, was: ir.Function | None, fn: ir.Function) -> Iterat
         return
     told: set[tuple[str, str]] = set()
     for turn in turns:
-        if (turn.now.code, turn.was) not in told and not _translated(view, fn, way, turn.now.code):
-            told.add((turn.now.code, turn.was))
+        if (turn.now.code, turn.was) in told:
+            continue
+        told.add((turn.now.code, turn.was))
+        if _translated(view, fn, way, turn.now.code):
+            yield silent(f"a caller on the way up makes another code of {turn.now.code}", way)
+        else:
             yield _finding(fn, turn, way, new=was is None)
 
 

@@ -48,7 +48,11 @@ _NOTIFIERS = (
 def run(view: TreeView) -> Iterator[Verdict]:
     yield from verdicts(view, has_flags, lambda story: _judge(view, story, story))
     for fn in view.functions:
-        said = {inner: _judge(view, story, inner) for story, inner in wrappers.stories(view, fn) if has_flags(inner)}
+        said: dict[str, Verdict] = {}
+        for story, inner in wrappers.stories(view, fn):
+            if has_flags(inner):
+                verdict = _judge(view, story, inner)
+                said.setdefault(f"{story.acquired.shown} {type(verdict).__name__}", verdict)
         yield from said.values()
 
 

@@ -35,6 +35,7 @@ from collections.abc import Iterator
 
 from lorelint.rule import Doubt, Finding, Need, Rule, Severity, Silence, Stage, Step, TreeView, Verdict, ir
 from lorelint.rule.analyses.cleaning import Cleaning, cleaned
+from lorelint.rule.analyses.handed import looked_at
 from lorelint.rule.analyses.typestate import HELD, KEPT, LOST, RELEASED, End, Story
 from lorelint_rules.gup import wrappers
 from lorelint_rules.gup.pins import HELPED, PINS, counterpart, is_pin, verb
@@ -105,7 +106,7 @@ def _handed(story: Story) -> str:
             continue
         for call in ir.calls(node.expr):
             carried = call.name not in known and any(thing.carries(arg, frozenset()) for arg in call.args)
-            if carried and not thing.looked_at(call):
+            if carried and not looked_at(thing, call):
                 return call.name or ir.show(call.callee)
     return ""
 

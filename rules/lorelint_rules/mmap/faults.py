@@ -56,7 +56,8 @@ def _speaks(expr: ir.Expr, names: frozenset[str]) -> bool:
 
 def _reckoned_from(scope: Scope) -> frozenset[str] | None:
     """Locals that are the offset, shifted or added to something; None where it goes into anything else."""
-    pairs = [pair for node in scope.cfg.nodes if node.expr is not None for pair in measures.assignments(node.expr)]
+    nodes = [node.expr for node in scope.cfg.nodes if node.expr is not None]
+    pairs = [pair for expr in nodes for pair in measures.assignments(expr)]
     found: frozenset[str] = frozenset()
     for _ in range(_ROUNDS):
         made = [(name, value) for name, value in pairs if not isinstance(value, ir.Call) and _speaks(value, found)]
@@ -64,9 +65,21 @@ def _reckoned_from(scope: Scope) -> frozenset[str] | None:
             return None
         more = frozenset(name for name, _ in made)
         if more <= found:
-            return found
+            return None if any(_changed(each, found) for expr in nodes for each in ir.walk(expr)) else found
         found |= more
     return None
+
+
+def _changed(expr: ir.Expr, names: frozenset[str]) -> bool:
+    """Whether the offset is cut to size in its place (``offset %= size``), or kept where others may compare it."""
+    match expr:
+        case ir.Assign(op="=", target=target, value=value):
+            return not isinstance(target, ir.Name) and not isinstance(value, ir.Call) and _speaks(value, names)
+        case ir.Assign(target=target, value=value):
+            return _speaks(target, names) or _speaks(value, names)
+        case ir.Update(target=target):
+            return _speaks(target, names)
+    return False
 
 
 def _plain(expr: ir.Expr, names: frozenset[str]) -> bool:

@@ -92,7 +92,7 @@ class Fate(Struct, frozen=True):
     released: frozenset[Part] = frozenset()
     kept: frozenset[tuple[Part, int]] = frozenset()
     blind: tuple[str, ...] = ()  # callees not in sight that are handed something
-    makes: bool = False  # it gives a pointer: NULL or an ERR_PTR where it failed
+    makes: bool = False  # it gives a pointer, which may be an error
 
 
 class Owners:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lorelint.code import ir
+from lorelint.code import flow, ir
 from lorelint.model.regex import regex
-from lorelint.rule.analyses.folder import resolve
 from lorelint.rule.analyses.owners import AWAY, LINKS, RESULT, Owners, Resource, Take, counts, unwrapped
 from lorelint.rule.analyses.places import Place, place, places, touch, within
 from lorelint.rule.analyses.scope import Scope, peel
@@ -18,21 +17,15 @@ _NEW = r"alloc|kmemdup|^__?get_free_page|_dup$|_new$"
 _ALLOC = regex(_NEW)
 _OTHER = regex(_NEW + r"|^ERR_CAST$")  # what these give of a thing is another thing: memory, an error
 _MEMORY = regex(r"^(?:devm_)?(?:k|kv|v|kmem_cache_)[mzc]?alloc(?:_\w+)?$")
-_FREE = regex(r"^(?:k|kv|v|kz|kvz|devm_k)free(?:_sensitive|_rcu)?$|^free_pages?$")  # by address
+FREE = regex(r"^(?:k|kv|v|kz|kvz|devm_k)free(?:_sensitive|_rcu)?$|^free_pages?$")  # by address
 #: Calls that say, compare or copy: whatever they are handed stays where it is.
 _TALK = regex(
     r"^(?:pr_|dev_|trace_|drm_(?:dbg|err|info|warn)|netdev_|v?s?n?printk?|print_|DRM_|WARN|BUG|_?dbg|mem(?:cpy|set|cmp|move)"
-    r"|str|copy_(?:to|from)_|put_user|get_user$|IS_ERR|PTR_ERR|ERR_|min|max"
-    r"|sizeof|ARRAY_SIZE|kasan_|kmsan_|lockdep_|assert)"
+    r"|str|copy_(?:to|from)_|put_user|get_user$|IS_ERR|PTR_ERR|ERR_|min|max|sizeof|ARRAY_SIZE|kasan_|kmsan_|lockdep_|assert)"
 )
-#: Calls that put an object on a list, or a lock into it.
-_PLAIN = regex(
-    r"^(?:__)?(?:list|hlist)_(?:add|del|move)\w*$|^INIT_|^(?:mutex|spin|rw|init|kref|refcount|atomic|sema|lockdep)_"
-)
-_BITS = regex(r"^(?:__)?(?:set|clear|change|test)_bit(?:_le)?$")
-_COPIES = regex(r"^(?:mem(?:cpy|set|cmp|move)|k(?:un)?map(?:_\w+)?)$")
+BITS = regex(r"^(?:__)?(?:set|clear|change|test)_bit(?:_le)?$")
 _ID = regex(r"^(?:const )?(?:u8|u16|u32|s32|int|unsigned|unsigned int|bool|size_t)$")
-_NUMBER = regex(
+NUMBER = regex(
     r"^(?:const )?(?:(?:unsigned |signed )?(?:char|short|int|long|long long)(?: int)?|unsigned|bool|s?size_t"
     r"|(?:__)?[us](?:8|16|32|64)|dma_addr_t|phys_addr_t|loff_t|enum \w+)$"
 )
@@ -141,30 +134,19 @@ def _is(value: ir.Expr, call: ir.Call) -> bool:
     return value is call
 
 
-def _reached(start: int, onward: Callable[[int], Iterable[int]]) -> frozenset[int]:
-    seen: set[int] = set()
-    todo = list(onward(start))
-    while todo:
-        here = todo.pop()
-        if here not in seen:
-            seen.add(here)
-            todo.extend(onward(here))
-    return frozenset(seen)
-
-
 def _called(call: ir.Call) -> str:
     return call.name or ir.show(call.callee)
 
 
-def _stands(expr: ir.Expr) -> bool:
+def stands(expr: ir.Expr) -> bool:
     """Whether a number is the page's own: its PFN or address, perhaps reckoned with."""
     match expr:
         case ir.Call():
             return _STANDS.search(expr.name) is not None
         case ir.Binary(left=left):
-            return _stands(left)
+            return stands(left)
         case ir.Cast(value=value):
-            return _stands(value)
+            return stands(value)
     return False
 
 
@@ -180,7 +162,7 @@ class Effect(Struct, frozen=True):
     text: str
     holder: str = ""
     before: bool = False  # "released" as many as were had before the last call, by the same counter
-    maker: str = ""  # "kept" by this call, which gives the object that has it: where it gives none, nothing has it
+    maker: str = ""  # "kept" by this call, unless it gives an error
     at: Place = ()  # where it is "kept"; what is freed, for "lost"
 
 
@@ -217,7 +199,7 @@ class Thing:
                 here = place(value)
                 local = isinstance(target, ir.Name) and self.scope.local(target.name)
                 if here and here in found:
-                    if (not local and there not in found | stored.keys()) or there in stored:
+                    if there in stored or not (local or there in found):
                         behind = self._behind() if behind is None else behind
                         stored[there] = stored.get(there, True) and node in behind
                     found.add(there)
@@ -230,13 +212,8 @@ class Thing:
 
     def _behind(self) -> frozenset[int]:
         """Nodes that come after the call, and from which no way leads back to it."""
-        nodes = self.scope.cfg.nodes
-        after = _reached(self.acquired.node, lambda id: (edge.to for edge in nodes[id].out))
-        sources: dict[int, list[int]] = {}
-        for node in nodes:
-            for edge in node.out:
-                sources.setdefault(edge.to, []).append(node.id)
-        return after - _reached(self.acquired.node, lambda id: sources.get(id, ()))
+        cfg, call = self.scope.cfg, self.acquired.node
+        return flow.after(cfg, call) - flow.before(cfg, call)
 
     def _assignments(self) -> Iterator[tuple[int, ir.Expr, ir.Expr]]:
         """(node, target, value) of each."""
@@ -253,7 +230,7 @@ class Thing:
         type_ = self.scope.types.get(name, "")
         if "dma_addr_t" in type_:  # a device's address of a page keeps no page
             return False
-        if counts(type_) and not _stands(value):
+        if counts(type_) and not stands(value):
             return False
         if any(call.name in self.resource.takes or _OTHER.search(call.name) for call in ir.calls(value)):
             return False
@@ -311,7 +288,7 @@ class Thing:
         where = place(expr)
         if self.resource.numbered or len(where) < 2 or where in self.names:
             return False
-        return _NUMBER.match(self.scope.type_of(expr)) is not None
+        return NUMBER.match(self.scope.type_of(expr)) is not None
 
     def on(self, node: ir.Node, holders: frozenset[str] = frozenset({STORED})) -> tuple[Effect, ...]:
         """What a node does to the thing; `holders` are local objects that have it by now, STORED those that last."""
@@ -351,7 +328,7 @@ class Thing:
         """Whether a call makes something of the thing that stands for it: an address, a PFN, another handle."""
         if call.name in self.resource.takes or call.name in self.resource.others or _MEMORY.match(call.name):
             return False
-        return _stands(call) or not counts(self.scope.type_of(call) or "x")
+        return stands(call) or not counts(self.scope.type_of(call) or "x")
 
     def _into(self, target: ir.Expr, shown: str, holders: frozenset[str]) -> Iterator[Effect]:
         root = place(target)[:1]
@@ -380,7 +357,7 @@ class Thing:
             if any(at in values for at in passes):
                 yield Effect("kept", call.line, f"{call.name}() takes it over", maker=call.name)
             return
-        if _FREE.match(call.name):
+        if FREE.match(call.name):
             for _, where in parts:
                 if where and any(within(name, where) for name in self.names):
                     yield Effect("lost", call.line, f"{call.name}() frees what names it", at=where)
@@ -391,48 +368,11 @@ class Thing:
             if max(goes, into) < len(call.args) and self.carries(call.args[goes], holders):
                 yield from self._into(call.args[into], ir.show(call.args[into]), holders)
             return
-        if call.name in self.resource.looks or _BITS.match(call.name):
-            return
-        if _TALK.match(call.name) or _MEMORY.match(call.name):
+        if call.name in self.resource.looks or any(each.match(call.name) for each in (BITS, _TALK, _MEMORY)):
             return
         objects = [at for at, where in parts if where and self._lies_in(where, holders)]
         if values or objects:
             yield from self._callee(call, parts, values, objects, holders)
-
-    def goes_about(self, node: ir.Node, at: Place) -> bool:
-        """Whether an object in which the thing is kept (`at`) may be copied or emptied by a node."""
-        for each in ir.walk(node.expr) if node.expr is not None else ():
-            match each:
-                case ir.Call() if not (_FREE.match(each.name) or _PLAIN.match(each.name)):
-                    if any((where := place(arg)) and within(at, where) and where != at for arg in each.args):
-                        fates = self.owners.fates(each.name, self.scope.fn.path)
-                        blind = (name for fate in fates for name in fate.blind)
-                        if not fates or not all(_PLAIN.match(name) or _FREE.match(name) for name in blind):
-                            return True
-                case ir.Assign(op="=", value=value) if (where := place(value)) and within(at, where) and where != at:
-                    return True
-        return False
-
-    def looked_at(self, call: ir.Call) -> bool:
-        """Whether a call that is handed the thing leaves it as it is: by name, or its callee's body stores nothing.
-
-        Where a number that stands for the thing goes, no body is asked.
-        """
-        if call.name in self.resource.looks or _BITS.match(call.name):
-            return True
-        if any(
-            _stands(arg) or _NUMBER.match(self.scope.type_of(arg)) for arg in call.args if self.speaks(arg, frozenset())
-        ):
-            return False
-        bodies = resolve(self.owners.program, call.name, self.scope.fn.path, wide=False) if call.name else ()
-        return bool(bodies) and all(map(self._stores_nothing, bodies))
-
-    def _stores_nothing(self, fn: ir.Function) -> bool:
-        fate = self.owners.of(fn)
-        nodes = self.owners.program.cfg(fn).nodes
-        written = (each for node in nodes if node.expr is not None for each in ir.walk(node.expr))
-        stores = any(isinstance(each, ir.Assign) and not isinstance(each.target, ir.Name) for each in written)
-        return not (stores or fate.released or fate.kept or any(not _COPIES.match(each) for each in fate.blind))
 
     def _before(self, call: ir.Call, gives: tuple[int, ...]) -> bool:
         """Whether a release is of the array from its begin, as far as the counter behind which new pieces were put."""
@@ -486,7 +426,7 @@ class Thing:
         return not self.lasting(where[0]) and self.carries(arg, holders) and self._meant(where, fields, False, holders)
 
     def _blind(self, names: tuple[str, ...]) -> bool:
-        return any(not _TALK.match(name) and not _FREE.match(name) for name in names)
+        return any(not _TALK.match(name) and not FREE.match(name) for name in names)
 
     def _meant(self, where: Place, fields: tuple[str, ...], value: bool, holders: frozenset[str]) -> bool:
         """Whether a part of an argument is the thing: the thing itself was handed, or the object it lies in."""

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -32,10 +33,11 @@ from lorelint.code import ir
 from lorelint.code.codes import ANY, Codes, compare, const, negative
 from lorelint.code.liveness import liveness
 from lorelint.code.program import Program
-from lorelint.code.terms import address_of, assign, bind, question, term_of, told
+from lorelint.code.terms import address_of, assign, bind, errors, is_error, question, read_by, term_of, told
 from lorelint.code.work import spend
 from lorelint.code.worlds import Site, Term, Verdict
 from lorelint.model.regex import regex
+from lorelint.rule.analyses.handed import goes_about
 from lorelint.rule.analyses.owners import Owners, Resource, Take
 from lorelint.rule.analyses.places import Place, place, within
 from lorelint.rule.analyses.scope import Scope
@@ -44,7 +46,6 @@ from lorelint.rule.analyses.telling import Telling, named, pure
 from lorelint.rule.analyses.thing import STORED, Acquired, Effect, Thing, acquired
 
 MAX_STATES = 20_000  # of one story
-_ERRED = frozenset({"PTR_ERR_OR_ZERO", "IS_ERR"})
 _STEP = 8  # what a state of one costs: so many of the steps that a world takes
 _ERROR = regex(r"(?:^|_)ERR(?:OR)?(?:_|$)|(?:^|_)FAIL(?:ED|URE)?(?:_|$)")  # a driver's own codes of failure
 
@@ -116,6 +117,7 @@ class _Walk:
         self.offset = thing.acquired.offset
         self.success = thing.acquired.take.success
         self.passes = thing.resource.passes
+        self.goes_about = cache(lambda id_, at: goes_about(thing, self.cfg.nodes[id_], at))
         self.ends: list[tuple[int, _State]] = []
 
     def story(self) -> Story:
@@ -170,6 +172,8 @@ class _Walk:
             state = self._looped(loop, state)
         state = self._settled(state, known)
         live = self.live[edge.to]
+        if flags := [term for name, term in env.items() if isinstance(term, Verdict) and name in live]:
+            live = live.union(*map(read_by, flags))
         kept = {name: term for name, term in env.items() if name in live or "->" in name or "." in name}
         asked = {term for term in kept.values() if isinstance(term, Site)}
         if state.hold != NONE:
@@ -196,16 +200,15 @@ class _Walk:
             target = each.name if isinstance(each, ir.Declare) else ir.show(each.target)
             self._forget(env, target)
         assign(env, writes, node.id, None)
-        for each in writes:
-            match each:
-                case (
-                    ir.Assign(op="=", target=ir.Name(name=name), value=ir.Call(args=(arg,)) as asked)
-                    | ir.Declare(name=name, value=ir.Call(args=(arg,)) as asked)
-                ) if asked.name in _ERRED:
-                    bind(env, name, Verdict(ir.Call(each.line, ir.Name(each.line, "IS_ERR"), (arg,)), True))
+        errors(env, writes)
 
     def _is_acquiring(self, node: ir.Node, call: ir.Call) -> bool:
         return node.id == self.site.node and call.name == self.site.name
+
+    def _is_acquisition(self, expr: ir.Expr) -> bool:
+        """Whether this is the acquiring call, in a test that was made where its answer was stored."""
+        call = self.thing.acquired.call
+        return isinstance(expr, ir.Call) and (expr.name, expr.line, expr.args) == (call.name, call.line, call.args)
 
     def _answers(self) -> Codes:
         """What the acquiring call can answer."""
@@ -227,7 +230,7 @@ class _Walk:
             state = state._replace(facts=frozenset(f for f in state.facts if not (self.telling.reads(f[0]) & written)))
         for effect in self.thing.on(node, self._holders(state)) if state.hold != NONE or state.got else ():
             state = self._affected(state, effect, node.id)
-        if state.hold == KEPT and state.at and self.thing.goes_about(node, state.at):
+        if state.hold == KEPT and state.at and self.goes_about(node.id, state.at):
             state = state._replace(at=())
         if state.got and self.asked and not state.recounted and self._recounts(node):
             state = state._replace(recounted=True)
@@ -285,12 +288,10 @@ class _Walk:
             case "kept" if state.hold == HELD:
                 maker = Site(node, effect.maker) if effect.maker else None
                 return state._replace(hold=KEPT, why=effect.text, maker=maker, at=effect.at)
-            case "kept" if state.hold == KEPT and state.at != effect.at:
-                return state._replace(at=())
+            case "kept" | "holds" if state.hold == KEPT and state.at != effect.at:
+                return state._replace(at=())  # somewhere else, too
             case "holds" if state.hold == HELD:
                 return state._replace(holders=state.holders | {effect.holder})
-            case "holds" if state.hold == KEPT:
-                return state._replace(at=())
             case "lost" if state.hold == HELD and self.thing.outlives and not state.holders:
                 return state._replace(hold=LOST, why=effect.text)
             case "lost" if state.hold == KEPT and len(state.at) > len(effect.at) and within(state.at, effect.at):
@@ -361,13 +362,15 @@ class _Walk:
     ) -> bool | None:
         """Whether a test can come out so: False if not, None where nothing is known. Learns from what is known."""
         subject, op, symbol = question(expr, env, node)
+        flag = ""
         for _ in range(4):
             if not isinstance(subject, Verdict):
                 break
-            truth = truth is subject.holds
+            truth = (truth is subject.holds) is not ((op, symbol) == ("==", "0"))
+            flag = next((name for name, term in env.items() if term == subject and is_error(subject)), flag)
             expr = subject.test
             subject, op, symbol = question(expr, env, node)
-            if isinstance(subject, Site) and subject.name == self.site.name:
+            if any(self._is_acquisition(each) for each in ir.walk(expr)):
                 subject = self.site  # ``had = pin(..) == n``: the call was made where that was set
         if isinstance(subject, str):
             yes, no = compare(Codes(frozenset({subject})), op, symbol)
@@ -378,6 +381,9 @@ class _Walk:
             yes, no = compare(known.get(subject, ANY), op, symbol)
             codes = yes if truth else no
             known[subject] = codes
+            if flag:  # what PTR_ERR_OR_ZERO() gave is an error, or it is 0
+                env[flag] = unknown = Site(-1, "", flag)
+                known[unknown] = ANY.below_zero() if truth else ANY.only_zero()
             return False if codes.empty else True if subject.node >= 0 else None
         if (full := self._asked_for(expr, truth, node, env)) is not None:
             codes = known.get(self.site, ANY)
@@ -446,10 +452,9 @@ class _Walk:
         while len(after.out) == 1 and after.at is not ir.At.EXIT:  # what ends with the scopes that are left
             after = self.cfg.nodes[after.out[0].to]
             final = self._held(after, final)
-        fails, path = self._fails(node, state), self._path(id, state)
+        fails, path, full = self._fails(node, state), self._path(id, state), final.got == "all"
         answers = node.expr is not None and term_of(self.exprs[node.id], dict(state.env), node.id) == self.site
         zero = final.hold == NONE and answers and dict(state.known).get(self.site, ANY).zero
-        full = final.got == "all"
         return End(id, node.line, final.hold, final.why, fails, path, full, final.recounted, zero, answers)
 
     def _fails(self, node: ir.Node, state: _State) -> bool | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from lorelint.jobs.why_not import render, why_not, why_not_after
 from lorelint.model.errors import LorelintError
+from lorelint.rule.door import ChangeView
 
 FILES = {
     "a.c": "int bounded(void)\n{\n\treturn bad_but_bounded();\n}\nint wrong(void)\n{\n\treturn bad();\n}\n",
@@ -34,6 +36,11 @@ def test_words_that_are_missing(desk: SimpleNamespace) -> None:
     answer = why_not(desk.BAD, "plain", desk.tree(FILES))
     assert answer.judged[0].missing == ("bad",)
     assert "missing: bad" in render(answer)
+
+
+def test_a_rule_about_changes(desk: SimpleNamespace) -> None:
+    answer = why_not(replace(desk.BAD, sees=ChangeView), "wrong", desk.tree(FILES))
+    assert "about what a patch changes, and `review` asks it" in render(answer)
 
 
 def test_it_speaks(desk: SimpleNamespace) -> None:

@@ -17,7 +17,7 @@ from lorelint.model.finding import Finding, Kind, Step
 from lorelint.model.mail import Thread
 from lorelint.model.source import OpenTree, Patcher
 from lorelint.model.tree import Tree
-from lorelint.rule.door import Rule
+from lorelint.rule.door import ChangeView, Rule
 from lorelint.rule.engine import Judge
 
 MANY = 50  # definitions of one name that are judged
@@ -86,7 +86,9 @@ def _at(rule: Rule, fn: Function, judge: Judge) -> WhyNotAt:
     outcome = judge.judge(rule, fn)
     notes = [f"line {line} could not be parsed" for line in judge.program.cfg(fn).opaque]
     nothing = not outcome.verdicts and outcome.failure is None
-    if nothing and missing:
+    if nothing and rule.sees is ChangeView:
+        notes.append("the rule is about what a patch changes, and `review` asks it: of one tree it has nothing to say")
+    elif nothing and missing:
         notes.append("the rule found nothing it could judge: words it needs are missing")
     elif nothing:
         notes.append("the rule found nothing it could judge: its words are there, the shape of the code is not")

@@ -13,8 +13,9 @@ When it is silent
     Every path passes a signal check or a killable callee whose failure leaves the loop; work items,
     kthreads and interrupts, which get no signals; bounded loops; atomic context; what firmware or hardware
     has begun and has to finish (busy codes, a poll with a time of its own). A callee that turns
-    "killed" into the very code that is retried is no exit. Where a loop is killable only through a
-    callee (fixup_user_fault() with a place for `unlocked` sets FAULT_FLAG_KILLABLE), a remark says so.
+    "killed" into the very code that is retried is no exit. A sleep in whose loop anything is called
+    that may look at signals or at a clock. Where a loop is killable only through a callee
+    (fixup_user_fault() with a place for `unlocked` sets FAULT_FLAG_KILLABLE), a remark says so.
 
 Do this instead
     if (fatal_signal_pending(current)) return -EINTR; on the way back.
@@ -146,7 +147,8 @@ def _sleeps_on(fn: ir.Function, sleep: Sleep) -> Finding:
         ),
         need=Need.FILE,
         concern=f"{fn.path}:{fn.name}:loop:{name}",
-        advice="if (signal_pending(current)) leave with -ERESTARTSYS, before schedule(); or wait_event_interruptible()",
+        advice="leave with -ERESTARTSYS on signal_pending(current), before schedule(); or sleep "
+        "TASK_KILLABLE and leave on fatal signals",
         evidence=("interruptible sleep",),
     )
 
